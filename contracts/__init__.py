@@ -1,0 +1,1 @@
+"""What every part agrees on: the records handed over, errors a user can repair, the basicsr shim."""

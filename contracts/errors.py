@@ -1,0 +1,41 @@
+"""Errors that a user can repair, and the one way names are looked up in a family's table."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: one line that names the thing and the repair; exit code 2."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest valid name, or an empty string."""
+    close = difflib.get_close_matches(name, list(valid), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def lookup(table: Mapping[str, Value], name: str, what: str) -> Value:
+    """Return ``table[name]``; raise UserError listing the valid names of this kind (``what``)."""
+    if name not in table:
+        valid = ", ".join(sorted(table))
+        raise UserError(f"unknown {what} '{name}'{nearest(name, table)}; choose one of: {valid}")
+    return table[name]
+
+
+def run_main(main: Callable[[], int | None]) -> None:
+    """Run a script's ``main``; a UserError becomes one line on stderr and exit code 2, Ctrl-C 130."""
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code or 0)

@@ -1,0 +1,108 @@
+"""The frozen records that travel between the parts, one for each arrow of the data flow.
+
+Images are RGB float32 in [0, 1]; masks are float32 in {0, 1}; ``H, W`` are high-resolution (HR)
+sides and ``h = H / scale``, ``w = W / scale`` low-resolution (LR) ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Record = TypeVar("Record")
+
+
+def to_device(record: Record, device: torch.device, non_blocking: bool = True) -> Record:
+    """Return a copy of a record whose tensors live on ``device``; other fields are kept."""
+    moved = {
+        field.name: value.to(device, non_blocking=non_blocking)
+        for field in fields(record)  # type: ignore[arg-type]
+        if isinstance(value := getattr(record, field.name), Tensor)
+    }
+    return replace(record, **moved)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class HRBatch:
+    """Sharp photographs with their crack masks, as the loader hands them over.
+
+    hr: [B,3,H,W]; mask: [B,1,H,W]; name: B image names (seeds of the degradation);
+    epoch: the pass over the data each sample belongs to, B integers;
+    distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None.
+    """
+
+    hr: Tensor
+    mask: Tensor
+    name: tuple[str, ...]
+    epoch: tuple[int, ...]
+    distance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """What a degradation pipeline returns for a batch.
+
+    lr: [B,3,h,w]; kernel: [B,1,k,k], each sums to 1 (a centred delta without blur);
+    drawn: B dictionaries of the parameters drawn for each sample, plain Python numbers.
+    """
+
+    lr: Tensor
+    kernel: Tensor
+    drawn: tuple[dict, ...]
+
+
+@dataclass(frozen=True)
+class DegradedBatch:
+    """A training or evaluation batch: the degraded input with everything it came from."""
+
+    lr: Tensor
+    hr: Tensor
+    mask: Tensor
+    kernel: Tensor
+    name: tuple[str, ...]
+    distance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a super-resolution network returns.
+
+    sr: [B,3,H,W], unclipped; kernel: [B,1,k,k] estimated blur kernel summing to 1, or None;
+    features: [B,C,H,W] the features the image was reconstructed from, or None.
+    """
+
+    sr: Tensor
+    kernel: Tensor | None = None
+    features: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a segmentation network returns.
+
+    logits: [B,1,H,W], no sigmoid; aux: side outputs, each a probability map [B,C,H,W] in [0, 1].
+    """
+
+    logits: Tensor
+    aux: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class JointOutput:
+    """What the joint model returns: restoration and segmentation of one batch."""
+
+    sr: Tensor
+    kernel: Tensor | None
+    logits: Tensor
+    aux: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """A loss with its parts. total: scalar with gradient; terms: detached scalars by name."""
+
+    total: Tensor
+    terms: dict[str, Tensor]

@@ -1,0 +1,1 @@
+"""Photographs with crack masks: folders, the embedded generator, crops, distance maps, batches."""

@@ -1,0 +1,118 @@
+"""From a source of photographs to augmented training crops and whole evaluation images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from contracts.errors import UserError
+from contracts.records import HRBatch
+from data.distance import signed_distance_map
+from data.sources import Source
+from data.transforms import crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photograph of a batch. hr: [3,H,W] in [0, 1]; mask, distance: [1,H,W]."""
+
+    hr: Tensor
+    mask: Tensor
+    name: str
+    epoch: int
+    distance: Tensor | None = None
+
+
+class CrackDataset(Dataset):
+    """Augmented square crops of a source, addressed by (epoch, index).
+
+    A sample is a pure function of (seed, epoch, image name): the same in any process, at any place
+    in a batch. Images smaller than ``crop`` (pixels) are padded by reflection, mask included.
+    Probabilities: ``horizontal_flip``, ``vertical_flip``, and ``crack_crop_probability`` that the crop
+    is placed near a crack pixel. ``rotate`` adds quarter turns; ``photometric`` is the strength of
+    random contrast, brightness and gamma (0: none; 0.2 is moderate). ``distance``: with the signed
+    distance map of the cropped mask. Raises UserError for values out of range.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        crop: int,
+        seed: int,
+        horizontal_flip: float = 0.5,
+        vertical_flip: float = 0.0,
+        rotate: bool = False,
+        distance: bool = True,
+        crack_crop_probability: float = 0.0,
+        photometric: float = 0.0,
+    ) -> None:
+        fractions = {
+            "horizontal_flip": horizontal_flip,
+            "vertical_flip": vertical_flip,
+            "crack_crop_probability": crack_crop_probability,
+            "photometric": photometric,
+        }
+        for name, value in fractions.items():
+            if not 0 <= value <= 1:
+                raise UserError(f"{name}: {value} is out of range; give a number from 0 to 1")
+        if crop < 1:
+            raise UserError(f"crop: {crop} is out of range; give a side of at least 1 pixel")
+        self.source = source
+        self.crop = crop
+        self.seed = seed
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
+        self.rotate = rotate
+        self.distance = distance
+        self.crack_crop_probability = crack_crop_probability
+        self.photometric = photometric
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Return the sample of photograph ``index`` in pass ``epoch``; key is (epoch, index)."""
+        epoch, index = key
+        name = self.source.name(index)
+        drawn = draw(self.seed, epoch, name)
+        image, mask = pad_to(*self.source.load(index), self.crop)
+        image, mask = crop(image, mask, self.crop, drawn, self.crack_crop_probability)
+        image, mask = flip_and_turn(image, mask, drawn, self.horizontal_flip, self.vertical_flip, self.rotate)
+        hr = tone_table(drawn, self.photometric)[image]
+        return _sample(hr, mask, name, epoch, self.distance)
+
+
+def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
+    """Return one photograph unaugmented as a batch of 1, cut to sides divisible by ``multiple`` (epoch 0)."""
+    image, mask = crop_to_multiple(*source.load(index), multiple)
+    hr = image.astype(np.float32) / 255
+    return collate([_sample(hr, mask, source.name(index), 0, distance)])
+
+
+def collate(samples: Sequence[Sample]) -> HRBatch:
+    """Stack samples of one size into a batch."""
+    distances = [sample.distance for sample in samples if sample.distance is not None]
+    return HRBatch(
+        hr=torch.stack([sample.hr for sample in samples]),
+        mask=torch.stack([sample.mask for sample in samples]),
+        name=tuple(sample.name for sample in samples),
+        epoch=tuple(sample.epoch for sample in samples),
+        distance=torch.stack(distances) if distances else None,
+    )
+
+
+def _sample(hr: NDArray[np.float32], mask: NDArray, name: str, epoch: int, distance: bool) -> Sample:
+    """Turn hr [H,W,3] and mask [H,W] into tensors, with the distance map where it is asked for."""
+    return Sample(
+        hr=torch.from_numpy(np.ascontiguousarray(hr.transpose(2, 0, 1))),  # [3,H,W]
+        mask=torch.from_numpy(np.array(mask[None], np.float32, order="C")),  # [1,H,W], a copy
+        name=name,
+        epoch=epoch,
+        distance=torch.from_numpy(signed_distance_map(mask)[None]) if distance else None,  # [1,H,W]
+    )

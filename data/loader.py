@@ -1,0 +1,142 @@
+"""Which photographs form which training step, and the loader that brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+
+from contracts.errors import UserError
+from contracts.records import HRBatch
+from data.dataset import CrackDataset, Sample, collate
+from data.transforms import keyed_bits
+
+
+class StepSampler(Sampler):
+    """The (epoch, index) keys of each training step, without a state to save.
+
+    Epoch e visits all ``length`` photographs in an order drawn from (seed, e); step t takes the
+    positions t*B to (t+1)*B of all epochs laid end to end, with B = ``global_batch``. No batch is
+    incomplete, a batch may reach into the next epoch (into several, if B exceeds ``length``), and a
+    run begun at ``start_step`` goes on exactly as one that never stopped. Iterating yields a list
+    per step from ``start_step`` to ``total_steps``: the slice of B / ``world`` keys of this ``rank``.
+    Raises UserError for an empty source or a batch that the processes cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        global_batch: int,
+        seed: int,
+        start_step: int,
+        total_steps: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if length < 1:
+            raise UserError("the training split holds no image: give a root or a split list that has some")
+        if global_batch < 1 or global_batch % world:
+            lower = max(1, global_batch // world) * world
+            raise UserError(
+                f"batch size {global_batch} cannot be shared by {world} processes; "
+                f"give a multiple, such as {lower}"
+            )
+        if not 0 <= rank < world:
+            raise ValueError(f"rank {rank} is not below the number of processes {world}")
+        self.length = length
+        self.global_batch = global_batch
+        self.seed = seed
+        self.start_step = start_step
+        self.total_steps = total_steps
+        self.rank = rank
+        self.world = world
+
+    def __len__(self) -> int:
+        return max(0, self.total_steps - self.start_step)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in range(self.start_step, self.total_steps):
+            yield self.keys(step)
+
+    def keys(self, step: int) -> list[tuple[int, int]]:
+        """Return this rank's (epoch, index) keys of one step, counted from 0."""
+        share = self.global_batch // self.world
+        first = step * self.global_batch + self.rank * share
+        places = (divmod(position, self.length) for position in range(first, first + share))
+        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[place])) for epoch, place in places]
+
+
+@lru_cache(maxsize=4)
+def epoch_order(length: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the order [length] in which an epoch visits the photographs, drawn from (seed, epoch)."""
+    order = np.argsort(keyed_bits("order", seed, epoch).random_raw(length), kind="stable")
+    order.flags.writeable = False
+    return order
+
+
+class LoadedBatch(HRBatch):
+    """An `HRBatch` that torch's DataLoader can move to page-locked memory."""
+
+    def pin_memory(self) -> LoadedBatch:
+        """Return the batch with its tensors in page-locked memory."""
+        return LoadedBatch(
+            hr=self.hr.pin_memory(),
+            mask=self.mask.pin_memory(),
+            name=self.name,
+            epoch=self.epoch,
+            distance=None if self.distance is None else self.distance.pin_memory(),
+        )
+
+
+class StepLoader(DataLoader):
+    """A DataLoader whose workers' user errors arrive as they were raised: one line, no traceback in it."""
+
+    def __iter__(self) -> Iterator[HRBatch]:
+        try:
+            yield from super().__iter__()
+        except UserError as error:
+            raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+
+
+def make_loader(
+    dataset: CrackDataset,
+    global_batch: int,
+    seed: int,
+    start_step: int,
+    total_steps: int,
+    workers: int,
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
+    start_method: str | None = None,
+) -> StepLoader:
+    """Return a loader that yields one `HRBatch` per step from ``start_step`` to ``total_steps``.
+
+    The batches are the same for any number of ``workers`` (processes; 0: in this one) and for
+    any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice).
+    """
+    sampler = StepSampler(len(dataset), global_batch, seed, start_step, total_steps, rank, world)
+    return StepLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate_loaded,
+        pin_memory=pin_memory,
+        worker_init_fn=_init_worker if workers else None,
+        prefetch_factor=4 if workers else None,
+        multiprocessing_context=start_method if workers else None,
+    )
+
+
+def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
+    """Stack samples into a batch that can be pinned."""
+    return LoadedBatch(**vars(collate(samples)))
+
+
+def _init_worker(_worker: int) -> None:
+    """One thread per worker: the workers are the parallelism."""
+    cv2.setNumThreads(0)

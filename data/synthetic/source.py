@@ -1,0 +1,66 @@
+"""The source of drawn photographs: a pure function of (seed, index)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.errors import UserError
+from data.synthetic.cracks import cut
+from data.synthetic.light import photograph
+from data.synthetic.lookalikes import add_lookalikes
+from data.synthetic.textures import TEXTURES, stain
+
+CRACK_FREE = 0.15  # share of images without a crack
+SMALLEST = 32  # px
+TEXTURE_SHARES = {"fine_asphalt": 0.34, "coarse_asphalt": 0.24, "concrete": 0.25, "plaster": 0.17}
+
+
+def draw(seed: int, index: int, size: int = 448) -> tuple[np.ndarray, np.ndarray]:
+    """Draw number ``index`` of series ``seed``: image uint8 [size,size,3] RGB, mask uint8 [size,size]."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, index)))
+    crack_free = rng.random() < CRACK_FREE
+    texture = rng.choice(list(TEXTURE_SHARES), p=list(TEXTURE_SHARES.values()))
+    surface = TEXTURES[texture](rng, size)
+    stain(rng, surface)
+    add_lookalikes(rng, surface, crack_free)
+    mask = np.zeros((size, size), np.uint8) if crack_free else cut(rng, surface)
+    return photograph(rng, surface), mask
+
+
+@dataclass(frozen=True)
+class SyntheticSource:
+    """``count`` drawn crack photographs with exact masks: numbers ``first`` and on of series ``seed``.
+
+    The same (seed, number, size) gives the same image whatever ``count``, the order of calls or the
+    process. Series of different seeds, or ranges that do not overlap, share no image. ``size``: side in
+    px, at least 32. Raises UserError if ``count`` or ``size`` is too small, ``seed`` or ``first`` negative.
+    """
+
+    count: int
+    size: int = 448
+    seed: int = 0
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("count", 1), ("size", SMALLEST), ("seed", 0), ("first", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(f"synthetic images: {name} is {value}; give at least {least}")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def _number(self, index: int) -> int:
+        if not 0 <= index < self.count:
+            raise IndexError(f"index {index} of {self.count} synthetic images")
+        return self.first + index
+
+    def name(self, index: int) -> str:
+        """Name of image ``index``, unique within all series."""
+        return f"synthetic_{self.seed}_{self._number(index):05d}"
+
+    def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 [size,size,3] RGB and mask uint8 [size,size] in {0,1}."""
+        return draw(self.seed, self._number(index), self.size)

@@ -1,0 +1,107 @@
+"""Augmentation as pure functions of arrays and of numbers drawn for (seed, epoch, image name)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = tuple[NDArray, NDArray]
+DRAWS = ("crop_row", "crop_column", "on_crack", "crack_pixel", "horizontal_flip", "vertical_flip", "turns")
+DRAWS += ("contrast", "brightness", "gamma")
+
+
+def keyed_bits(*key: str | int) -> np.random.Philox:
+    """Return random bits that depend on nothing but ``key`` (its SHA-256 hash), on any machine."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return np.random.Philox(key=np.frombuffer(digest[:16], "<u8"))
+
+
+def draw(seed: int, epoch: int, name: str) -> dict[str, float]:
+    """Draw one number in [0, 1) per random choice, from nothing but (seed, epoch, name).
+
+    Every choice has its own number, so switching one on does not change the others.
+    """
+    generator = np.random.Generator(keyed_bits("augmentation", seed, epoch, name))
+    return dict(zip(DRAWS, generator.random(len(DRAWS)).tolist(), strict=True))
+
+
+def pad_to(image: NDArray, mask: NDArray, side: int) -> Arrays:
+    """Reflect image [H,W,3] and mask [H,W] at their borders (edge pixel not repeated) to at least ``side``.
+
+    The padding is shared between both ends of an axis; sides that are large enough stay.
+    """
+    height, width = mask.shape
+    missing = [max(0, side - height), max(0, side - width)]
+    if not any(missing):
+        return image, mask
+    around = [(count // 2, count - count // 2) for count in missing]
+    return np.pad(image, [*around, (0, 0)], mode="reflect"), np.pad(mask, around, mode="reflect")
+
+
+def crop(
+    image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0
+) -> Arrays:
+    """Cut a square of ``side`` pixels, the same from image [H,W,3] and mask [H,W] (neither smaller).
+
+    The place is uniform; with ``crack_probability`` it is instead centred near a random crack pixel
+    (at most a quarter of the side away, and as far as the image allows), if there is any.
+    """
+    top, left = (int(drawn[key] * (length - side + 1)) for key, length in _axes(mask))
+    if drawn["on_crack"] < crack_probability:
+        crack = np.flatnonzero(mask >= 0.5)
+        if crack.size:
+            pixel = divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), mask.shape[1])
+            top, left = (
+                min(max(0, place - side // 2 + _jitter(drawn[key], side)), length - side)
+                for place, (key, length) in zip(pixel, _axes(mask), strict=True)
+            )
+    window = slice(top, top + side), slice(left, left + side)
+    return image[window], mask[window]
+
+
+def flip_and_turn(
+    image: NDArray, mask: NDArray, drawn: dict[str, float], horizontal: float, vertical: float, rotate: bool
+) -> Arrays:
+    """Mirror left-right and top-bottom with the given probabilities; ``rotate``: 0 to 3 quarter turns."""
+    if drawn["horizontal_flip"] < horizontal:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    if drawn["vertical_flip"] < vertical:
+        image, mask = image[::-1], mask[::-1]
+    turns = int(drawn["turns"] * 4) if rotate else 0
+    return np.rot90(image, turns), np.rot90(mask, turns)
+
+
+def tone_table(drawn: dict[str, float], strength: float) -> NDArray[np.float32]:
+    """Return the tone curve float32 [256], in [0, 1], that maps 8-bit values; the identity at strength 0.
+
+    ``clip(1/2 + c (v^g - 1/2) + b)`` with contrast c in 1 +- strength, brightness b in +- strength / 2
+    and gamma g in (1 + strength)^(+-1), each uniform (g: its logarithm).
+    """
+    values = np.arange(256) / 255
+    if strength == 0:
+        return values.astype(np.float32)
+    contrast, brightness, gamma = (2 * drawn[key] - 1 for key in ("contrast", "brightness", "gamma"))
+    bent = values ** ((1 + strength) ** gamma)
+    curve = 0.5 + (1 + strength * contrast) * (bent - 0.5) + strength / 2 * brightness
+    return curve.clip(0, 1).astype(np.float32)
+
+
+def crop_to_multiple(image: NDArray, mask: NDArray, multiple: int) -> Arrays:
+    """Drop rows at the bottom and columns at the right until both sides are divisible by ``multiple``.
+
+    Sides shorter than ``multiple`` are first reflected up to it.
+    """
+    image, mask = pad_to(image, mask, multiple)
+    height, width = (length - length % multiple for length in mask.shape)
+    return image[:height, :width], mask[:height, :width]
+
+
+def _axes(mask: NDArray) -> list[tuple[str, int]]:
+    return list(zip(("crop_row", "crop_column"), mask.shape, strict=True))
+
+
+def _jitter(number: float, side: int) -> int:
+    """An offset in -side/4 .. side/4 pixels."""
+    return round((number - 0.5) * (side // 2))

@@ -1,0 +1,52 @@
+"""Blur a batch, each image with its own kernel, in one call."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+import contracts.basicsr_shim  # noqa: F401
+from contracts.errors import UserError, lookup
+
+# isort: split
+from basicsr.utils.img_process_util import filter2D
+
+
+def blur(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
+    """Cross-correlate (no flip) every channel of each image with that image's kernel.
+
+    image: [B,C,H,W]; kernel: [B,1,k,k], or [1,1,k,k] for one kernel for all, k odd; returns [B,C,H,W].
+    border: "reflect" (mirror without repeating the edge; basicsr's ``filter2D``), or "zero" (darkens a rim of
+    k // 2 pixels; the reference code of Kondo & Ukita, 2024). Differentiable in both arguments.
+    Raises UserError for an unknown border or an image too small to reflect.
+    """
+    correlate = lookup(BORDERS, border, "border")
+    batch, channels, height, width = image.shape
+    # One plane per channel: filter2D then always takes its grouped path, so that an image's result does not
+    # depend on its batch (a batch of one would take another path, four times slower on CPUs).
+    planes = image.reshape(batch * channels, 1, height, width)
+    side = kernel.shape[-1]
+    kernels = kernel.to(image.dtype).expand(batch, channels, side, side).reshape(batch * channels, side, side)
+    return correlate(planes, kernels).view(batch, channels, height, width)
+
+
+def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:
+    """Correlate planes [N,1,H,W] with kernels [N,k,k] under a reflected border."""
+    margin = kernels.shape[-1] // 2
+    if min(planes.shape[-2:]) <= margin:
+        height, width = planes.shape[-2:]
+        raise UserError(
+            f"an image of {height}x{width} pixels is too small for a kernel of side {kernels.shape[-1]}: "
+            f"give sides of at least {margin + 1}, a smaller kernel, or border 'zero'"
+        )
+    return filter2D(planes, kernels)
+
+
+def _correlate_zero(planes: Tensor, kernels: Tensor) -> Tensor:
+    """Correlate planes [N,1,H,W] with kernels [N,k,k]; outside the image is 0."""
+    margin = kernels.shape[-1] // 2
+    grouped = F.conv2d(planes.transpose(0, 1), kernels.unsqueeze(1), padding=margin, groups=len(planes))
+    return grouped.transpose(0, 1)
+
+
+BORDERS = {"reflect": _correlate_reflected, "zero": _correlate_zero}

@@ -1,0 +1,64 @@
+"""Ranges that options give for a parameter, checked when they are read, drawn from for each sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed interval to draw from, uniformly; ``low == high`` is a fixed value."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return a number in [low, high]."""
+        return float(rng.uniform(self.low, self.high))
+
+    def draw_whole(self, rng: np.random.Generator) -> int:
+        """Return a whole number in [low, high], both ends included."""
+        return int(rng.integers(round(self.low), round(self.high), endpoint=True))
+
+    def plain(self) -> list[float]:
+        """Return ``[low, high]``, as options would give it."""
+        return [self.low, self.high]
+
+
+def read_number(value: object, name: str, least: float, most: float = math.inf) -> float:
+    """Return ``value`` as a float; raise UserError naming the parameter unless it is in [least, most]."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        return float(value)
+    raise UserError(f"{name}: expected a number {_limits(least, most)}, received {value!r}")
+
+
+def read_range(value: object, name: str, least: float, most: float = math.inf) -> Range:
+    """Read a number or ``[low, high]`` within [least, most]; raise UserError naming the parameter."""
+    if isinstance(value, Range):
+        value = value.plain()
+    ends = list(value) if isinstance(value, list | tuple) else [value, value]
+    if len(ends) != 2:
+        raise UserError(f"{name}: expected a number or [low, high], received {value!r}")
+    low, high = (read_number(end, name, least, most) for end in ends)
+    if low > high:
+        raise UserError(f"{name}: expected [low, high] with low <= high, received {value!r}")
+    return Range(low, high)
+
+
+def check_names(given: Mapping[str, object], valid: Iterable[str], what: str) -> None:
+    """Raise UserError for the first key of ``given`` that is not among the valid parameter names."""
+    valid = sorted(valid)
+    for name in given:
+        if name not in valid:
+            hint = nearest(str(name), valid)
+            raise UserError(f"unknown parameter '{name}' of {what}{hint}; choose from: {', '.join(valid)}")
+
+
+def _limits(least: float, most: float) -> str:
+    return f"of at least {least:g}" if math.isinf(most) else f"between {least:g} and {most:g}"

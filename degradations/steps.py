@@ -1,0 +1,143 @@
+"""The steps that a degradation pipeline is made of, by the name that options use.
+
+A step draws plain numbers for each sample from that sample's generator, and is applied to the whole batch at
+once. To add one: a class with ``parameters``, ``draw`` and ``apply``, and its entry in STEPS.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.errors import UserError, lookup
+from degradations.blur_step import Blur
+from degradations.jpeg import jpeg
+from degradations.noise import gaussian_noise, poisson_noise
+from degradations.ranges import check_names, read_range
+from degradations.resize import bicubic_down
+from degradations.step import Drawn, State, Step
+
+
+class Downscale(Step):
+    """Reduce by ``scale``, bicubic; antialias as in ``bicubic_down``. Always applied."""
+
+    type = "downscale"
+
+    def __init__(self, antialias: bool = True, scale: int = 4) -> None:
+        super().__init__()
+        if not isinstance(antialias, bool):
+            raise UserError(f"antialias: expected true or false, received {antialias!r}")
+        self.antialias, self.scale = antialias, scale
+
+    def parameters(self) -> dict[str, object]:
+        return {"antialias": self.antialias}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        return {}
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        return replace(state, image=bicubic_down(state.image, self.scale, self.antialias))
+
+
+class GaussianNoise(Step):
+    """Add white Gaussian noise. sigma: standard deviation, number or [low, high], in units of [0, 1]."""
+
+    type = "gaussian_noise"
+
+    def __init__(self, sigma: object = (0.0, 0.03), probability: float = 1.0) -> None:
+        super().__init__(probability)
+        self.sigma = read_range(sigma, "sigma", 0.0, 1.0)
+
+    def parameters(self) -> dict[str, object]:
+        return {"sigma": self.sigma.plain()}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        return {"sigma": self.sigma.draw(rng), "noise_seed": _noise_seed(rng)}
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        sigma = _column(drawn, "sigma", state.image)
+        return replace(state, image=gaussian_noise(state.image, sigma, _generators(drawn)))
+
+
+class PoissonNoise(Step):
+    """Shot noise. peak: expected photons of a white pixel, number or [low, high], at least 1."""
+
+    type = "poisson_noise"
+
+    def __init__(self, peak: object = (400.0, 4000.0), probability: float = 1.0) -> None:
+        super().__init__(probability)
+        self.peak = read_range(peak, "peak", 1.0, 1e6)
+
+    def parameters(self) -> dict[str, object]:
+        return {"peak": self.peak.plain()}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        return {"peak": self.peak.draw(rng), "noise_seed": _noise_seed(rng)}
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        peak = _column(drawn, "peak", state.image)
+        return replace(state, image=poisson_noise(state.image, peak, _generators(drawn)))
+
+
+class Jpeg(Step):
+    """Compress as JPEG. quality: whole number or [low, high] (both included) in 1 to 100."""
+
+    type = "jpeg"
+
+    def __init__(self, quality: object = (40, 95), probability: float = 1.0) -> None:
+        super().__init__(probability)
+        self.quality = read_range(quality, "quality", 1, 100)
+
+    def parameters(self) -> dict[str, object]:
+        return {"quality": self.quality.plain()}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        return {"quality": self.quality.draw_whole(rng)}
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        return replace(state, image=jpeg(state.image, _column(drawn, "quality", state.image)))
+
+
+STEPS: dict[str, type[Step]] = {
+    Blur.type: Blur,
+    Downscale.type: Downscale,
+    GaussianNoise.type: GaussianNoise,
+    PoissonNoise.type: PoissonNoise,
+    Jpeg.type: Jpeg,
+}
+
+
+def build_step(description: Mapping[str, object], shared: Mapping[str, object]) -> Step:
+    """Build a step from ``{"type": name, parameter: value...}`` and the settings of the whole pipeline.
+
+    Raises UserError for an unknown type or parameter, with the valid names.
+    """
+    given = dict(description)
+    name = str(given.pop("type", None))
+    step = lookup(STEPS, name, "degradation step")
+    for key in shared:
+        if key in given:
+            raise UserError(f"'{key}' belongs to the whole pipeline: set it once, beside the list of steps")
+    parameters = inspect.signature(step).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        check_names(given, set(parameters) - set(shared), f"step '{name}'")
+    return step(**given, **{key: value for key, value in shared.items() if key in parameters})
+
+
+def _column(drawn: Sequence[Drawn], key: str, like: Tensor) -> Tensor:
+    """Return one drawn parameter of all samples, [B], on the device and in the dtype of ``like``."""
+    return torch.tensor([one[key] for one in drawn], dtype=like.dtype, device=like.device)
+
+
+def _noise_seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**63))
+
+
+def _generators(drawn: Sequence[Drawn]) -> list[torch.Generator]:
+    """Return a CPU generator for each sample, at the start of its noise."""
+    return [torch.Generator().manual_seed(one["noise_seed"]) for one in drawn]

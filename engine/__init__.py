@@ -1,0 +1,1 @@
+"""Turns options into objects and runs them: options, build, stages, trainer, evaluator, checkpoints."""

@@ -1,0 +1,106 @@
+"""An evaluation from the command line's point of view: weights, test set, results folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contracts.errors import UserError
+from data.sources import fingerprint
+from degradations.frozen import read_frozen
+from engine import report
+from engine.build import build_model, build_source
+from engine.checkpoint import load_file, load_weights
+from engine.evaluator import Evaluator
+from engine.experiment import Experiment, archive, newest, weights_of
+from engine.options import Options
+from engine.options_file import force, load_options, parse_options
+from engine.progress import Progress
+from engine.session import wandb_settings
+from models.joint import JointModel
+from tracking.tracker import Tracker
+
+
+def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Options, dict[str, Any], Path]:
+    """The options, the checkpoint and its file: from the names given, else the newest experiment.
+
+    Without an options file the options come from the checkpoint itself.
+    """
+    options = load_options(opt, changes) if opt else None
+    if weights is None:
+        root = Path(options.path.experiments_root) if options else Path("experiments")
+        experiment = Experiment(root / options.name) if options else newest(root)
+        path = weights_of(experiment)
+    else:
+        path = Path(weights)
+    content = load_file(path)
+    if options is None:
+        options = parse_options(force(content["options"], changes), str(path))
+    return options, content, path
+
+
+def load_model(options: Options, content: dict[str, Any], path: Path) -> JointModel:
+    """The model of a checkpoint, in evaluation mode. Raises UserError if it does not fit the options."""
+    model = build_model(options, pretrained=False)
+    load_weights(model, content["model"], str(path))
+    return model.eval()
+
+
+def default_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: list[str], out: Path | None) -> dict:
+    """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them."""
+    dataset = options.datasets.test
+    if dataset is None:
+        raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
+    source = build_source(dataset, "datasets.test")
+    frozen = read_frozen(Path(dataset.frozen)) if dataset.frozen else None
+    device = default_device()
+    model = load_model(options, content, path).to(device)
+    chosen = options.evaluation
+    evaluator = Evaluator(
+        options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
+        classical=chosen.classical, keep=chosen.panels, frozen=frozen,
+    )
+    print(f"evaluating {path} (step {content['step']}) on {len(source)} photographs, conditions: {', '.join(conditions)}")
+    began = time.perf_counter()
+    with Progress(len(source), "evaluating") as bar:
+        evaluation = evaluator.run(model, bar.update)
+    meta = {
+        **content["meta"], "weights": str(path), "step": content["step"], "name": options.name,
+        "test_data": fingerprint(source), "test_images": len(source), "degradation_seed": dataset.seed,
+        "frozen": dataset.frozen, "compat": options.compat, "seconds": round(time.perf_counter() - began, 1),
+    }
+    results = report.results(evaluation, meta)
+    print(report.table(results))
+    folder = out or _results_folder(path)
+    _leave(options, content, folder, results, evaluation)
+    return results
+
+
+def _results_folder(weights: Path) -> Path:
+    """experiments/NAME/results for weights in experiments/NAME/models, else results/STEM."""
+    if weights.parent.name == "models":
+        return Experiment(weights.parent.parent).results
+    return Path("results") / weights.stem
+
+
+def _leave(options: Options, content: dict, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
+    moved = archive(folder)
+    if moved is not None:
+        print(f"moved the earlier results to {moved}")
+    rows, made = report.rows_per_image(evaluation), report.pictures(evaluation)
+    report.write(folder, results, rows, made)
+    tracker = Tracker(
+        folder / "tracking", options.model_dump(mode="json"), wandb_settings(options), options.name,
+        run_id=content["meta"].get("run_id"), meta=results["meta"],
+    )
+    report.track(tracker, results, rows, made, content["step"])
+    tracker.finish()
+    print(f"wrote {folder}/results.json, per_image.csv, curves and panels")

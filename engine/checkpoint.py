@@ -1,0 +1,86 @@
+"""Checkpoints: written atomically, read safely (weights only), checked against the architecture."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from contracts.errors import UserError
+
+FORMAT = 1
+
+
+def save_atomic(content: dict[str, Any], path: Path) -> None:
+    """Write ``content`` to a temporary file beside ``path``, then rename: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        torch.save({"format": FORMAT, **content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_file(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of ours. Raises UserError where the file is missing or another thing."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"weights {path} do not exist; train first or give --weights FILE")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(f"{path} is no readable checkpoint ({reason})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is no checkpoint of this project (no format {FORMAT} entry)")
+    return content
+
+
+def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
+    """Load ``state`` strictly. Raises UserError that names what does not fit."""
+    own = module.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    unexpected = sorted(state.keys() - own.keys())
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in sorted(own.keys() & state.keys())
+        if own[key].shape != state[key].shape
+    ]
+    faults = [("missing", missing), ("unexpected", unexpected), ("of another size", shapes)]
+    told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
+    if told:
+        raise UserError(
+            f"{source}: weights of another architecture: {', '.join(told)}; "
+            "use the options file they were trained with"
+        )
+    module.load_state_dict(state)
+
+
+def rng_state() -> dict[str, Any]:
+    """All random states as plain tensors, numbers and lists."""
+    version, keys, gauss = random.getstate()
+    name, array, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(keys), gauss],
+        "numpy": [name, torch.from_numpy(array.astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "devices": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_rng(state: dict[str, Any]) -> None:
+    """Put back what ``rng_state`` returned (device states only where the devices are there)."""
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+    name, array, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, array.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["devices"] and len(state["devices"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["devices"])

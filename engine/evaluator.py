@@ -1,0 +1,182 @@
+"""Measures a model on a set of photographs under the three input conditions.
+
+hr: the segmentation network on the original image (the upper bound); clean: LR made by bicubic
+reduction alone; degraded: LR made by the experiment's degradation, fixed for each image. LR images
+are 8-bit, as photographs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.sources import Source
+from degradations.frozen import FrozenSet
+from degradations.resize import bicubic_up
+from engine.build import build_degradation
+from engine.options import Options
+from metrics.accumulator import Accumulator
+from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
+from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
+from metrics.scores import ImageScores, evaluate_image
+from models.classical import black_hat_otsu
+from models.joint import JointModel
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
+
+    prob, classical: [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
+    lr, sr and the kernels are None under the condition hr.
+    """
+
+    name: str
+    condition: str
+    hr: np.ndarray
+    mask: np.ndarray
+    prob: np.ndarray
+    lr: np.ndarray | None = None
+    sr: np.ndarray | None = None
+    kernel: np.ndarray | None = None
+    true_kernel: np.ndarray | None = None
+    bicubic: np.ndarray | None = None
+
+
+@dataclass
+class Evaluation:
+    """Scores by condition, the classical baseline's beside them, and the predictions kept for pictures."""
+
+    scores: dict[str, Accumulator]
+    classical: dict[str, Accumulator]
+    kept: list[Prediction] = field(default_factory=list)
+
+
+class Evaluator:
+    """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
+
+    conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
+    (0: distances at 0.5 only); classical: score the classical baseline too; keep: number of images
+    whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing.
+    """
+
+    def __init__(
+        self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
+        surface: int = 1, classical: bool = False, keep: int = 0, frozen: FrozenSet | None = None,
+    ) -> None:
+        self.options, self.source, self.device, self.conditions = options, source, device, conditions
+        self.seed, self.surface, self.classical, self.frozen = seed, surface, classical, frozen
+        self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
+        names = [condition for condition in conditions if condition != "hr"]
+        self.degradations = {name: build_degradation(options, name) for name in names}
+
+    def run(self, model: JointModel, progress: Callable[[], None] | None = None) -> Evaluation:
+        """Score every image; distances are computed on other threads while the network runs."""
+        names = self.conditions
+        result = Evaluation({name: Accumulator() for name in names}, {name: Accumulator() for name in names})
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
+            for prediction in self.predict(model):
+                self._submit(pool, prediction, result, waiting)
+                while len(waiting) > 8:
+                    _collect(waiting.pop(0))
+                if progress is not None and prediction.condition == self.conditions[-1]:
+                    progress()
+            for entry in waiting:
+                _collect(entry)
+        return result
+
+    def predict(self, model: JointModel, limit: int | None = None) -> Iterator[Prediction]:
+        """Yield the prediction of every image under every condition, image by image."""
+        model.eval()
+        for index in range(min(len(self.source), limit or len(self.source))):
+            image, mask = self._load(index)
+            for condition in self.conditions:
+                yield self._predict(model, self.source.name(index), image, mask, condition)
+
+    def _submit(self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list) -> None:
+        condition = prediction.condition
+        if len(result.kept) < len(self.kept_indices) * len(self.conditions):
+            position = len(result.scores[condition]) + sum(entry[0] is result.scores[condition] for entry in waiting)
+            if position in self.kept_indices:
+                result.kept.append(prediction)
+        future = pool.submit(self.score, prediction)
+        waiting.append((result.scores[condition], prediction, future, _quality(prediction)))
+        if self.classical:
+            plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
+            future = pool.submit(self._score_classical, plain, prediction.mask)
+            waiting.append((result.classical[condition], prediction, future, {}))
+
+    def score(self, prediction: Prediction) -> ImageScores:
+        """Score one prediction by the rules of the options."""
+        return self._score(prediction.prob, prediction.mask)
+
+    def _score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
+        return evaluate_image(
+            prob, mask,
+            percentile=95.0 if self.options.corrected("hd_percentile_95") else 50.0,
+            empty="diagonal" if self.options.corrected("empty_diagonal") else "width",
+            surface_thresholds=self.surface or None,
+        )
+
+    def _score_classical(self, image: np.ndarray, mask: np.ndarray) -> ImageScores:
+        pixels = np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+        return self._score(black_hat_otsu(pixels).astype(np.float32), mask)
+
+    def _load(self, index: int) -> tuple[Tensor, np.ndarray]:
+        """HR image [1,3,H,W] and mask [H,W], cut to a multiple of the scale (right and bottom)."""
+        image, mask = self.source.load(index)
+        height, width = (side // self.options.scale * self.options.scale for side in mask.shape)
+        tensor = torch.from_numpy(np.ascontiguousarray(image[:height, :width])).permute(2, 0, 1)[None]
+        return tensor.float().div_(255).to(self.device), mask[:height, :width]
+
+    def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
+        if condition == "degraded" and self.frozen is not None:
+            pixels, kernel = self.frozen.load(name)
+            lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
+            return lr.to(self.device), torch.from_numpy(kernel)[None, None].to(self.device)
+        made = self.degradations[condition](hr, (name,), self.seed, (0,))
+        return made.lr, made.kernel
+
+    @torch.inference_mode()
+    def _predict(self, model: JointModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
+        if condition == "hr":
+            prob = model.segment(hr).logits.float().sigmoid()
+            return Prediction(name, condition, _array(hr), mask, _array(prob)[0])
+        lr, kernel = self._degrade(hr, name, condition)
+        output = model(lr)
+        return Prediction(
+            name, condition, _array(hr), mask,
+            prob=_array(output.logits.float().sigmoid())[0],
+            lr=_array(lr),
+            sr=_array(output.sr.clamp(0, 1)),
+            kernel=None if output.kernel is None else _array(output.kernel)[0],
+            true_kernel=_array(kernel)[0],
+            bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.classical else None,
+        )
+
+
+def _collect(entry: tuple[Accumulator, Prediction, Future, dict]) -> None:
+    accumulator, prediction, future, extra = entry
+    accumulator.add(prediction.name, future.result(), extra)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor[0].float().cpu().numpy()
+
+
+def _quality(prediction: Prediction) -> dict[str, float]:
+    """PSNR and SSIM of the restored image, PSNR of the kernel; nothing under the condition hr."""
+    if prediction.sr is None:
+        return {}
+    sr, hr = prediction.sr[None], prediction.hr[None]
+    values = {PSNR: float(psnr(sr, hr)[0]), SSIM: float(ssim(sr, hr)[0])}
+    if prediction.kernel is not None:
+        kernels = prediction.kernel[None, None], prediction.true_kernel[None, None]
+        values |= {KERNEL_PSNR: float(kernel_psnr(*kernels)[0]), KERNEL_SSIM: float(kernel_ssim(*kernels)[0])}
+    return values

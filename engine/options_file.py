@@ -1,0 +1,160 @@
+"""Reads options files: YAML with ``base:`` inheritance, ``--force_yml`` changes, one-line errors."""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from contracts.errors import UserError, nearest
+from engine.options import Options
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads 2e-5 as a number (YAML 1.2) and refuses a key given twice."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise UserError(f"{node.start_mark.name}: line {key_node.start_mark.line + 1}: '{key}' twice")
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Parse YAML text; ``name`` appears in errors. Raises UserError naming the line."""
+    try:
+        loader = _Loader(text)
+        loader.name = name
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(error, "problem", None) or "not readable"
+        raise UserError(f"{name}:{line} not valid YAML ({problem})") from None
+
+
+def merge(base: dict, change: dict) -> dict:
+    """Return ``base`` with ``change`` laid over it; a section whose ``type`` changes is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and value.get("type", old.get("type")) == old.get("type"):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
+    """Read one options file with the files it names under ``base`` below it."""
+    if not path.is_file():
+        raise UserError(f"options file {path} does not exist; see the files in options/")
+    if path.resolve() in seen:
+        raise UserError(f"{path}: base refers back to itself")
+    tree = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: an options file holds 'key: value' lines, found {type(tree).__name__}")
+    base = tree.pop("base", None)
+    if base is None:
+        return tree
+    return merge(read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
+
+
+def force(tree: dict, changes: Iterable[str]) -> dict:
+    """Apply ``a:b=c`` changes (BasicSR's --force_yml); the value is read as YAML."""
+    tree = copy.deepcopy(tree)
+    for change in changes:
+        keys, equals, value = change.partition("=")
+        if not equals or not keys:
+            raise UserError(f"--force_yml '{change}': write it as section:key=value")
+        node: Any = tree
+        *parents, last = keys.split(":")
+        for key in parents:
+            node = _child(node, key, change)
+        parsed = parse_yaml(value, f"--force_yml {keys}")
+        if isinstance(node, list):
+            node[_index(node, last, change)] = parsed
+        else:
+            node[last] = parsed
+    return tree
+
+
+def _child(node: Any, key: str, change: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, key, change)]
+    child = node.setdefault(key, {})
+    if not isinstance(child, (dict, list)):
+        raise UserError(f"--force_yml '{change}': '{key}' is a value, not a section")
+    return child
+
+
+def _index(node: list, key: str, change: str) -> int:
+    if not key.isdigit() or int(key) >= len(node):
+        raise UserError(f"--force_yml '{change}': '{key}' is no position in a list of {len(node)}")
+    return int(key)
+
+
+def load_options(path: str | Path, changes: Iterable[str] = ()) -> Options:
+    """Read, merge, change and validate an options file. Raises UserError naming the YAML path."""
+    return parse_options(force(read_tree(Path(path)), changes), str(path))
+
+
+def parse_options(tree: dict, name: str) -> Options:
+    """Validate a tree of options; ``name`` (a file) appears in errors."""
+    try:
+        return Options.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{name}: " + "; ".join(describe(error, Options))) from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One short sentence for each mistake: the YAML path, what is wrong and the nearest valid key."""
+    return [_sentence(item, model) for item in error.errors()]
+
+
+def _sentence(item: Any, model: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        valid = _keys_at(model, item["loc"][:-1])
+        return f"{path}: unknown option{nearest(str(item['loc'][-1]), valid)}; valid here: {', '.join(valid)}"
+    if item["type"] == "missing":
+        return f"{path}: missing; add it"
+    message = item["msg"].removeprefix("Value error, ")
+    given = item["input"]
+    shown = f", got {given!r}" if isinstance(given, (str, int, float, bool, type(None))) else ""
+    return f"{path + ': ' if path else ''}{message[0].lower() + message[1:]}{shown}"
+
+
+def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        found = [m for m in _models(model.model_fields[part].annotation)] if part in model.model_fields else []
+        if not found:
+            return []
+        model = found[0]
+    return sorted(model.model_fields)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models(inner)]

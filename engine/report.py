@@ -1,0 +1,107 @@
+"""What an evaluation leaves behind: a table, results.json, per_image.csv, curves and panels."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.evaluator import Evaluation
+from engine.pictures import prediction_panel
+from metrics import names
+from metrics.sweep import THRESHOLDS
+from tracking.curves import iou_over_threshold, precision_recall
+from tracking.keys import TEST_PER_IMAGE, classical_key, curve_key, panel_key, test_key
+from tracking.tracker import NullTracker
+
+COLUMNS = (
+    (names.DICE, "Dice", ".3f"), (names.IOU, "IoU", ".3f"), (names.PRECISION, "Prec.", ".3f"),
+    (names.RECALL, "Recall", ".3f"), (names.IOU_MAX, "IoU_max", ".3f"), (names.AIU, "AIU", ".3f"),
+    (names.HD95, "HD95", ".1f"), (names.HD95_MIN, "HD95_min", ".1f"), (names.AHD95, "AHD95", ".1f"),
+    (names.CLIOU, "clIoU", ".3f"), (names.PSNR, "PSNR", ".2f"), (names.SSIM, "SSIM", ".3f"),
+)
+
+
+def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
+    """The content of results.json: figures by condition, the classical baseline's, and ``meta``."""
+    content: dict[str, Any] = {name: scores.summary() for name, scores in evaluation.scores.items()}
+    classical = {name: scores.summary() for name, scores in evaluation.classical.items() if len(scores)}
+    return {**content, **({"classical": classical} if classical else {}), "meta": meta}
+
+
+def table(content: dict[str, Any]) -> str:
+    """The figures as text: a row for each condition, the classical baseline below."""
+    rows = [(name, figures) for name, figures in content.items() if name not in ("classical", "meta")]
+    rows += [(f"classical {name}", figures) for name, figures in content.get("classical", {}).items()]
+    columns = [column for column in COLUMNS if any(column[0] in figures for _, figures in rows)]
+    head = f"{'input':<20}" + "".join(f"{title:>10}" for _, title, _ in columns)
+    lines = [head, "-" * len(head)]
+    for name, figures in rows:
+        cells = (format(figures[key], form) if key in figures else "-" for key, _, form in columns)
+        lines.append(f"{name:<20}" + "".join(f"{cell:>10}" for cell in cells))
+    return "\n".join(lines)
+
+
+def rows_per_image(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One row for each image, condition and system (the model, the classical baseline)."""
+    return [
+        {"system": system, "condition": condition, **row}
+        for system, group in (("model", evaluation.scores), ("classical", evaluation.classical))
+        for condition, scores in group.items()
+        for row in scores.rows()
+    ]
+
+
+def pictures(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Curves and panels by tracking key, uint8 RGB [H,W,3]."""
+    curves = {condition: scores.curves() for condition, scores in evaluation.scores.items()}
+    ious = {condition: curve[names.IOU] for condition, curve in curves.items()}
+    pairs = {condition: (curve[names.RECALL], curve[names.PRECISION]) for condition, curve in curves.items()}
+    made = {
+        curve_key("iou_over_threshold"): iou_over_threshold(THRESHOLDS, ious),
+        curve_key("precision_recall"): precision_recall(pairs),
+    }
+    counts: dict[str, int] = {}
+    for prediction in evaluation.kept:
+        index = counts.get(prediction.condition, 0)
+        counts[prediction.condition] = index + 1
+        made[panel_key("test", prediction.condition, index)] = prediction_panel(prediction)
+    return made
+
+
+def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]], made: dict[str, np.ndarray]) -> None:
+    """Write results.json, per_image.csv and the PNGs below ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with (folder / "per_image.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    for key, image in made.items():
+        path = folder / (key.removeprefix("test/") + ".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], made: dict, step: int) -> None:
+    """Hand the same figures, pictures and table to the tracker."""
+    values = {
+        test_key(condition, name): value
+        for condition, figures in content.items() if condition not in ("classical", "meta")
+        for name, value in figures.items()
+    }
+    values |= {
+        classical_key(condition, name): value
+        for condition, figures in content.get("classical", {}).items()
+        for name, value in figures.items()
+    }
+    tracker.log(values, step)
+    tracker.images(made, step)
+    tracker.table(TEST_PER_IMAGE, rows)
+    tracker.summary(values)

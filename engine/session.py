@@ -1,0 +1,115 @@
+"""A training session from the command line's point of view: folders, resuming, tracking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+from lightning_fabric import Fabric
+
+from contracts.errors import UserError
+from data.sources import fingerprint
+from engine.build import build_train_sources
+from engine.checkpoint import load_file
+from engine.experiment import Experiment, archive
+from engine.options import Options
+from engine.progress import Progress
+from engine.trainer import Trainer, make_fabric
+from engine.training_log import TrainingLog
+from tracking.git import commit_hash
+from tracking.tracker import NullTracker, Tracker
+from tracking.wandb_sink import WandbSettings
+
+
+def wandb_settings(options: Options) -> WandbSettings:
+    """The tracker's form of the ``wandb`` section."""
+    chosen = options.wandb
+    return WandbSettings(
+        mode=chosen.mode, project=chosen.project, entity=chosen.entity, group=chosen.group, tags=tuple(chosen.tags)
+    )
+
+
+def train(options: Options, auto_resume: bool = False) -> Experiment:
+    """Train the experiment of these options; returns its folder. Raises UserError."""
+    experiment = Experiment(Path(options.path.experiments_root) / options.name)
+    state = load_file(experiment.state) if auto_resume and experiment.state.is_file() else None
+    if state is not None:
+        _check_same(options, state, experiment)
+        if state["step"] >= options.train.total_iter:
+            print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
+            return experiment
+    train_source, val_source = build_train_sources(options)
+    fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
+    fabric.seed_everything(options.seed + fabric.global_rank, workers=False)
+    meta = {"git": commit_hash(), "data": fingerprint(train_source)}
+    trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
+    if fabric.is_global_zero:
+        _prepare(options, experiment, resuming=state is not None)
+    fabric.barrier()
+    _run(trainer, fabric, options, experiment, state)
+    return experiment
+
+
+def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experiment, state: dict | None) -> None:
+    start = state["step"] if state is not None else 0
+    tracker: NullTracker = NullTracker()
+    if fabric.is_global_zero:
+        _announce(trainer, options, experiment, start)
+        tracker = Tracker(
+            experiment.folder, options.model_dump(mode="json"), wandb_settings(options), options.name,
+            run_id=state["run_id"] if state else None, meta=trainer.meta, last_step=start if state else -1,
+        )
+        trainer.meta["run_id"] = tracker.run_id
+    every = options.logger.print_freq
+    try:
+        with Progress(options.train.total_iter, options.name, every=every, start=start, quiet=not fabric.is_global_zero) as bar:
+            log = TrainingLog(tracker, bar, fabric, every)
+            if state is not None:
+                trainer.resume(state)
+                log.load_state_dict(state["log"], fabric.device)
+            trainer.run(log)
+    finally:
+        tracker.finish()
+    if fabric.is_global_zero:
+        print(f"trained: {experiment.folder}; evaluate with: python evaluate.py --degraded")
+
+
+def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
+    if not resuming:
+        moved = archive(experiment.folder)
+        if moved is not None:
+            print(f"moved the earlier {experiment.folder} to {moved} (use --auto_resume to go on instead)")
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False)
+    experiment.options.write_text(text, encoding="utf-8")
+
+
+def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:
+    counts = {part: sum(p.numel() for p in module.parameters()) for part, module in
+              (("SR", trainer.model.sr), ("segmentation", trainer.model.seg))}
+    stages = ", ".join(f"{stage.name} {length}" for stage, length in zip(trainer.plan.stages, trainer.plan.lengths, strict=True))
+    print(f"experiment {experiment.folder}: {options.network_sr.type} ({counts['SR']:,} parameters) + "
+          f"{options.network_seg.type} ({counts['segmentation']:,}) on {trainer.fabric.device}")
+    print(f"{len(trainer.dataset)} training photographs; stages: {stages}" + (f"; resuming after step {start}" if start else ""))
+
+
+def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
+    """A run is resumed with the options it was started with; only lengths and reports may change."""
+    free = {"train.total_iter", "wandb", "logger", "evaluation", "path"}
+    changed = sorted(set(_differences(state["options"], options.model_dump(mode="json"))) - free)
+    changed = [path for path in changed if path.split(".")[0] not in free]
+    if changed:
+        raise UserError(
+            f"--auto_resume: {experiment.folder} was trained with another {changed[0]}"
+            + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
+            + "; use the same options, or another name"
+        )
+
+
+def _differences(old: object, new: object, path: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [d for key in {**old, **new} for d in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]
+    return [] if old == new else [path]
+
+

@@ -1,0 +1,149 @@
+"""Stages of training: pure functions of the step that say what trains, on what and with which weights.
+
+The phases are those of the paper (Kondo & Ukita, IEEE TIM 2024): SR with the true kernel, kernel
+predictors alone, the whole SR network, both networks; and two for separately trained networks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.errors import UserError
+from engine.options import Options, Stage
+from losses.schedule import alpha_paper, alpha_rising
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of stage means.
+
+    trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
+    those predictors, "seg": the segmentation network with all that hangs on it);
+    restores / segments: which halves of the model run; true_kernel: the SR network is given the
+    true kernel; sharp_input: the segmentation network sees the HR image.
+    """
+
+    trains: frozenset[Literal["sr", "kernel", "seg"]]
+    restores: bool = True
+    segments: bool = False
+    true_kernel: bool = False
+    sharp_input: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "sr_true_kernel": Kind(frozenset({"sr"}), true_kernel=True),
+    "kernel": Kind(frozenset({"kernel"})),
+    "sr": Kind(frozenset({"sr", "kernel"})),
+    "joint": Kind(frozenset({"sr", "kernel", "seg"}), segments=True),
+    "seg": Kind(frozenset({"seg"}), segments=True),
+    "seg_hr": Kind(frozenset({"seg"}), restores=False, segments=True, sharp_input=True),
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everything that depends on the step alone.
+
+    step counts from 1; beta weighs segmentation, alpha the region terms of its loss; lr is the
+    rate of the segmentation network and sr_lr that of the SR network.
+    """
+
+    step: int
+    index: int
+    name: str
+    kind: Kind
+    alpha: float
+    beta: float
+    lr: float
+    sr_lr: float
+
+
+class Plan:
+    """The stages of a run laid out over its steps. ``at(step)`` is pure, so resuming is exact."""
+
+    def __init__(self, options: Options, train_images: int) -> None:
+        self.total = options.train.total_iter
+        self.stages = options.train.stages
+        self.loss = options.loss
+        self.optimizer = options.train.optimizer
+        self.scheduler = options.train.scheduler
+        self.lengths = stage_lengths(self.stages, self.total)
+        self.epoch_steps = train_images // options.datasets.train.batch_size + 1
+
+    def index_at(self, step: int) -> tuple[int, int]:
+        """The stage that ``step`` (1..total) falls in and the step within it, from 1."""
+        inside = step
+        for index, length in enumerate(self.lengths):
+            if inside <= length:
+                return index, inside
+            inside -= length
+        raise ValueError(f"step {step} lies beyond total_iter {self.total}")
+
+    def at(self, step: int) -> Moment:
+        """Return all that depends on the step (counted from 1)."""
+        index, inside = self.index_at(step)
+        stage = self.stages[index]
+        rate = (stage.lr or self.optimizer.lr) * self._decay(inside, self.lengths[index])
+        return Moment(
+            step=step,
+            index=index,
+            name=stage.name,
+            kind=KINDS[stage.name],
+            alpha=self._alpha(index, inside),
+            beta=self._beta(stage, inside, self.lengths[index]),
+            lr=rate,
+            sr_lr=rate * stage.sr_lr_factor,
+        )
+
+    def _decay(self, inside: int, length: int) -> float:
+        warmup = min(self.scheduler.warmup_iter, length)
+        if inside <= warmup:
+            return inside / (warmup + 1)
+        if self.scheduler.type == "constant":
+            return 1.0
+        progress = (inside - warmup - 1) / max(1, length - warmup)
+        return decay_factor(self.scheduler.type, progress, self.scheduler.final)
+
+    def _alpha(self, index: int, inside: int) -> float:
+        alpha = self.loss.alpha
+        if not KINDS[self.stages[index].name].segments or alpha.schedule == "constant":
+            return alpha.start
+        if alpha.schedule == "paper":
+            return alpha_paper(inside, self.epoch_steps, start=alpha.start, floor=alpha.floor)
+        progress = (inside - 1) / max(1, self.lengths[index] - 1)
+        if alpha.schedule == "rising":
+            return alpha_rising(progress)
+        return alpha.start + (alpha.floor - alpha.start) * progress
+
+    def _beta(self, stage: Stage, inside: int, length: int) -> float:
+        beta = self.loss.beta if stage.beta is None else stage.beta
+        if stage.beta_end is None:
+            return beta
+        return beta + (stage.beta_end - beta) * (inside - 1) / max(1, length - 1)
+
+
+def decay_factor(kind: str, progress: float, final: float) -> float:
+    """Factor on the learning rate at ``progress`` in [0, 1] of a decay that ends at ``final``."""
+    fall = 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1 - progress
+    return final + (1 - final) * fall
+
+
+def stage_lengths(stages: list[Stage], total: int) -> list[int]:
+    """Steps of each stage; the one stage without a length takes the rest. Raises UserError."""
+    lengths = [
+        stage.iterations if stage.iterations is not None else None if stage.share is None else round(stage.share * total)
+        for stage in stages
+    ]
+    open_stages = [index for index, length in enumerate(lengths) if length is None]
+    used = sum(length for length in lengths if length is not None)
+    if len(open_stages) > 1:
+        names = ", ".join(f"train.stages.{index}" for index in open_stages)
+        raise UserError(f"{names}: only one stage may take the rest; give the others iterations or share")
+    if used > total or (not open_stages and used != total):
+        raise UserError(
+            f"train.stages: the stages sum to {used} steps but train.total_iter is {total}; "
+            "leave one stage without iterations to take the rest, or use share"
+        )
+    return [total - used if length is None else length for length in lengths]

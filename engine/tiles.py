@@ -1,0 +1,153 @@
+"""Run a network over an image of any size in overlapping tiles, blended without seams.
+
+Each tile is weighted by raised-cosine ramps that sum to one over the tiles (a partition of unity),
+so a constant comes out constant and a pointwise function as if run on the whole image. The outer
+quarter of an overlap has weight zero: there, a tile sees padding where the image goes on. A
+convolution that looks at most ``overlap // 4`` pixels far is therefore reproduced exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contracts.errors import UserError
+
+TileFunction = Callable[[Tensor], Mapping[str, Tensor]]
+ProgressFunction = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one side of the image is cut: tile starts and one row of blending weights per tile.
+
+    length: of the image, in input pixels; padded: after padding; size: of a tile, in input pixels;
+    weights: [tiles, size * scale] float64, summing to one at every output pixel.
+    """
+
+    length: int
+    padded: int
+    size: int
+    starts: tuple[int, ...]
+    weights: Tensor
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Return the smallest multiple of ``multiple`` that is at least ``value``."""
+    return math.ceil(value / multiple) * multiple
+
+
+def tile_starts(length: int, size: int, overlap: int) -> tuple[int, ...]:
+    """Return evenly spread starts of tiles that cover ``length`` and overlap by ``overlap`` or more."""
+    if length <= size:
+        return (0,)
+    count = math.ceil((length - overlap) / (size - overlap))
+    return tuple(round(index * (length - size) / (count - 1)) for index in range(count))
+
+
+def _ramp(size: int, overlap: int) -> Tensor:
+    """Return [size] weights rising from 0 to 1 over the middle half of the first ``overlap`` pixels."""
+    flat = overlap // 4
+    width = overlap - 2 * flat
+    position = (torch.arange(size, dtype=torch.float64) - flat + 0.5) / max(width, 1)
+    return torch.sin(position.clamp(0, 1) * (math.pi / 2)) ** 2
+
+
+def cut(length: int, tile: int, overlap: int, scale: int, multiple: int) -> Axis:
+    """Plan the tiles along one side; no ramp at the two ends of the image."""
+    size = min(round_up(tile, multiple), round_up(length, multiple))
+    padded = max(length, size)
+    starts = tile_starts(padded, size, overlap)
+    weights = torch.ones(len(starts), size * scale, dtype=torch.float64)
+    if overlap:
+        rising = _ramp(size * scale, overlap * scale)
+        weights[1:] *= rising
+        weights[:-1] *= rising.flip(0)
+    total = torch.zeros(padded * scale, dtype=torch.float64)
+    for start, row in zip(starts, weights, strict=True):
+        total[start * scale : start * scale + row.numel()] += row
+    for start, row in zip(starts, weights, strict=True):
+        row /= total[start * scale : start * scale + row.numel()]
+    return Axis(length, padded, size, starts, weights)
+
+
+def _pad(image: Tensor, down: int, right: int) -> Tensor:
+    """Pad below and to the right by reflection, or by replication where the image is too small for it."""
+    for amount, side, padding in ((down, -2, (0, 0, 0, down)), (right, -1, (0, right, 0, 0))):
+        if amount:
+            image = F.pad(image, padding, mode="reflect" if amount < image.shape[side] else "replicate")
+    return image
+
+
+def _check(image: Tensor, tile: int, overlap: int) -> None:
+    """Raise for an image or tile that cannot be cut."""
+    if image.ndim != 4 or image.shape[0] != 1:
+        raise ValueError(f"expected an image [1,C,h,w], got {tuple(image.shape)}")
+    if tile < 1 or not 0 <= overlap < tile:
+        raise UserError(f"tile {tile} with overlap {overlap}: choose 0 <= overlap < tile, such as tile // 8")
+
+
+def _check_output(name: str, value: Tensor, rows: int, columns: int) -> None:
+    """Raise ValueError when a tile's result does not have the size that scale promises."""
+    if value.ndim != 4 or value.shape[0] != 1 or value.shape[-2:] != (rows, columns):
+        raise ValueError(f"tile output '{name}' is {tuple(value.shape)}, expected [1,C,{rows},{columns}]")
+
+
+def _accumulate(
+    result: dict[str, Tensor],
+    name: str,
+    value: Tensor,
+    weight: Tensor,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+) -> None:
+    """Add a weighted tile at ``corner`` of a result of ``size``, leaving out what lies beyond it."""
+    if name not in result:
+        result[name] = torch.zeros(1, value.shape[1], *size)
+    top, left = corner
+    place = result[name][..., top : top + weight.shape[0], left : left + weight.shape[1]]
+    weighted = value.detach().to("cpu", torch.float32) * weight
+    place += weighted[..., : place.shape[-2], : place.shape[-1]]
+
+
+def run_tiled(
+    fn: TileFunction,
+    image: Tensor,
+    tile: int = 128,
+    overlap: int = 32,
+    scale: int = 1,
+    multiple: int = 1,
+    progress: ProgressFunction | None = None,
+) -> dict[str, Tensor]:
+    """Return ``fn(image)`` computed tile by tile.
+
+    fn: maps [1,C,h,w], sides divisible by ``multiple``, to named tensors [1,C',h*scale,w*scale].
+    image: [1,C,h,w] of any size. tile and overlap: in pixels of ``image``; the tile is rounded up to
+    ``multiple``. progress: called with (tiles done, tiles in all) after each tile.
+
+    The results are float32 on the CPU, [1,C',h*scale,w*scale]. Beyond them, memory holds one tile at
+    a time. UserError unless 0 <= overlap < tile; ValueError for results of another size.
+    """
+    _check(image, tile, overlap)
+    vertical = cut(image.shape[-2], tile, overlap, scale, multiple)
+    horizontal = cut(image.shape[-1], tile, overlap, scale, multiple)
+    image = _pad(image, vertical.padded - vertical.length, horizontal.padded - horizontal.length)
+    size = (vertical.length * scale, horizontal.length * scale)
+    result: dict[str, Tensor] = {}
+    total = len(vertical.starts) * len(horizontal.starts)
+    for done in range(total):
+        row, column = divmod(done, len(horizontal.starts))
+        top, left = vertical.starts[row], horizontal.starts[column]
+        values = fn(image[..., top : top + vertical.size, left : left + horizontal.size])
+        weight = (vertical.weights[row][:, None] * horizontal.weights[column]).float()
+        for name, value in values.items():
+            _check_output(name, value, *weight.shape)
+            _accumulate(result, name, value, weight, (top * scale, left * scale), size)
+        if progress is not None:
+            progress(done + 1, total)
+    return result

@@ -1,0 +1,213 @@
+"""The one training loop, on lightning-fabric: the same on a CPU, a GPU and under torchrun."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from contracts.errors import UserError
+from contracts.records import DegradedBatch, HRBatch, to_device
+from data.loader import make_loader
+from data.sources import Source
+from engine.build import build_dataset, build_degradation, build_loss, build_model, build_optimizer
+from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
+from engine.ema import EMA
+from engine.experiment import Experiment
+from engine.options import Options
+from engine.stages import Moment, Plan
+from engine.step import Envelope, TrainStep, set_trainable
+from engine.sync_batchnorm import synchronise
+from engine.training_log import TrainingLog
+from engine.validation import Validator
+
+
+class Trainer:
+    """Trains one experiment. ``run()`` goes from the restored or first step to ``total_iter``.
+
+    fabric: devices and precision; experiment: the folder; sources: photographs to train on and to
+    validate with (None: no validation); meta: facts kept in checkpoints.
+    """
+
+    def __init__(
+        self, options: Options, fabric: Fabric, experiment: Experiment, train: Source, val: Source | None, meta: dict
+    ) -> None:
+        self.options, self.fabric, self.experiment, self.meta = options, fabric, experiment, meta
+        self.plan = Plan(options, len(train))
+        self.dataset = build_dataset(options, train)
+        self.degrade = build_degradation(options, "train")
+        self.model = build_model(options)
+        if fabric.world_size > 1:
+            synchronise(self.model)
+        self.optimizer = build_optimizer(options, self.model)
+        self.step = 0
+        self.stage_index = -1
+        self.best = float("-inf")
+        step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight)
+        self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
+        self.step_module = step_module
+        self.ema = EMA(self.model, options.train.ema_decay)
+        self.validator = Validator(options, val, fabric.device) if val is not None else None
+        self._set_teacher_from_file()
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def run(self, log: TrainingLog) -> None:
+        """Train to the end. Raises UserError if the loss is no longer finite."""
+        if self.step == 0 and self.validator is not None:
+            self.validator.check(self.ema.average)
+        waited = time.perf_counter()
+        for batch in self._batches():
+            log.waited(time.perf_counter() - waited)
+            self.step += 1
+            moment = self.plan.at(self.step)
+            self._enter(moment)
+            values = self._train_step(batch, moment)
+            log.step(moment, values)
+            self._after_step(moment, log)
+            waited = time.perf_counter()
+
+    def _train_step(self, batch: DegradedBatch, moment: Moment) -> dict[str, Tensor]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = moment.sr_lr if group["name"] == "sr" else moment.lr
+        self.optimizer.zero_grad(set_to_none=True)
+        total, terms = self.module(Envelope(batch, moment))
+        self.fabric.backward(total)
+        values = {"loss": total.detach(), **terms}
+        clip = self.options.train.grad_clip
+        values["grad_norm"] = self.fabric.clip_gradients(
+            self.module, self.optimizer, max_norm=clip or float("inf"), error_if_nonfinite=False
+        )
+        self.optimizer.step()
+        self.ema.update(self.model)
+        return values
+
+    def _after_step(self, moment: Moment, log: TrainingLog) -> None:
+        last = self.step == self.plan.total
+        every = self.options.val.val_freq
+        if self.validator is not None and every and (self.step % every == 0 or last):
+            self._validate(moment, log)
+        if last or self.step % self.options.logger.save_checkpoint_freq == 0:
+            self.save(log)
+
+    def _validate(self, moment: Moment, log: TrainingLog) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        values, pictures = self.validator.run(self.ema.average)
+        log.validation(moment, values, pictures)
+        score = values.get("val/" + self.options.val.best)
+        if score is None:
+            known = ", ".join(sorted(key.removeprefix("val/") for key in values))
+            raise UserError(f"val.best: no '{self.options.val.best}' was measured; choose one of: {known}")
+        if moment.kind.segments and score > self.best:
+            self.best = score
+            save_atomic(self._weights(), self.experiment.best)
+
+    # -- data, stages ---------------------------------------------------------------------------
+
+    def _batches(self) -> Iterator[DegradedBatch]:
+        train = self.options.datasets.train
+        loader = make_loader(
+            self.dataset, global_batch=train.batch_size, seed=self.options.seed, start_step=self.step,
+            total_steps=self.plan.total, workers=train.workers, rank=self.fabric.global_rank,
+            world=self.fabric.world_size, pin_memory=self.fabric.device.type == "cuda",
+        )
+        for batch in loader:
+            yield self._degraded(to_device(batch, self.fabric.device))
+
+    def _degraded(self, batch: HRBatch) -> DegradedBatch:
+        made = self.degrade(batch.hr, batch.name, self.options.seed, batch.epoch)
+        return DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance)
+
+    def _enter(self, moment: Moment) -> None:
+        """On the first step of a stage (or after a resume): let its parts train."""
+        if moment.index == self.stage_index:
+            return
+        previous = self.plan.stages[self.stage_index].name if self.stage_index >= 0 else None
+        self.stage_index = moment.index
+        if previous == "seg_hr" and self.options.loss.teacher_weight > 0:
+            self.step_module.set_teacher(copy.deepcopy(self.ema.average))
+        set_trainable(self.model, moment.kind, self.options.corrected("train_batchnorm"))
+
+    def _set_teacher_from_file(self) -> None:
+        path = self.options.train.teacher
+        if path is None:
+            return
+        teacher = build_model(self.options, pretrained=False)
+        load_weights(teacher, load_file(path)["model"], f"train.teacher {path}")
+        self.step_module.set_teacher(teacher.to(self.fabric.device))
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def _weights(self) -> dict:
+        state = {"model": self.ema.average.state_dict(), "step": self.step, "meta": self.meta}
+        return {**state, "options": self.options.model_dump(mode="json")}
+
+    def save(self, log: TrainingLog) -> None:
+        """Write the latest weights and the full training state (one random state per process)."""
+        states = self._gather_rng()
+        if not self.fabric.is_global_zero:
+            return
+        teacher = self.step_module.teacher_state() if self.options.train.teacher is None else None
+        state = {
+            **self._weights(),
+            "trained": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stage_index": self.stage_index,
+            "best": self.best,
+            "rng": states,
+            "teacher": teacher,
+            "run_id": log.run_id,
+            "log": log.state_dict(),
+        }
+        save_atomic(self._weights(), self.experiment.latest)
+        save_atomic(state, self.experiment.state)
+
+    def _gather_rng(self) -> list[dict]:
+        own = rng_state()
+        if self.fabric.world_size == 1:
+            return [own]
+        states: list[dict] = [{} for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather_object(states, own)
+        return states
+
+    def resume(self, state: dict) -> None:
+        """Continue from the content of a training state. Raises UserError if it does not fit."""
+        source = str(self.experiment.state)
+        load_weights(self.model, state["trained"], source)
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best = state["step"], state["best"]
+        self.stage_index = -1
+        set_trainable(self.model, self.plan.at(max(1, self.step)).kind, self.options.corrected("train_batchnorm"))
+        if state["teacher"] is not None:
+            teacher = copy.deepcopy(self.ema.average)
+            teacher.load_state_dict(state["teacher"])
+            self.step_module.set_teacher(teacher)
+        self.stage_index = state["stage_index"]
+        if len(state["rng"]) != self.fabric.world_size:
+            raise UserError(
+                f"{source} was written by {len(state['rng'])} processes; resume with as many, not {self.fabric.world_size}"
+            )
+        restore_rng(state["rng"][self.fabric.global_rank])
+
+
+def make_fabric(options: Options, processes: int, nodes: int = 1) -> Fabric:
+    """Decide on the device, the precision and, for several processes, DDP (gloo on CPUs)."""
+    from lightning_fabric.strategies import DDPStrategy
+
+    gpu = torch.cuda.is_available()
+    wanted = options.train.precision
+    half = wanted == "bfloat16" or (wanted == "auto" and gpu and torch.cuda.is_bf16_supported())
+    strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
+    fabric = Fabric(
+        accelerator="cuda" if gpu else "cpu", devices=processes // nodes, num_nodes=nodes, strategy=strategy,
+        precision="bf16-mixed" if half else "32-true",
+    )
+    fabric.launch()
+    return fabric

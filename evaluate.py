@@ -1,0 +1,46 @@
+"""Evaluate a trained model on clean and degraded photographs.
+
+python evaluate.py                                  all conditions, newest experiment
+python evaluate.py --degraded                       clean and degraded inputs, side by side
+python evaluate.py -opt options/joint.yml --weights FILE --clean
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from contracts.errors import run_main
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-opt", metavar="FILE", help="options file; unset: the options kept in the weights")
+    parser.add_argument("--weights", metavar="FILE", help="weights; unset: best, else latest, of the experiment")
+    parser.add_argument("--hr", action="store_true", help="the original photographs: the upper bound")
+    parser.add_argument("--clean", action="store_true", help="LR inputs made by bicubic reduction alone")
+    parser.add_argument(
+        "--degraded", action="store_true", help="LR inputs blurred as the options say, beside the clean ones"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="results folder; unset: experiments/NAME/results")
+    parser.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=C", help="change options")
+    return parser.parse_args()
+
+
+def chosen_conditions(arguments: argparse.Namespace) -> list[str]:
+    """The conditions asked for; none asked for means those of the options."""
+    wanted = {"hr": arguments.hr, "clean": arguments.clean or arguments.degraded, "degraded": arguments.degraded}
+    return [name for name, asked in wanted.items() if asked]
+
+
+def main() -> None:
+    arguments = parse()
+    from engine.assess import evaluate, find
+
+    options, content, path = find(arguments.opt, arguments.weights, arguments.force_yml)
+    conditions = chosen_conditions(arguments) or list(options.evaluation.conditions)
+    evaluate(options, content, path, conditions, arguments.out)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,107 @@
+"""Segmentation losses with one call signature: (prob, mask, distance, alpha) -> [B].
+
+``prob`` [B,C,H,W] in [0, 1]; ``mask`` [B,1,H,W] in {0, 1}; ``distance`` [B,1,H,W] normalised signed
+distance map of the mask, or None for a loss whose ``needs_distance`` is False; ``alpha`` in [0, 1] the
+share of the region terms, which losses without a boundary term ignore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor
+
+from contracts.errors import UserError, lookup
+from losses import region as regions
+from losses.boundary import boundary
+
+REGION_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "dice": regions.dice,
+    "generalised_dice": regions.generalised_dice,
+}
+
+
+class SegmentationLoss(Protocol):
+    """What the joint loss asks of a segmentation loss."""
+
+    needs_distance: bool
+
+    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+        """Return one value per sample [B]."""
+        ...
+
+
+class BinaryCrossEntropy:
+    """The usual binary cross-entropy [B]; the distance map and alpha are not used."""
+
+    needs_distance = False
+
+    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+        """Return one value per sample [B], not negative."""
+        return regions.bce(prob, mask)
+
+
+class RegionCombo:
+    """``(u1 WBCE + u2 region) / (u1 + u2)`` [B]; the distance map and alpha are not used."""
+
+    needs_distance = False
+
+    def __init__(
+        self,
+        region: str = "dice",
+        bce_weight: float = 1.0,
+        region_weight: float = 1.0,
+        positive: float = 1.0,
+        negative: float = 1.0,
+    ) -> None:
+        """region: a name in REGION_TERMS; bce_weight, region_weight: u1, u2; positive, negative: of WBCE.
+
+        Raises UserError when weights are negative or sum to zero.
+        """
+        for pair in ((bce_weight, region_weight), (positive, negative)):
+            if min(pair) < 0 or not 0 < sum(pair) < float("inf"):
+                raise UserError(f"loss weights must not be negative and need a positive sum; received {pair}")
+        self.region = lookup(REGION_TERMS, region, "region term")
+        self.bce_weight, self.region_weight = bce_weight, region_weight
+        self.positive, self.negative = positive, negative
+
+    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+        """Return one value per sample [B], not negative."""
+        prob = prob.clamp(min=regions.EPSILON)
+        total = 0.0
+        if self.bce_weight:
+            total = self.bce_weight * regions.weighted_bce(prob, mask, self.positive, self.negative)
+        if self.region_weight:
+            total = total + self.region_weight * self.region(prob, mask)
+        return total / (self.bce_weight + self.region_weight)
+
+
+class BoundaryCombo(RegionCombo):
+    """Boundary combo loss ``alpha * RegionCombo + (1 - alpha) * Boundary`` [B]; it can be negative.
+
+    Y. Kondo and N. Ukita, IEEE TIM 73, 2024; the constructor is RegionCombo's.
+    """
+
+    needs_distance = True
+
+    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+        """Return one value per sample [B]. Raises ValueError without a distance map."""
+        if distance is None:
+            raise ValueError("this loss needs the signed distance map: load the data with distance=True")
+        region = super().__call__(prob, mask, distance, alpha)
+        return alpha * region + (1 - alpha) * boundary(prob.clamp(min=regions.EPSILON), distance)
+
+
+SEGMENTATION_LOSSES: dict[str, Callable[..., SegmentationLoss]] = {
+    "boundary_combo": BoundaryCombo,
+    "generalised_boundary_combo": partial(BoundaryCombo, region="generalised_dice"),
+    "boundary_dice": partial(BoundaryCombo, bce_weight=0.0),
+    "boundary_generalised_dice": partial(BoundaryCombo, region="generalised_dice", bce_weight=0.0),
+    "combo": RegionCombo,
+    "wbce": partial(RegionCombo, region_weight=0.0),
+    "bce": BinaryCrossEntropy,
+    "dice": partial(RegionCombo, bce_weight=0.0),
+    "generalised_dice": partial(RegionCombo, region="generalised_dice", bce_weight=0.0),
+}

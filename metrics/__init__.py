@@ -1,0 +1,1 @@
+"""Numbers per image and per data set: overlap, surface distance, centreline, image quality."""

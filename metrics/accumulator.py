@@ -1,0 +1,113 @@
+"""Collect the scores of a data set's images and summarise them under constant names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics import names, sweep
+from metrics.scores import ImageScores
+
+
+class Accumulator:
+    """Per-image scores in the order in which they were added; every mean is over images.
+
+    A metric that does not apply to an image is left out of that metric's mean.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._scores: list[ImageScores] = []
+        self._extra: list[dict[str, float]] = []
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add(self, name: str, scores: ImageScores, extra: Mapping[str, float] | None = None) -> None:
+        """Add one image. extra: further values (psnr, ssim, ...); those not finite are left out."""
+        self._names.append(name)
+        self._scores.append(scores)
+        finite = {key: float(value) for key, value in (extra or {}).items() if np.isfinite(value)}
+        self._extra.append(finite)
+
+    def summary(self) -> dict[str, float]:
+        """Return the flat dict of the data set's figures; empty without images."""
+        if not self._names:
+            return {}
+        mean_iou = self._curve("iou_curve")
+        best = int(np.argmax(mean_iou))
+        return {
+            **self._means([scores.values for scores in self._scores]),
+            names.IOU_MAX: float(mean_iou[best]),
+            names.IOU_MAX_THRESHOLD: float(sweep.THRESHOLDS[best]),
+            names.AIU: float(mean_iou.mean()),
+            **self._surface_summary(),
+            names.HD95_OUTLIERS: float(sum(scores.outliers for scores in self._scores)),
+            **self._means(self._extra),
+            names.IMAGES: float(len(self._names)),
+        }
+
+    def rows(self) -> list[dict[str, float | str]]:
+        """Return one dict per image: its name, its values, and its shares of the data set's figures.
+
+        ``aiu`` and ``ahd95`` are the image's means over thresholds; ``iou_max`` is its IoU at the
+        threshold that is best for the data set, so that each column's mean is the summary's figure.
+        """
+        best = int(np.argmax(self._curve("iou_curve"))) if self._names else 0
+        return [
+            {"name": name, **_row(scores, best), **extra}
+            for name, scores, extra in zip(self._names, self._scores, self._extra, strict=True)
+        ]
+
+    def curves(self) -> dict[str, list[float]]:
+        """Return the means over images at each threshold; where no image counts, NaN.
+
+        Keys: threshold, iou, dice, precision, recall, and hd95 where distances were swept.
+        """
+        if not self._names:
+            return {}
+        curves = {
+            "threshold": sweep.THRESHOLDS,
+            names.IOU: self._curve("iou_curve"),
+            names.DICE: self._curve("dice_curve"),
+            names.PRECISION: self._curve("precision_curve"),
+            names.RECALL: self._curve("recall_curve"),
+        }
+        if any(scores.hd_curve is not None for scores in self._scores):
+            curves[names.HD95] = self._curve("hd_curve")
+        return {name: curve.tolist() for name, curve in curves.items()}
+
+    def _curve(self, attribute: str) -> NDArray[np.float64]:
+        """Mean over images [99] of one curve, without the images to which it does not apply."""
+        present = [getattr(scores, attribute) for scores in self._scores]
+        return _mean_of_present(np.stack([curve for curve in present if curve is not None]))
+
+    def _surface_summary(self) -> dict[str, float]:
+        if all(scores.hd_curve is None for scores in self._scores):
+            return {}
+        curve = self._curve("hd_curve")
+        return {names.HD95_MIN: float(np.nanmin(curve)), names.AHD95: float(np.nanmean(curve))}
+
+    @staticmethod
+    def _means(per_image: list[dict[str, float]]) -> dict[str, float]:
+        keys = dict.fromkeys(key for values in per_image for key in values)
+        return {key: float(np.mean([values[key] for values in per_image if key in values])) for key in keys}
+
+
+def _mean_of_present(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the first axis of the entries that are not NaN; NaN where there is none."""
+    present = ~np.isnan(curves)
+    number = present.sum(axis=0)
+    total = np.where(present, curves, 0.0).sum(axis=0)
+    return np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
+
+
+def _row(scores: ImageScores, best: int) -> dict[str, float]:
+    row = {**scores.values, names.IOU_MAX: float(scores.iou_curve[best])}
+    row[names.AIU] = float(scores.iou_curve.mean())
+    if scores.hd_curve is not None:
+        row[names.AHD95] = float(np.nanmean(scores.hd_curve))
+    row[names.HD95_OUTLIERS] = float(scores.outliers)
+    return row

@@ -1,0 +1,35 @@
+"""Handing the super-resolution network's features to the segmentation network beside the image."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+
+
+class FeatureHandover(nn.Module):
+    """Two zero-initialised paths, so that a joint model with it starts out equal to one without it.
+
+    ``to_image`` adds a 1x1 projection of the features [B,C,H,W] to the normalised image; ``to_logits``
+    adds a small convolutional head of the features to the logits.
+    """
+
+    def __init__(self, channels: int | None, hidden: int = 16) -> None:
+        super().__init__()
+        if channels is None:
+            raise UserError("joint.handover: this SR network has no features to hand over; use sr.type kbpn")
+        self.image_path = nn.Conv2d(channels, 3, 1)
+        self.logit_path = nn.Sequential(
+            nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 1, 1)
+        )
+        for layer in (self.image_path, self.logit_path[-1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def to_image(self, features: Tensor) -> Tensor:
+        """What to add to the normalised image, [B,3,H,W]."""
+        return self.image_path(features)
+
+    def to_logits(self, features: Tensor) -> Tensor:
+        """What to add to the logits, [B,1,H,W]."""
+        return self.logit_path(features)

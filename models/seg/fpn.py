@@ -1,0 +1,75 @@
+"""A compact feature pyramid for CPUs (after Lin et al., CVPR 2017) that keeps thin cracks visible.
+
+Unlike PSPNet it works on features of stride 2 and, on request, on the image itself at full size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.seg.encoders import build_encoder
+
+LEVELS = (0, 1, 2, 3, 4)
+
+
+def conv_bn_relu(channels: int, out_channels: int, side: int = 3) -> nn.Sequential:
+    """Size-keeping convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, side, padding=side // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def enlarge_to(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear enlargement (half-pixel centres) to the height and width of ``like``."""
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+class FPN(nn.Module):
+    """Encoder features at strides 2 to 32, summed from coarse to fine at ``width`` channels, then a head.
+
+    encoder: see models.seg.encoders; pretrained: "none", "imagenet" or a weight file.
+    full_resolution: two 3x3 convolutions (``detail`` channels) look at the full-size image and join the
+    pyramid before the last 3x3 convolution; finer outlines for some more time.
+    dropout: rate of the spatial dropout on the pyramid's sum, in training.
+    """
+
+    multiple = 32
+
+    def __init__(
+        self, encoder: str = "tf_efficientnet_lite0", width: int = 48, pretrained: str = "none",
+        full_resolution: bool = False, detail: int = 16, dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if width < 1 or detail < 1:
+            raise UserError(f"width {width} and detail {detail} must be at least 1")
+        self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
+        channels = self.encoder.feature_info.channels()
+        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.smooth = conv_bn_relu(width, width)
+        self.dropout = nn.Dropout2d(dropout)
+        self.reduce = nn.Conv2d(width, detail if full_resolution else 1, 1)
+        self.look_closely = self.head = None
+        if full_resolution:
+            self.look_closely = nn.Sequential(conv_bn_relu(3, detail), conv_bn_relu(detail, detail))
+            self.head = nn.Conv2d(2 * detail, 1, 3, padding=1)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        summed = self.pyramid(self.encoder(x))
+        reduced = enlarge_to(self.reduce(self.dropout(self.smooth(summed))), x)
+        if self.head is None:
+            return Segmented(reduced)
+        return Segmented(self.head(torch.cat([F.relu(reduced), self.look_closely(x)], 1)))
+
+    def pyramid(self, features: list[Tensor]) -> Tensor:
+        """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""
+        *finer, coarsest = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
+        for feature in reversed(finer):
+            coarsest = feature + enlarge_to(coarsest, feature)
+        return coarsest

@@ -1,0 +1,103 @@
+"""PSPNet on a dilated encoder (Zhao et al., CVPR 2017), as Kondo & Ukita use it.
+
+Kept for compatibility with the authors' weights: the first blocks of ResNet layers 3 and 4 are not
+dilated, and the auxiliary output interpolates probabilities rather than logits.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.seg.encoders import build_encoder
+
+BINS = (1, 2, 3, 6)
+LEVELS = (3, 4)
+
+
+class PyramidPooling(nn.Module):
+    """Context at four grids: [B,C,h,w] -> [B,out_channels,h,w].
+
+    The bottleneck's 1x1 convolution of the enlarged context maps is applied before their enlargement;
+    both are linear and bilinear weights sum to 1, so the result is the same and four fifths cheaper.
+    """
+
+    def __init__(self, channels: int, branch_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.branch_channels = branch_channels
+        self.branches = nn.ModuleList(nn.Conv2d(channels, branch_channels, 1, bias=False) for _ in BINS)
+        self.bottleneck = nn.Conv2d(branch_channels * len(BINS) + channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = [self.branch_channels] * len(BINS) + [x.shape[1]]
+        *of_branches, of_input = self.bottleneck.weight.split(channels, dim=1)
+        total = F.conv2d(x, of_input, self.bottleneck.bias)
+        for bins, branch, weight in zip(BINS, self.branches, of_branches, strict=True):
+            context = F.conv2d(branch(F.adaptive_avg_pool2d(x, bins)), weight)  # [B,out_channels,bins,bins]
+            total = total + F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return F.relu(total)
+
+
+def up_step(channels: int, out_channels: int) -> nn.Sequential:
+    """The convolution after a x2 enlargement: 3x3, batch norm, PReLU with one slope."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, 3, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.PReLU(),
+    )
+
+
+def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
+    """Features of the third layer -> auxiliary logits at their own size."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Dropout2d(dropout),
+        nn.Conv2d(channels, 1, 1),
+    )
+
+
+class PSPNet(nn.Module):
+    """Pyramid scene parsing network with an auxiliary output.
+
+    encoder: see models.seg.encoders; pretrained: "none", "imagenet" or a weight file;
+    width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64);
+    pyramid_dropout, step_dropout, auxiliary_dropout: rates of spatial dropout in training.
+    """
+
+    multiple = 8
+
+    def __init__(
+        self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,
+        pyramid_dropout: float = 0.3, step_dropout: float = 0.15, auxiliary_dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if width <= 0:
+            raise UserError(f"width {width} must be positive (1.0 is the paper's decoder)")
+        self.encoder = build_encoder(encoder, LEVELS, dilated=True, pretrained=pretrained)
+        middle, deep = self.encoder.feature_info.channels()
+        pool, wide, half, thin = (max(1, round(channels * width)) for channels in (512, 1024, 256, 64))
+        self.pyramid = PyramidPooling(deep, pool, wide)
+        self.pyramid_dropout = nn.Dropout2d(pyramid_dropout)
+        self.up_steps = nn.ModuleList([up_step(wide, half), up_step(half, thin), up_step(thin, thin)])
+        self.step_dropout = nn.Dropout2d(step_dropout)
+        self.head = nn.Conv2d(thin, 1, 1)
+        self.auxiliary = auxiliary_head(middle, auxiliary_dropout)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 8; ``kernel`` is ignored.
+
+        Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W].
+        """
+        middle, deep = self.encoder(x)
+        decoded = self.pyramid_dropout(self.pyramid(deep))
+        for step in self.up_steps:
+            enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
+            decoded = self.step_dropout(step(enlarged))
+        probability = torch.sigmoid(self.auxiliary(middle))
+        aux = F.interpolate(probability, size=x.shape[2:], mode="bilinear", align_corners=True)
+        return Segmented(self.head(decoded), (aux,))

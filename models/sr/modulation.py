@@ -1,0 +1,50 @@
+"""Feature modulation by the blur kernel: the spatial feature transform (Wang et al., CVPR 2018)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.sr.border import constant_map, spread
+
+
+class KernelBranch(nn.Module):
+    """Two 3x3 convolutions of features beside the kernel as a constant map, LeakyReLU 0.1 between.
+
+    The first convolution is split by input channel: a real one on the features, and a 3x3 table for
+    the constant kernel channels, which is exact and needs no [B, k*k, h, w] map.
+    """
+
+    def __init__(self, channels: int, taps: int, hidden: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.first = nn.Conv2d(channels + taps, hidden, 3, padding=1)
+        self.second = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
+        of_features, of_kernel = self.first.weight.split(
+            [self.channels, self.first.in_channels - self.channels], dim=1
+        )
+        table = F.conv2d(constant_map(kernel, 3), of_kernel, self.first.bias, padding=1)  # [B,hidden,3,3]
+        hidden = F.conv2d(features, of_features, padding=1)
+        hidden = hidden + spread(table, *features.shape[2:])
+        return self.second(F.leaky_relu(hidden, 0.1))
+
+
+class KernelModulation(nn.Module):
+    """features * sigmoid(scale) + shift, both from the features and the kernel.
+
+    features: [B,channels,h,w], h, w >= 2; kernel: [B,taps]; returns [B,channels,h,w].
+    ``hidden`` is the width between the two convolutions; the paper's is ``channels + taps``.
+    """
+
+    def __init__(self, channels: int, taps: int, hidden: int | None = None) -> None:
+        super().__init__()
+        hidden = channels + taps if hidden is None else hidden
+        self.scale = KernelBranch(channels, taps, hidden)
+        self.shift = KernelBranch(channels, taps, hidden)
+
+    def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
+        kernel = kernel.to(features.dtype)
+        return features * torch.sigmoid(self.scale(features, kernel)) + self.shift(features, kernel)

@@ -1,0 +1,138 @@
+"""Panels, overlays and figures: sizes, colours and what they show."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from tracking.curves import iou_over_threshold, precision_recall, training_curves
+from tracking.drawing import coloured, fitting
+from tracking.panels import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    FOOTER,
+    GAP,
+    HEADER,
+    TRUE_POSITIVE,
+    error_image,
+    overlay,
+    panel,
+)
+
+
+def sample(height=320, width=480, scale=4):
+    rng = np.random.default_rng(0)
+    hr = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    lr = hr[::scale, ::scale].copy()
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 2] = 1
+    prob = np.zeros((height, width), np.float32)
+    prob[height // 2, : width // 2] = 0.9
+    prob[0] = 0.6
+    return lr, hr, prob, mask
+
+
+def test_error_colours_of_a_2x2_image():
+    image = np.full((2, 2, 3), 100, np.uint8)
+    result = error_image(image, np.array([[1, 1], [0, 0]]), np.array([[1, 0], [1, 0]]))
+    assert tuple(result[0, 0]) == TRUE_POSITIVE
+    assert tuple(result[0, 1]) == FALSE_POSITIVE
+    assert tuple(result[1, 0]) == FALSE_NEGATIVE
+    assert tuple(result[1, 1]) == (45, 45, 45)
+
+
+def test_probability_colours_are_those_of_inferno():
+    result = coloured(np.array([[0.0, 1.0, np.nan, 2.0]]))[0]
+    low, high = (np.round(np.array(matplotlib.colormaps["inferno"](i)[:3]) * 255) for i in (0, 255))
+    assert np.array_equal(result, [low, high, low, high])
+    brightness = coloured(np.linspace(0, 1, 256)[None])[0] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(brightness) >= -1).all()
+
+
+def test_panel_layout_and_content():
+    lr, hr, prob, mask = sample()
+    result = panel(lr, hr, hr, prob, mask, caption="001  Dice 0.5")
+    assert result.dtype == np.uint8
+    assert result.shape == (HEADER + 320 + FOOTER, 5 * (480 + GAP) + GAP, 3)
+    columns = [
+        result[HEADER : HEADER + 320, GAP + i * (480 + GAP) : GAP + i * (480 + GAP) + 480] for i in range(5)
+    ]
+    assert np.array_equal(columns[0], lr.repeat(4, 0).repeat(4, 1))
+    assert np.array_equal(columns[1], hr) and np.array_equal(columns[2], hr)
+    assert np.array_equal(columns[3], coloured(prob))
+    assert np.array_equal(columns[4], error_image(hr, prob >= 0.5, mask))
+    assert (result[:HEADER] < 100).any() and (result[-FOOTER:, :490] < 100).any()  # title and caption
+
+
+def test_panel_without_lr_and_sr_has_three_columns():
+    _, hr, prob, mask = sample(448, 448)
+    assert panel(None, None, hr, prob, mask).shape[1] == 3 * (448 + GAP) + GAP
+
+
+def test_small_images_are_enlarged_and_large_ones_reduced():
+    for size, side in ((40, 240), (1500, 480)):
+        lr, hr, prob, mask = sample(size, size)
+        assert panel(lr, hr, hr, prob, mask).shape == (HEADER + side + FOOTER, 5 * (side + GAP) + GAP, 3)
+
+
+def test_kernels_are_shown_in_the_corners():
+    lr, hr, prob, mask = sample()
+    delta = np.zeros((21, 21), np.float32)
+    delta[10, 10] = 1
+    result = panel(lr, hr, hr, prob, mask, kernels=(delta, delta))
+    inset = result[HEADER : HEADER + 64, GAP : GAP + 64]
+    assert inset[32, 32].min() == 255 and inset[:20, :20].max() == 0
+
+
+def test_panel_names_what_differs_in_size():
+    lr, hr, prob, mask = sample()
+    with pytest.raises(ValueError, match="prob"):
+        panel(lr, hr, hr, prob[:-1], mask)
+
+
+def test_captions_are_fitted():
+    text, face = fitting("a very long name of an image " * 10, 200, 15)
+    assert text.endswith("\u2026") and face.getlength(text) <= 200
+    assert fitting("short", 200, 15)[0] == "short"
+
+
+def test_overlay_outlines_and_tints():
+    image = np.full((20, 20, 3), 100, np.uint8)
+    prob = np.zeros((20, 20), np.float32)
+    prob[8:12, 8:12] = 0.7
+    result = overlay(image, prob, colour=(200, 0, 0), opacity=0.5)
+    assert tuple(result[10, 10]) == (150, 50, 50)
+    assert tuple(result[7, 9]) == (200, 0, 0) and tuple(result[12, 12]) == (200, 0, 0)
+    assert tuple(result[5, 5]) == (100, 100, 100) and image.max() == 100
+    assert np.array_equal(overlay(image, np.zeros((20, 20))), image)
+    with pytest.raises(ValueError, match="image"):
+        overlay(image, prob[:5])
+
+
+def test_figures_are_written(tmp_path):
+    grid = np.arange(1, 100) / 100
+    iou = {"hr": 0.6 - (grid - 0.4) ** 2, "degraded": 0.4 - (grid - 0.5) ** 2, "clean": np.full(99, np.nan)}
+    recall = np.linspace(1, 0, 99)
+    pictures = {
+        "iou.png": iou_over_threshold(grid, iou, tmp_path / "a" / "iou.png"),
+        "pr.png": precision_recall(
+            {"hr": (recall, 1 - recall), "clean": (recall, recall * np.nan)}, tmp_path / "pr.png"
+        ),
+    }
+    for name, picture in pictures.items():
+        (path,) = tmp_path.rglob(name)
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image.convert("RGB")), picture)
+        assert picture.dtype == np.uint8 and picture.std() > 5
+
+
+def test_training_curves_of_any_log(tmp_path):
+    values = {"time": 0.0, "train/lr": 1e-3, "train/beta": 0.0}
+    entries = [{"step": step, "train/loss": 1 / step, **values} for step in range(1, 200)]
+    entries += [{"step": s, "time": 0.0, "val/degraded/dice": s / 300} for s in (100, 200)]
+    entries += [{"step": 150, "time": 0.0, "train/loss": float("nan")}]
+    full = training_curves(entries, tmp_path / "training.png")
+    assert (tmp_path / "training.png").exists() and full.std() > 5
+    assert training_curves([]).shape == full.shape

@@ -1,0 +1,1 @@
+"""Numeric parity with the authors' released code, on fixtures made from it."""

@@ -1,0 +1,122 @@
+"""Checks of networks: made-up weights through the key map, the fixture's input, outputs compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from models.reference_keys import load_reference
+from models.seg.pspnet import PSPNet
+from models.sr.kbpn import KBPN
+from tools.parity.weights import synthesise
+
+Quantity = tuple[str, np.ndarray, np.ndarray]
+GIVEN_KERNEL = "_given_kernel"
+KBPN_NAME = r"kbpn_x(?P<scale>\d+)_stage(?P<stages>\d+)"
+
+
+class WeightsMismatch(Exception):
+    """A fixture's key list does not fit our network: a failed check, not a wrong call."""
+
+
+@dataclass(frozen=True)
+class NetworkCheck:
+    """A family of fixtures: how to build the network for a matched name, and which outputs to compare."""
+
+    family: str
+    build: Callable[[re.Match[str]], nn.Module]
+    outputs: Callable[[nn.Module, Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+def build_kbpn(match: re.Match[str]) -> nn.Module:
+    """KBPN of the released width; its scale and number of stages stand in the fixture's name."""
+    return KBPN(scale=int(match["scale"]), stages=int(match["stages"]))
+
+
+def kbpn_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Blind restoration of ``lr``."""
+    restored = network(fixture["lr"])
+    return {"sr": restored.sr, "kernel": restored.kernel}
+
+
+def kbpn_given_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Restoration of ``lr`` with the true ``kernel``."""
+    restored = network(fixture["lr"], fixture["kernel"])
+    return {"sr": restored.sr, "kernel": restored.kernel}
+
+
+def build_pspnet(match: re.Match[str]) -> nn.Module:
+    """PSPNet of the paper's width with the encoder in the fixture's name."""
+    return PSPNet(encoder=match["encoder"])
+
+
+def pspnet_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Segmentation of the normalised image ``x``."""
+    segmented = network(fixture["x"])
+    return {"logit": segmented.logits, "prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0]}
+
+
+NETWORK_CHECKS: dict[str, NetworkCheck] = {
+    KBPN_NAME: NetworkCheck("kbpn", build_kbpn, kbpn_outputs),
+    KBPN_NAME + GIVEN_KERNEL: NetworkCheck("kbpn", build_kbpn, kbpn_given_outputs),
+    r"pspnet_(?P<encoder>resnet18|resnet34)": NetworkCheck("pspnet", build_pspnet, pspnet_outputs),
+}
+
+
+def find_check(name: str) -> tuple[NetworkCheck, re.Match[str]] | None:
+    """The check for a fixture's name with the match that parametrises it, or None."""
+    for pattern, check in NETWORK_CHECKS.items():
+        match = re.fullmatch(pattern, name)
+        if match:
+            return check, match
+    return None
+
+
+def read_keys(folder: Path, name: str) -> dict[str, list[int]]:
+    """Names and shapes of the checkpoint part of a fixture; given-kernel runs share the blind one's."""
+    path = folder / f"{name.removesuffix(GIVEN_KERNEL)}.json"
+    try:
+        return {key: shape for key, (shape, _) in json.loads(path.read_text()).items()}
+    except OSError:
+        raise UserError(f"no key list {path} for fixture {name}; give its folder with --keys") from None
+    except (ValueError, TypeError, AttributeError):
+        raise UserError(f"{path} is not a key list of the form {{name: [shape, dtype]}}") from None
+
+
+def network_quantities(
+    name: str, fixture: Mapping[str, np.ndarray], keys: Path
+) -> dict[torch.dtype, list[Quantity]]:
+    """Compare a network's outputs in float64 and float32; returns the compared quantities by precision.
+
+    Raises KeyError for a missing array, UserError for a missing key list, WeightsMismatch.
+    """
+    found = find_check(name)
+    if found is None:
+        raise KeyError(name)
+    check, match = found
+    network = check.build(match).double().eval()
+    weights = synthesise(read_keys(keys, name))
+    try:
+        load_reference(check.family, network, weights)
+    except UserError as error:
+        raise WeightsMismatch(str(error)) from error
+    precisions = (torch.float64, torch.float32)
+    return {dtype: compare(check, network.to(dtype), fixture, dtype) for dtype in precisions}
+
+
+@torch.no_grad()
+def compare(
+    check: NetworkCheck, network: nn.Module, fixture: Mapping[str, np.ndarray], dtype: torch.dtype
+) -> list[Quantity]:
+    """Run the network on the fixture's arrays in one precision."""
+    tensors = {name: torch.as_tensor(array).to(dtype) for name, array in fixture.items()}
+    outputs = check.outputs(network, tensors)
+    return [(name, value.numpy(), fixture[name]) for name, value in outputs.items() if name in fixture]

@@ -1,0 +1,74 @@
+"""What panels and overlays are drawn with: text, colours, resizing."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Okabe & Ito's palette, distinguishable with every common form of colour blindness (RGB).
+GREEN = (0, 158, 115)
+ORANGE = (230, 159, 0)
+SKY_BLUE = (86, 180, 233)
+VERMILLION = (213, 94, 0)
+INK = (34, 34, 34)
+GREY = (110, 110, 110)
+PAPER = (255, 255, 255)
+
+
+@cache
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return DejaVu Sans, which comes with matplotlib, at a size in pixels."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def fitting(text: str, width: int, size: int, bold: bool = False) -> tuple[str, ImageFont.FreeTypeFont]:
+    """Return text and font that fit into ``width``: made smaller at first, then cut short by an ellipsis."""
+    face = font(size, bold)
+    while face.getlength(text) > width and size > 9:
+        size -= 1
+        face = font(size, bold)
+    if face.getlength(text) > width:
+        while text and face.getlength(text + "\u2026") > width:
+            text = text[:-1]
+        text += "\u2026"
+    return text, face
+
+
+def write(
+    canvas: Image.Image,
+    text: str,
+    box: tuple[int, int, int],
+    size: int,
+    bold: bool = False,
+    centred: bool = True,
+    colour: tuple[int, int, int] = INK,
+) -> None:
+    """Write one line around the height ``y`` of ``box = (left, right, y)``."""
+    left, right, y = box
+    text, face = fitting(text, right - left, size, bold)
+    x, anchor = ((left + right) // 2, "mm") if centred else (left, "lm")
+    ImageDraw.Draw(canvas).text((x, y), text, fill=colour, font=face, anchor=anchor)
+
+
+def colour_map(name: str = "inferno") -> np.ndarray:
+    """Return a perceptually uniform colour map of matplotlib as uint8 RGB [256,3]."""
+    return (matplotlib.colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def coloured(prob: np.ndarray) -> np.ndarray:
+    """Return a probability map [H,W] in [0, 1] in the colours of inferno, uint8 [H,W,3]."""
+    return colour_map()[(np.clip(np.nan_to_num(prob), 0, 1) * 255).round().astype(np.uint8)]
+
+
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize [H,W,3] uint8: reduced by area means, enlarged with visible pixels (nearest)."""
+    if image.shape[:2] == (height, width):
+        return image
+    way = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_NEAREST
+    return cv2.resize(image, (width, height), interpolation=way)

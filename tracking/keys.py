@@ -1,0 +1,81 @@
+"""Every key under which a number, picture or table is tracked; the same for all experiments.
+
+The name of a loss, network or data set belongs in the options, never in a key: only then do the
+charts of two experiments lie on top of each other. The horizontal axis of all charts is ``STEP``.
+"""
+
+from __future__ import annotations
+
+from contracts.errors import lookup
+
+STEP = "step"
+TIME = "time"
+
+TRAIN_LOSS = "train/loss"
+TRAIN_SR = "train/sr"
+TRAIN_SEG = "train/seg"
+TRAIN_SR_IMAGE = "train/sr_image"
+TRAIN_SR_LR = "train/sr_lr"
+TRAIN_SR_KERNEL = "train/sr_kernel"
+TRAIN_SEG_MAIN = "train/seg_main"
+TRAIN_SEG_AUX = "train/seg_aux"
+TRAIN_TEACHER = "train/teacher"
+TRAIN_LR = "train/lr"
+TRAIN_ALPHA = "train/alpha"
+TRAIN_BETA = "train/beta"
+TRAIN_GRAD_NORM = "train/grad_norm"
+TRAIN_STEPS_PER_SECOND = "train/steps_per_second"
+TRAIN_DATA_WAIT = "train/data_wait"
+
+LOSS_KEYS = (
+    TRAIN_LOSS,
+    TRAIN_SR,
+    TRAIN_SEG,
+    TRAIN_SR_IMAGE,
+    TRAIN_SR_LR,
+    TRAIN_SR_KERNEL,
+    TRAIN_SEG_MAIN,
+    TRAIN_SEG_AUX,
+    TRAIN_TEACHER,
+)
+SCHEDULE_KEYS = (TRAIN_LR, TRAIN_ALPHA, TRAIN_BETA, TRAIN_GRAD_NORM)
+SPEED_KEYS = (TRAIN_STEPS_PER_SECOND, TRAIN_DATA_WAIT)
+TRAIN_KEYS = LOSS_KEYS + SCHEDULE_KEYS + SPEED_KEYS
+
+CONDITIONS = ("hr", "clean", "degraded")
+TEST_PER_IMAGE = "test/per_image"
+
+_CONDITION_TABLE = {condition: condition for condition in CONDITIONS}
+
+
+def _key(part: str, condition: str, rest: str) -> str:
+    """Join the levels of a key; UserError for an unknown condition."""
+    return f"{part}/{lookup(_CONDITION_TABLE, condition, 'input condition')}/{rest}"
+
+
+def val_key(condition: str, metric: str) -> str:
+    """Return the key of a validation metric, such as ``val/degraded/dice``."""
+    return _key("val", condition, metric)
+
+
+def test_key(condition: str, metric: str) -> str:
+    """Return the key of a test metric, such as ``test/degraded/dice``."""
+    return _key("test", condition, metric)
+
+
+test_key.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name tells pytest
+
+
+def classical_key(condition: str, metric: str) -> str:
+    """Return the key of a test metric of the classical baseline: ``test/classical/degraded/dice``."""
+    return _key("test/classical", condition, metric)
+
+
+def panel_key(part: str, condition: str, index: int) -> str:
+    """Return the key of the ``index``-th panel of ``part`` (``val``, ``test``): ``val/degraded/panel_0``."""
+    return _key(part, condition, f"panel_{index}")
+
+
+def curve_key(name: str) -> str:
+    """Return the key of a figure of curves of the test set, such as ``test/curves/precision_recall``."""
+    return f"test/curves/{name}"

@@ -1,0 +1,38 @@
+"""Train blind super-resolution and crack segmentation together.
+
+python train_joint.py -opt options/joint.yml
+python train_joint.py -opt options/joint.yml --force_yml train:total_iter=2000 datasets:train:root=datasets/mine
+torchrun --nproc_per_node 2 train_joint.py -opt options/joint.yml
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from contracts.errors import run_main
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-opt", required=True, metavar="FILE", help="options file, such as options/joint.yml")
+    parser.add_argument(
+        "--force_yml", nargs="+", default=[], metavar="A:B=C",
+        help="change options of the file, such as train:total_iter=2000 datasets:train:root=datasets/mine",
+    )
+    parser.add_argument(
+        "--auto_resume", action="store_true",
+        help="go on from the last checkpoint of this experiment (without it an earlier run is moved aside)",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    from engine.options_file import load_options
+    from engine.session import train
+
+    train(load_options(arguments.opt, arguments.force_yml), auto_resume=arguments.auto_resume)
+
+
+if __name__ == "__main__":
+    run_main(main)
