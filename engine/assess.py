@@ -46,7 +46,7 @@ def load_model(options: Options, content: dict[str, Any], path: Path) -> JointMo
     """The model of a checkpoint, in evaluation mode. Raises UserError if it does not fit the options."""
     model = build_model(options, pretrained=False)
     load_weights(model, content["model"], str(path))
-    return model.eval()
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def default_device() -> torch.device:

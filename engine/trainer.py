@@ -40,7 +40,7 @@ class Trainer:
         self.plan = Plan(options, len(train))
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
-        self.model = build_model(options)
+        self.model = build_model(options).to(memory_format=torch.channels_last)
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)
@@ -121,7 +121,8 @@ class Trainer:
 
     def _degraded(self, batch: HRBatch) -> DegradedBatch:
         made = self.degrade(batch.hr, batch.name, self.options.seed, batch.epoch)
-        return DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance)
+        lr, hr = (image.contiguous(memory_format=torch.channels_last) for image in (made.lr, batch.hr))
+        return DegradedBatch(lr, hr, batch.mask, made.kernel, batch.name, batch.distance)
 
     def _enter(self, moment: Moment) -> None:
         """On the first step of a stage (or after a resume): let its parts train."""

@@ -34,7 +34,7 @@ def cast_shadow(rng: Generator, size: int) -> np.ndarray:
         field = across(size, rng.uniform(0, 2 * np.pi)) / np.float32(size) + wobble + rng.uniform(-0.35, 0.35)
         return soft_step(field, 0.0, rng.uniform(0.004, 0.08))
     leaves = octaves(rng, size, (size / 4, size / 10, size / 25, size / 60), 0.8)
-    return soft_step(leaves, rng.uniform(-0.3, 0.9), rng.uniform(0.4, 1.0))
+    return soft_step(leaves, rng.uniform(-0.3, 0.9), rng.uniform(0.8, 1.8))
 
 
 def colour_cast(rng: Generator) -> np.ndarray:

@@ -82,8 +82,8 @@ class KBPN(nn.Module):
 
     def __init__(
         self, scale: int = 4, stages: int = 4, width: int = 128, kernel_side: int = 21,
-        estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None, correction_gain: float = 1.0,
-        minimum_sum: float = 1e-2,
+        estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None,
+        correction_gain: float = 1.0, minimum_sum: float = 1e-2,
     ) -> None:
         super().__init__()
         check_scale(scale)

