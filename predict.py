@@ -25,35 +25,37 @@ from contracts.errors import run_main
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="PHOTO", help="photographs, or folders of them")
-    parser.add_argument("-o", dest="out", type=Path, default=Path("results"), metavar="DIR", help="where to write (results)")
-    parser.add_argument("-opt", metavar="FILE", help="options file; unset: the options kept in the weights")
-    parser.add_argument("--weights", metavar="FILE", help="weights; unset: best, else latest, of the newest experiment")
-    parser.add_argument(
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="PHOTO", help="photographs, or folders of them")
+    add("-o", dest="out", type=Path, default="results", metavar="DIR", help="where to write (results)")
+    add("-opt", metavar="FILE", help="options file; unset: the options kept in the weights")
+    add("--weights", metavar="FILE", help="weights; unset: best, else latest, of the newest experiment")
+    add(
         "--restore", choices=("auto", "always", "never"), default="auto",
-        help="restore before segmenting; auto: up to 1.5 megapixels, since cracks in larger photographs "
-        "are as many pixels wide as those the model was trained on",
+        help="restore before segmenting; auto: photographs up to 1.5 megapixels, as in larger ones cracks "
+        "are as many pixels wide as in those the model was trained on",
     )
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
-    parser.add_argument(
+    add("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
+    add(
         "--tile", type=int, default=256, metavar="PX",
         help="side of a tile in pixels of the photograph before restoring (256); the segmentation sees "
-        "tiles of 4 times that (the scale); smaller tiles need less memory",
+        "tiles of that times the scale; smaller ones need less memory",
     )
-    parser.add_argument("--overlap", type=int, default=32, metavar="PX", help="overlap of tiles, blended (32)")
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    add("--overlap", type=int, default=32, metavar="PX", help="overlap of tiles, blended (32)")
+    add("--overwrite", action="store_true", help="replace earlier results")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    from engine.predict import Settings, predict
+    from engine.predict import predict
+    from engine.predict_plan import Settings
 
-    settings = Settings(
-        arguments.out, arguments.restore, arguments.threshold, arguments.tile, arguments.overlap, arguments.overwrite
-    )
-    predict(arguments.inputs, settings, arguments.opt, arguments.weights)
+    chosen = vars(arguments)
+    inputs, opt, weights = (chosen.pop(name) for name in ("inputs", "opt", "weights"))
+    predict(inputs, Settings(**chosen), opt, weights)
 
 
 if __name__ == "__main__":

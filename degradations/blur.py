@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,6 +29,22 @@ def blur(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     side = kernel.shape[-1]
     kernels = kernel.to(image.dtype).expand(batch, channels, side, side).reshape(batch * channels, side, side)
     return correlate(planes, kernels).view(batch, channels, height, width)
+
+
+def blur_fft(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
+    """The same correlation as ``blur`` by FFT, equal up to rounding (about 1e-6 in float32).
+
+    For losses: on a CPU its backward pass is several times faster than that of a grouped convolution.
+    Shapes and errors as in ``blur``; float32 or float64.
+    """
+    side = kernel.shape[-1]
+    margin = side // 2
+    mode = {"reflect": "reflect", "zero": "constant"}
+    padded = F.pad(image, (margin,) * 4, mode=lookup(mode, border, "border")).contiguous()
+    sides = padded.shape[-2:]
+    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernel.to(image.dtype), s=sides).conj()
+    height, width = image.shape[-2:]
+    return torch.fft.irfft2(spectrum, s=sides)[..., :height, :width]
 
 
 def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:

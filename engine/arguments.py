@@ -20,8 +20,8 @@ def checked_arguments(cls: type, given: dict[str, Any], path: str, fixed: tuple[
     """
     hints = typing.get_type_hints(cls.__init__)
     fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(cls.__init__).parameters.items():
-        if name == "self" or name in fixed or parameter.kind is inspect.Parameter.VAR_KEYWORD:
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if name in fixed or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[name] = (hints.get(name, Any), default)

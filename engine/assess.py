@@ -56,6 +56,7 @@ def default_device() -> torch.device:
 
 def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: list[str], out: Path | None) -> dict:
     """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them."""
+    folder = _results_folder(path, out)
     dataset = options.datasets.test
     if dataset is None:
         raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
@@ -79,13 +80,19 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
-    folder = out or _results_folder(path)
     _leave(options, content, folder, results, evaluation)
     return results
 
 
-def _results_folder(weights: Path) -> Path:
-    """experiments/NAME/results for weights in experiments/NAME/models, else results/STEM."""
+def _results_folder(weights: Path, out: Path | None) -> Path:
+    """The folder asked for; else experiments/NAME/results for weights in experiments/NAME/models, or results/STEM.
+
+    Raises UserError for a folder that holds anything but earlier results.
+    """
+    if out is not None:
+        if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "results.json").is_file()):
+            raise UserError(f"--out {out} holds something else than results; give a new folder")
+        return out.absolute()
     if weights.parent.name == "models":
         return Experiment(weights.parent.parent).results
     return Path("results") / weights.stem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import torch
@@ -91,7 +92,7 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
 
 def _build_network(network: Network, table: dict, path: str, **fixed: object) -> nn.Module:
     cls = lookup(table, network.type, f"{path}.type")
-    known = {name: value for name, value in fixed.items() if name in cls.__init__.__code__.co_varnames}
+    known = {name: value for name, value in fixed.items() if name in inspect.signature(cls).parameters}
     arguments = checked_arguments(cls, network.arguments(), path, fixed=tuple(known))
     return cls(**arguments, **known)
 

@@ -132,8 +132,8 @@ class Evaluator:
         """HR image [1,3,H,W] and mask [H,W], cut to a multiple of the scale (right and bottom)."""
         image, mask = self.source.load(index)
         height, width = (side // self.options.scale * self.options.scale for side in mask.shape)
-        tensor = torch.from_numpy(np.ascontiguousarray(image[:height, :width])).permute(2, 0, 1)[None]
-        return tensor.float().div_(255).to(self.device), mask[:height, :width]
+        tensor = torch.from_numpy(image[:height, :width].astype(np.float32)).permute(2, 0, 1)[None]
+        return tensor.contiguous().div_(255).to(self.device), mask[:height, :width]
 
     def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
         if condition == "degraded" and self.frozen is not None:

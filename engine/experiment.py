@@ -37,8 +37,8 @@ class Experiment:
 
 
 def archive(folder: Path) -> Path | None:
-    """Move an existing folder aside to ``NAME_archived_TIME`` (as BasicSR does); None if there is none."""
-    if not folder.exists():
+    """Move an existing folder aside to ``NAME_archived_TIME`` (as BasicSR does); None if there is none, or an empty one."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
     target = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
     suffix = 1

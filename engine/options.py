@@ -186,12 +186,18 @@ class Train(Section):
 
 class Validation(Section):
     val_freq: int = Field(2000, ge=0, description="steps between validations; 0: never")
-    conditions: list[Condition] = ["degraded"]
+    conditions: list[Condition] = Field(["degraded"], min_length=1)
     best: str = Field("degraded/aiu", description="condition/metric that chooses the best weights")
+
+    @model_validator(mode="after")
+    def _measured(self) -> Validation:
+        if self.best.split("/")[0] not in self.conditions:
+            raise ValueError(f"best '{self.best}' is of no condition in conditions ({', '.join(self.conditions)})")
+        return self
 
 
 class Evaluation(Section):
-    conditions: list[Condition] = ["hr", "clean", "degraded"]
+    conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1)
     surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
     panels: int = Field(8, ge=0, description="pictures to write")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")

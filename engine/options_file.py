@@ -24,6 +24,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
+        if isinstance(key, (dict, list)):
+            raise UserError(f"{node.start_mark.name}: line {key_node.start_mark.line + 1}: a key has to be a name")
         if key in seen:
             raise UserError(f"{node.start_mark.name}: line {key_node.start_mark.line + 1}: '{key}' twice")
         seen.add(key)
@@ -69,7 +71,11 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
         raise UserError(f"options file {path} does not exist; see the files in options/")
     if path.resolve() in seen:
         raise UserError(f"{path}: base refers back to itself")
-    tree = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"{path} is no readable text; give an options file such as options/joint.yml") from None
+    tree = parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise UserError(f"{path}: an options file holds 'key: value' lines, found {type(tree).__name__}")
     base = tree.pop("base", None)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
+import numpy as np
+import torch
 import yaml
 from lightning_fabric import Fabric
 
@@ -41,7 +44,7 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
             return experiment
     train_source, val_source = build_train_sources(options)
     fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
-    fabric.seed_everything(options.seed + fabric.global_rank, workers=False)
+    _seed(options.seed + fabric.global_rank)
     meta = {"git": commit_hash(), "data": fingerprint(train_source)}
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
     if fabric.is_global_zero:
@@ -49,6 +52,12 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     fabric.barrier()
     _run(trainer, fabric, options, experiment, state)
     return experiment
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experiment, state: dict | None) -> None:

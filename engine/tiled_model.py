@@ -44,8 +44,9 @@ class TiledModel:
 
     def __init__(self, model: JointModel, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
         if tile < 16 or not 0 <= overlap < tile:
-            raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more and a smaller overlap")
+            raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
+        self.scale = model.scale
 
     @torch.inference_mode()
     def restore(self, photo: Tensor, name: str = "") -> tuple[Tensor, Tensor | None]:
@@ -67,7 +68,7 @@ class TiledModel:
                 found += [handover.to_image(restored.features), handover.to_logits(restored.features)]
             return {"image": torch.cat(found, 1)}
 
-        image = self._run(one, photo, self.tile, self.overlap, self.model.scale, f"{name}: restoring")
+        image = self._run(one, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
         return image, torch.stack(kernels).mean(0) if kernels else None
 
     @torch.inference_mode()
@@ -83,8 +84,8 @@ class TiledModel:
             logits = self.model.segment_padded(normalised, kernel).logits
             return {"image": (logits + tile[:, 6:] if handed else logits).float().sigmoid()}
 
-        tile = round_up(self.tile * self.model.scale, self.model.seg.multiple)
-        return self._run(one, image, tile, self.overlap * self.model.scale, 1, f"{name}: segmenting")
+        tile = round_up(self.tile * self.scale, self.model.seg.multiple)
+        return self._run(one, image, tile, self.overlap * self.scale, 1, f"{name}: segmenting")
 
     def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
         total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])

@@ -22,7 +22,7 @@ from engine.options import Options
 from engine.stages import Moment, Plan
 from engine.step import Envelope, TrainStep, set_trainable
 from engine.sync_batchnorm import synchronise
-from engine.training_log import TrainingLog
+from engine.training_log import TrainingLog, not_finite
 from engine.validation import Validator
 
 
@@ -51,7 +51,8 @@ class Trainer:
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module
         self.ema = EMA(self.model, options.train.ema_decay)
-        self.validator = Validator(options, val, fabric.device) if val is not None else None
+        validates = val is not None and options.val.val_freq > 0
+        self.validator = Validator(options, val, fabric.device) if validates else None
         self._set_teacher_from_file()
 
     # -- the loop -------------------------------------------------------------------------------
@@ -88,10 +89,13 @@ class Trainer:
 
     def _after_step(self, moment: Moment, log: TrainingLog) -> None:
         last = self.step == self.plan.total
-        every = self.options.val.val_freq
-        if self.validator is not None and every and (self.step % every == 0 or last):
+        validates = self.validator is not None and (last or self.step % self.options.val.val_freq == 0)
+        saves = last or self.step % self.options.logger.save_checkpoint_freq == 0
+        if (validates or saves) and not torch.stack([v.isfinite().all() for v in self.model.state_dict().values()]).all():
+            raise not_finite(moment)
+        if validates:
             self._validate(moment, log)
-        if last or self.step % self.options.logger.save_checkpoint_freq == 0:
+        if saves:
             self.save(log)
 
     def _validate(self, moment: Moment, log: TrainingLog) -> None:
@@ -99,10 +103,7 @@ class Trainer:
             return
         values, pictures = self.validator.run(self.ema.average)
         log.validation(moment, values, pictures)
-        score = values.get("val/" + self.options.val.best)
-        if score is None:
-            known = ", ".join(sorted(key.removeprefix("val/") for key in values))
-            raise UserError(f"val.best: no '{self.options.val.best}' was measured; choose one of: {known}")
+        score = self.validator.score(values)
         if moment.kind.segments and score > self.best:
             self.best = score
             save_atomic(self._weights(), self.experiment.best)

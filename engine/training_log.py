@@ -18,6 +18,14 @@ from tracking.tracker import NullTracker
 TERM_KEYS = {key.removeprefix("train/"): key for key in (*keys.LOSS_KEYS, keys.TRAIN_GRAD_NORM)}
 
 
+def not_finite(moment: Moment) -> UserError:
+    """The error for a training that has run away; raised before anything of it is saved."""
+    return UserError(
+        f"the loss is not finite at step {moment.step} (stage {moment.name}); lower train.optimizer.lr, "
+        "or set train.grad_clip; the last checkpoint is kept"
+    )
+
+
 class TrainingLog:
     """Collects values on the device and reads them only once per interval.
 
@@ -54,10 +62,7 @@ class TrainingLog:
     def _flush(self, moment: Moment) -> dict[str, float]:
         means = {name: self._mean(name) for name in sorted(self._sums)}
         if not np.isfinite(means["loss"]):
-            raise UserError(
-                f"the loss is not finite at step {moment.step} (stage {moment.name}); lower "
-                "train.optimizer.lr, or set train.grad_clip; the last checkpoint is kept"
-            )
+            raise not_finite(moment)
         elapsed = max(time.perf_counter() - self._since, 1e-9)
         schedule = {keys.TRAIN_LR: moment.lr, keys.TRAIN_ALPHA: moment.alpha, keys.TRAIN_BETA: moment.beta}
         speed = {

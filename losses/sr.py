@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from contracts.errors import UserError
-from degradations.blur import blur
+from degradations.blur import blur_fft
 from degradations.resize import bicubic_down
 from losses.weights import reduce_to_lr
 
@@ -88,7 +88,7 @@ class KBPNLoss:
         scale = sr.shape[-1] // lr.shape[-1]
         if sr.shape[-2:] != (lr.shape[-2] * scale, lr.shape[-1] * scale):
             raise ValueError(f"sides of {tuple(sr.shape)} are not a multiple of those of {tuple(lr.shape)}")
-        again = bicubic_down(blur(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
+        again = bicubic_down(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
         return _mean_error(again, lr, [reduce_to_lr(weight, scale) for weight in pixel_weights])
 
     def _kernel_term(self, kernel: Tensor, true_kernel: Tensor) -> Tensor:

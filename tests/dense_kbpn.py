@@ -51,9 +51,8 @@ def blurred_and_sampled(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
     side = round(kernel.shape[1] ** 0.5)
     rows = []
     for one, taps in zip(image, kernel, strict=True):
-        channels = [
-            F.conv2d(channel[None, None], taps.reshape(1, 1, side, side), padding=side // 2) for channel in one
-        ]
+        weight = taps.reshape(1, 1, side, side)
+        channels = [F.conv2d(channel[None, None], weight, padding=side // 2) for channel in one]
         rows.append(torch.cat(channels, 1))
     return torch.cat(rows)[:, :, ::scale, ::scale]
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from contracts.errors import UserError
-from degradations.blur import blur
+from degradations.blur import blur, blur_fft
 from degradations.resize import bicubic_down, bicubic_up, round_to_8_bit
 
 
@@ -142,3 +142,19 @@ def test_a_size_that_does_not_divide_says_what_to_crop_to() -> None:
 def test_rounding_to_8_bit() -> None:
     values = torch.tensor([-0.1, 0.0, 0.4999 / 255, 0.5001 / 255, 0.3, 1.0, 1.2])
     assert (round_to_8_bit(values) * 255).round().tolist() == [0, 0, 0, 1, 76, 255, 255]
+
+
+@pytest.mark.parametrize("border", ["reflect", "zero"])
+def test_blur_by_fft_equals_the_direct_one_with_its_gradients(border: str) -> None:
+    rng = torch.Generator().manual_seed(3)
+    image = torch.rand(2, 3, 37, 30, generator=rng, dtype=torch.float64, requires_grad=True)
+    kernel = torch.rand(2, 1, 21, 21, generator=rng, dtype=torch.float64, requires_grad=True)
+    direct, fast = blur(image, kernel, border), blur_fft(image, kernel, border)
+    torch.testing.assert_close(fast, direct, rtol=0, atol=1e-10)
+    weights = torch.rand(direct.shape, generator=rng, dtype=torch.float64)
+    for ours, expected in zip(
+        torch.autograd.grad((fast * weights).sum(), (image, kernel)),
+        torch.autograd.grad((direct * weights).sum(), (image, kernel)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)

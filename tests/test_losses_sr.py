@@ -64,7 +64,7 @@ def test_perfect_restoration_costs_nothing() -> None:
     p = pieces()
     p["sr"], p["kernel"] = p["hr"], p["true_kernel"]
     p["lr"] = bicubic_down(blur(p["hr"], p["true_kernel"], "reflect"), 4)
-    assert KBPNLoss()(**p).total.abs().max() == 0
+    assert KBPNLoss()(**p).total.abs().max() < 1e-6  # the loss blurs by FFT: rounding remains
 
 
 def test_kernel_is_really_supervised() -> None:

@@ -115,7 +115,8 @@ def true_kernels(count: int, side: int) -> Tensor:
 
 @pytest.mark.parametrize("blind", [True, False])
 @pytest.mark.parametrize(("scale", "size"), [(4, (6, 5)), (4, (2, 3)), (2, (2, 5)), (8, (3, 2))])
-def test_kbpn_equals_its_plain_formulation_with_gradients(scale: int, size: tuple[int, int], blind: bool) -> None:
+def test_kbpn_equals_its_plain_formulation(scale: int, size: tuple[int, int], blind: bool) -> None:
+    """Outputs and the gradients of all parameters, for images down to the smallest."""
     network = small_kbpn(scale=scale, stages=3)
     lr = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
     kernel = None if blind else true_kernels(2, 5)
@@ -193,6 +194,14 @@ def test_without_correction_gain_the_first_kernel_stays() -> None:
     lr = torch.rand(2, 3, 5, 6, dtype=torch.float64)
     first = network.predict(network.extractor(lr))
     torch.testing.assert_close(network(lr).kernel.flatten(1), first)
+
+
+def test_without_output_gain_the_network_starts_as_bicubic_and_can_learn() -> None:
+    network, lr = small_kbpn(output_gain=0.0), torch.rand(2, 3, 5, 6, dtype=torch.float64)
+    restored = network(lr)
+    assert torch.equal(restored.sr, SR_NETWORKS["bicubic"]()(lr).sr)
+    restored.sr.square().mean().backward()
+    assert network.output.weight.grad.abs().max() > 0
 
 
 def test_initial_weights_are_kaiming_normal() -> None:

@@ -77,13 +77,14 @@ class KBPN(nn.Module):
     modulation_width: channels inside the feature modulation (None: the paper's, n*width + k*k; at
     small widths a few dozen save most of the network's cost); correction_gain: factor on the initial
     weights of each corrector's last layer (1: the paper's; 0: corrections start at zero, steadier in
-    short training); minimum_sum: see ``normalise_kernel``.
+    short training); output_gain: the same for the last convolution (0: starts as plain bicubic
+    enlargement); minimum_sum: see ``normalise_kernel``.
     """
 
     def __init__(
         self, scale: int = 4, stages: int = 4, width: int = 128, kernel_side: int = 21,
         estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None,
-        correction_gain: float = 1.0, minimum_sum: float = 1e-2,
+        correction_gain: float = 1.0, output_gain: float = 1.0, minimum_sum: float = 1e-2,
     ) -> None:
         super().__init__()
         check_scale(scale)
@@ -98,7 +99,7 @@ class KBPN(nn.Module):
             for index in range(stages)
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
-        self.initialise(correction_gain)
+        self.initialise(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
@@ -143,14 +144,15 @@ class KBPN(nn.Module):
         estimating = {id(parameter) for parameter in self.kernel_parameters()}
         yield from (parameter for parameter in self.parameters() if id(parameter) not in estimating)
 
-    def initialise(self, correction_gain: float) -> None:
-        """Kaiming normal weights for ReLU (fan-in), zero biases; correctors' last layers times the gain."""
+    def initialise(self, correction_gain: float, output_gain: float) -> None:
+        """Kaiming normal weights for ReLU (fan-in), zero biases; last layers times their gains."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         with torch.no_grad():
+            self.output.weight.mul_(output_gain)
             for stage in self.stages:
                 stage.corrector.last.weight.mul_(correction_gain)
 

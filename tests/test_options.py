@@ -1,0 +1,346 @@
+"""Options: every shipped file loads; a mistake is one line that names the place and the repair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_runs import ROOT, TINY
+
+from contracts.errors import UserError
+from engine.arguments import checked_arguments
+from engine.build import build_degradation, build_loss, build_segmentation_loss
+from engine.options import Corrections, Options
+from engine.options_file import force, load_options, merge, parse_options, parse_yaml, read_tree
+from engine.stages import Plan
+from losses.combo import SEGMENTATION_LOSSES
+from models.seg import SEG_NETWORKS
+from models.sr import SR_NETWORKS
+
+SHIPPED = sorted(path for path in (ROOT / "options").rglob("*.yml") if not path.stem.endswith("base"))
+MINIMAL = {
+    "name": "minimal",
+    "datasets": {"train": {"count": 4, "crop": 64}},
+    "network_sr": {"type": "bicubic"},
+    "network_seg": {"type": "fpn"},
+    "train": {"total_iter": 10, "stages": [{"name": "seg"}]},
+}
+
+
+def changed(*changes: str) -> Options:
+    """The minimal options with changes, as --force_yml gives them."""
+    return parse_options(force(MINIMAL, changes), "minimal.yml")
+
+
+def error_of(*changes: str) -> str:
+    with pytest.raises(UserError) as caught:
+        changed(*changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+# -- shipped files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*SHIPPED, TINY], ids=lambda path: str(path.relative_to(ROOT)))
+def test_shipped_file_loads(path: Path) -> None:
+    options = load_options(path)
+    plan = Plan(options, train_images=100)
+    assert sum(plan.lengths) == options.train.total_iter
+    for network, table, fixed in (
+        (options.network_sr, SR_NETWORKS, ("scale", "kernel_side")),
+        (options.network_seg, SEG_NETWORKS, ()),
+    ):
+        checked_arguments(table[network.type], network.arguments(), "network", fixed=fixed)
+    build_loss(options)
+    for condition in ("train", "clean", "degraded"):
+        build_degradation(options, condition)
+
+
+def test_there_are_shipped_files() -> None:
+    assert ROOT / "options" / "joint.yml" in SHIPPED
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_saved_options_load_again(path: Path) -> None:
+    options = load_options(path)
+    assert parse_options(options.model_dump(mode="json"), "saved") == options
+
+
+# -- unknown keys, wrong types, contradictions ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "near"),
+    [
+        ("sede=3", "sede", "seed"),
+        ("train:total_iters=3", "train.total_iters", "total_iter"),
+        ("train:optimizer:learning=3", "train.optimizer.learning", ""),
+        ("datasets:train:crops=64", "datasets.train.crops", "crop"),
+        ("datasets:val:batch_size=4", "datasets.val.batch_size", ""),
+        ("loss:alpha:flor=0.1", "loss.alpha.flor", "floor"),
+        ("train:stages:0:iteration=4", "train.stages.0.iteration", "iterations"),
+        ("corrections:binary_mask=true", "corrections.binary_mask", "binary_masks"),
+    ],
+)
+def test_unknown_key_names_its_path_and_the_nearest_key(change: str, path: str, near: str) -> None:
+    message = error_of("datasets:val:count=2", change)
+    assert message.startswith(f"minimal.yml: {path}: unknown option")
+    assert not near or f"did you mean '{near}'?" in message
+    assert "valid here: " in message
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ("train:total_iter=many", "train.total_iter"),
+        ("train:total_iter='10'", "train.total_iter"),
+        ("train:total_iter=1.5", "train.total_iter"),
+        ("seed=true", "seed"),
+        ("loss:beta=high", "loss.beta"),
+        ("loss:beta=1.5", "loss.beta"),
+        ("joint:clip='no'", "joint.clip"),
+        ("train:stages=joint", "train.stages"),
+        ("train:stages=[joint]", "train.stages.0"),
+        ("train:stages=[]", "train.stages"),
+        ("train:stages:0:name=jiont", "train.stages.0.name"),
+        ("train:optimizer:betas=[0.9]", "train.optimizer.betas"),
+        ("val:conditions=[blurred]", "val.conditions.0"),
+        ("datasets:train=7", "datasets.train"),
+        ("datasets:train:lists=5", "datasets.train.lists"),
+        ("scale=3", "scale"),
+        ("name=a/b", "name"),
+        ("network_sr:type=null", "network_sr.type"),
+        ("degradation:kernel_side=20", "degradation"),
+    ],
+)
+def test_wrong_value_names_its_path(change: str, path: str) -> None:
+    assert error_of(change).startswith(f"minimal.yml: {path}")
+
+
+def test_missing_key_is_named() -> None:
+    tree = {key: value for key, value in MINIMAL.items() if key != "network_seg"}
+    with pytest.raises(UserError, match="minimal.yml: network_seg: missing"):
+        parse_options(tree, "minimal.yml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["datasets:train:crop=66"], ["datasets.train.crop 66", "multiple of scale 4", "64"]),
+        (["datasets:train:crop=16", "degradation:kernel_side=41"], ["kernel_side 41", "crop 16"]),
+        (["loss:teacher_weight=0.5"], ["loss.teacher_weight", "train.teacher"]),
+        (["train:stages:0:share=0.5", "train:stages:0:iterations=5"], ["train.stages.0", "share"]),
+        (["datasets:train:type=folder"], ["datasets.train", "root"]),
+        (["datasets:train:count=null"], ["datasets.train", "count"]),
+        (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
+        (["degradation={preset: field, steps: [{type: downscale}]}"], ["degradation", "preset: null"]),
+        (["val:best=hr/dice"], ["val", "hr/dice", "degraded"]),
+        (["val:best=degraded/dcie"], ["val", "dcie", "did you mean 'dice'?"]),
+        (["val:conditions=[]"], ["val.conditions"]),
+        (["evaluation:conditions=[]"], ["evaluation.conditions"]),
+    ],
+)
+def test_contradictions_are_refused(changes: list[str], told: list[str]) -> None:
+    message = error_of(*changes)
+    assert [part for part in told if part not in message] == [], message
+
+
+def test_a_stage_on_hr_images_can_be_the_teacher() -> None:
+    stages = "[{name: seg_hr, iterations: 5}, {name: joint}]"
+    options = changed("loss:teacher_weight=0.5", f"train:stages={stages}")
+    assert options.loss.teacher_weight == 0.5
+
+
+# -- --force_yml ----------------------------------------------------------------------------------
+
+
+def test_force_reads_values_as_yaml() -> None:
+    options = changed(
+        "train:optimizer:lr=2e-5", "train:optimizer:betas=[0.5, 0.9]", "wandb:tags=[a, 'b c']", "name=x=y".replace("=y", "y"),
+        "train:stages:0:lr=1e-3", "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:stages:1:beta=.25",
+    )
+    assert options.train.optimizer.lr == 2e-5
+    assert options.train.optimizer.betas == [0.5, 0.9]
+    assert options.wandb.tags == ["a", "b c"]
+    assert [stage.name for stage in options.train.stages] == ["sr", "joint"]
+    assert options.train.stages[1].beta == 0.25
+
+
+def test_force_keeps_colons_and_equals_signs_of_values() -> None:
+    options = changed("datasets:train={type: folder, root: 'C:/cracks=mine', crop: 64}")
+    assert options.datasets.train.root == "C:/cracks=mine"
+
+
+def test_force_leaves_the_tree_alone_and_makes_sections() -> None:
+    tree = {"train": {"stages": [{"name": "seg"}]}}
+    made = force(tree, ["train:stages:0:name=joint", "loss:alpha:start=0.5"])
+    assert tree == {"train": {"stages": [{"name": "seg"}]}}
+    assert made["loss"] == {"alpha": {"start": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("train:total_iter", "section:key=value"),
+        ("=3", "section:key=value"),
+        ("name:first=3", "'name' is a value, not a section"),
+        ("train:stages:3:name=sr", "'3' is no position in a list of 1"),
+        ("train:stages:first:name=sr", "'first' is no position in a list of 1"),
+        ("train:stages=[{name: sr", "not valid YAML"),
+    ],
+)
+def test_force_errors_show_the_change(change: str, told: str) -> None:
+    message = error_of(change)
+    assert "--force_yml" in message and told in message
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2e-5", 2e-5), ("1E3", 1000.0), ("-.5e2", -50.0), ("1.e1", 10.0), ("5", 5), ("e5", "e5"), ("1e", "1e")],
+)
+def test_numbers_follow_yaml_1_2(text: str, value: object) -> None:
+    parsed = parse_yaml(text, "here")
+    assert parsed == value and type(parsed) is type(value)
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def write(folder: Path, **files: str) -> None:
+    for stem, text in files.items():
+        (folder / f"{stem}.yml").write_text(text, encoding="utf-8")
+
+
+def test_base_is_merged_section_by_section_and_a_new_type_replaces(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="a: 1\nnetwork: {type: kbpn, width: 8}\ntrain: {stages: [1, 2], lr: 3}",
+        middle="base: base.yml\na: 2\ntrain: {stages: [4]}",
+        same="base: middle.yml\nnetwork: {type: kbpn, stages: 1}",
+        other="base: middle.yml\nnetwork: {type: edsr, blocks: 2}",
+    )
+    same, other = read_tree(tmp_path / "same.yml"), read_tree(tmp_path / "other.yml")
+    assert same == {"a": 2, "network": {"type": "kbpn", "width": 8, "stages": 1}, "train": {"stages": [4], "lr": 3}}
+    assert other["network"] == {"type": "edsr", "blocks": 2}
+
+
+def test_merge_does_not_change_its_arguments() -> None:
+    base, change = {"a": {"b": 1}}, {"a": {"c": 2}}
+    assert merge(base, change) == {"a": {"b": 1, "c": 2}}
+    assert base == {"a": {"b": 1}} and change == {"a": {"c": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: 2\na: 3", "line 3: 'a' twice"),
+        ("a: 1\nb: {c: 1, c: 2}", "line 2: 'c' twice"),
+        ("a: [1, 2", "not valid YAML"),
+        ("a: 1\n\tb: 2", "line 2"),
+        ("? [a, b]\n: 1", "line 1"),
+        ("a: !python/object:os.system x", "not valid YAML"),
+        ("- a", "found list"),
+        ("", "found NoneType"),
+        ("base: one.yml\na: 1", "refers back to itself"),
+        ("base: none.yml", "none.yml does not exist"),
+        ("1: 2", "keys should be strings"),
+    ],
+)
+def test_broken_file_is_named(tmp_path: Path, text: str, told: str) -> None:
+    write(tmp_path, one=text)
+    with pytest.raises(UserError) as caught:
+        load_options(tmp_path / "one.yml")
+    message = str(caught.value)
+    assert str(tmp_path) in message and told in message and "\n" not in message
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\xff\xfe", b"a: \x00"])
+def test_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_options(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+# -- arguments of networks and losses -------------------------------------------------------------
+
+
+class Parent:
+    def __init__(self, scale: int, width: int = 8, names: list[str] | None = None, rate: float = 0.5) -> None:
+        pass
+
+
+class Bare:
+    pass
+
+
+def test_arguments_follow_the_signature() -> None:
+    given = {"width": 4, "names": ["a"], "rate": 1}
+    assert checked_arguments(Parent, given, "here", fixed=("scale",)) == {"width": 4, "names": ["a"], "rate": 1.0}
+    assert checked_arguments(Bare, {}, "here") == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"widht": 4}, ["network_sr.widht: unknown option", "did you mean 'width'?"]),
+        ({"scale": 2}, ["network_sr.scale: unknown option"]),
+        ({"width": "wide"}, ["network_sr.width: input should be a valid integer", "'wide'"]),
+        ({"names": 3}, ["network_sr.names"]),
+    ],
+)
+def test_wrong_argument_names_its_path(given: dict, told: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        checked_arguments(Parent, given, "network_sr", fixed=("scale",))
+    assert [part for part in told if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("name", sorted(SEGMENTATION_LOSSES))
+def test_every_segmentation_loss_can_be_chosen(name: str) -> None:
+    build_segmentation_loss(changed(f"loss:segmentation={name}"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["loss:segmentation=dise"], ["loss.segmentation 'dise'", "did you mean 'dice'?"]),
+        (["loss:segmentation_args:positiv=2"], ["loss.segmentation_args.positiv", "'positive'"]),
+        (["loss:segmentation_args:positive=-1"], ["loss"]),
+        (["loss:segmentation=dice", "loss:segmentation_args:bce_weight=1"], ["loss.segmentation_args.bce_weight"]),
+        (["loss:sr_weights=[0, 0, 0]"], ["weights"]),
+    ],
+)
+def test_wrong_loss_is_named(changes: list[str], told: list[str]) -> None:
+    options = changed(*changes)
+    with pytest.raises(UserError) as caught:
+        build_loss(options)
+    assert [part for part in told if part not in str(caught.value)] == [], str(caught.value)
+
+
+# -- corrections ----------------------------------------------------------------------------------
+
+CORRECTIONS = sorted(Corrections.model_fields)
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_compat_turns_each_correction(name: str) -> None:
+    assert changed().corrected(name)
+    assert not changed("compat=reference").corrected(name)
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_single_correction_overrides_compat(name: str) -> None:
+    options = changed("compat=reference", f"corrections:{name}=true")
+    assert [other for other in CORRECTIONS if options.corrected(other)] == [name]
+    options = changed(f"corrections:{name}=false")
+    assert [other for other in CORRECTIONS if not options.corrected(other)] == [name]
+
+
+def test_reference_changes_what_is_built() -> None:
+    ours, theirs = build_loss(changed()), build_loss(changed("compat=reference"))
+    assert (ours.sr_loss.weights, ours.sr_loss.border, ours.sr_loss.kernel_term) == ((0.4, 0.4, 0.2), "reflect", "sum")
+    assert (theirs.sr_loss.weights, theirs.sr_loss.border, theirs.sr_loss.kernel_term) == ((0.4, 0.4, 0.0), "zero", "mean")
+    assert build_degradation(changed("compat=reference"), "train").border == "zero"

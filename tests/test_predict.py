@@ -1,0 +1,274 @@
+"""Predictions: tiles without seams, files as told, nothing overwritten, mistakes in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import predict as script
+from contracts.errors import UserError, run_main
+from contracts.records import Segmented
+from data.synthetic import SyntheticSource
+from engine.build import build_model
+from engine.checkpoint import save_atomic
+from engine.options_file import load_options
+from engine.predict import search
+from engine.predict_plan import Settings, output_names, photographs, plan
+from engine.tiled_model import TiledModel, normalisation_of
+from models.joint import JointModel
+from models.sr.bicubic import Bicubic
+from models.sr.kbpn import KBPN
+
+CPU = torch.device("cpu")
+
+
+class Filter(nn.Module):
+    """A segmentation network that looks 2 pixels far."""
+
+    multiple = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 1, 5, padding=2, padding_mode="replicate")
+
+    def forward(self, x: torch.Tensor, kernel: torch.Tensor | None = None) -> Segmented:
+        assert x.shape[2] % 8 == 0 and x.shape[3] % 8 == 0
+        return Segmented(self.convolution(x))
+
+
+def small_model(sr: nn.Module, **connection: object) -> JointModel:
+    torch.manual_seed(0)
+    model = JointModel(sr, Filter(), scale=4, **connection).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A drawn photograph whose light falls from left to right."""
+    image = SyntheticSource(1, size=max(height, width, 32), seed=seed).load(0)[0][:height, :width]
+    return (image * np.linspace(0.3, 1, width)[:, None]).astype(np.uint8)
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("normalise", ["instance", "fixed", "none"])
+def test_tiles_equal_the_whole_photograph(normalise):
+    """With statistics of the whole photograph nothing but a network's reach can tell tiles apart."""
+    model, photo = small_model(Bicubic(4), normalise=normalise), as_tensor(photograph(75, 101))
+    with torch.inference_mode():
+        whole = model(photo)
+        tiled = TiledModel(model, CPU, tile=32, overlap=16)
+        image, kernel = tiled.restore(photo)
+        prob = tiled.segment(image)
+    assert kernel is None
+    torch.testing.assert_close(image, whole.sr, rtol=0, atol=1e-5)
+    torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-4)
+
+
+def test_statistics_of_each_tile_would_show():
+    """The same with the model's own normalisation of every tile: far from the whole photograph."""
+    model, photo = small_model(Bicubic(4)), as_tensor(photograph(64, 128))
+    with torch.inference_mode():
+        left, right = photo[..., :64], photo[..., 64:]
+        apart = model.segment(left).logits[..., -1] - model.segment(right).logits[..., 0]
+        normalise = normalisation_of(model, photo)
+        together = [model.segment_padded(normalise(half), None).logits for half in (left, right)]
+    assert apart.abs().mean() > 3 * (together[0][..., -1] - together[1][..., 0]).abs().mean()
+
+
+@pytest.mark.parametrize("handover", [False, True])
+@pytest.mark.parametrize("size", [(40, 52), (37, 23)])
+def test_one_tile_equals_the_model(size, handover):
+    sr = KBPN(4, stages=2, width=4, kernel_side=5, estimated_side=3, corrector_width=4, modulation_width=4)
+    model, photo = small_model(sr, handover=handover), as_tensor(photograph(*size))
+    with torch.inference_mode():
+        whole = model(photo)
+        tiled = TiledModel(model, CPU, tile=64)
+        image, kernel = tiled.restore(photo)
+        prob = tiled.segment(image, kernel)
+    torch.testing.assert_close(image[:, :3], whole.sr, rtol=0, atol=1e-6)
+    torch.testing.assert_close(kernel, whole.kernel)
+    torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-5)
+
+
+def test_a_pixel_is_crack_if_a_crack_runs_through_it():
+    model = TiledModel(small_model(Bicubic(4)), CPU, tile=32, overlap=8)
+    pixels = photograph(40, 30)
+    found = search(model, pixels, restore=True)
+    assert found.probability.shape == (40, 30) and found.fine.shape == (160, 120)
+    assert found.restored.shape == (160, 120, 3) and found.restored.dtype == np.uint8
+    blocks = found.fine.reshape(40, 4, 30, 4)
+    assert np.array_equal(found.probability, blocks.max((1, 3)))
+    assert np.array_equal(found.probability >= 0.5, (blocks >= 0.5).any((1, 3)))
+    direct = search(model, pixels, restore=False)
+    assert direct.restored is None and direct.probability.shape == (40, 30)
+
+
+@pytest.mark.parametrize("tile,overlap", [(8, 0), (64, 64), (64, -1)])
+def test_impossible_tiles(tile, overlap):
+    with pytest.raises(UserError, match=f"--tile {tile} --overlap {overlap}"):
+        TiledModel(small_model(Bicubic(4)), CPU, tile, overlap)
+
+
+# -- which files ----------------------------------------------------------------------------------
+
+
+def test_names_never_collide():
+    paths = ["a/x.jpg", "b/x.jpg", "a/y.jpg", "a/y.png", "a/Z.png", "b/z.jpg", "a/y_png.png", "b/w.png"]
+    names = output_names([Path(path) for path in paths])
+    assert names == ["a_x", "b_x", "y_jpg", "y_png_2", "a_Z", "b_z", "y_png", "w"]
+
+
+def save(folder: Path, name: str, size: tuple[int, int] = (24, 32), **more: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photograph(*size)).save(folder / name, **more)
+    return folder / name
+
+
+def test_each_photograph_once(tmp_path):
+    one, other = save(tmp_path, "one.png"), save(tmp_path, "two.png")
+    (tmp_path / "notes.txt").write_text("not a photograph")
+    assert photographs([one, tmp_path, other]) == [one, other]
+
+
+def test_auto_restores_small_photographs_only(tmp_path):
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    Image.new("L", (1500, 1000)).save(small)
+    Image.new("L", (1500, 1001)).save(large)
+    for restore, expected in (("auto", [True, False]), ("always", [True, True]), ("never", [False, False])):
+        jobs = plan([small, large], Settings(tmp_path / "out", restore=restore), 4)
+        assert [job.restore for job in jobs] == expected
+        assert ["restored" in job.files and "mask_x4" in job.files for job in jobs] == expected
+
+
+def test_a_result_never_replaces_a_photograph(tmp_path):
+    paths = [save(tmp_path, "a.png"), save(tmp_path, "a_mask.png")]
+    with pytest.raises(UserError, match="a_mask.png: a result would replace this photograph"):
+        plan(paths, Settings(tmp_path, overwrite=True), 4)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weights(root, tmp_path_factory) -> Path:
+    """An untrained model, kept as training keeps its weights."""
+    changes = ["network_sr={type: bicubic}", "network_seg={type: fpn, width: 4}"]
+    options = load_options(root / "options/joint.yml", changes)
+    torch.manual_seed(0)
+    state = build_model(options, pretrained=False).state_dict()
+    path = tmp_path_factory.mktemp("exp") / "untrained/models/latest.pth"
+    save_atomic({"model": state, "step": 0, "meta": {}, "options": options.model_dump(mode="json")}, path)
+    return path
+
+
+@pytest.fixture
+def command(weights, monkeypatch):
+    def call(*arguments: object) -> None:
+        given = [str(argument) for argument in arguments]
+        monkeypatch.setattr(sys, "argv", ["predict.py", *given, "--weights", str(weights)])
+        script.main()
+
+    return call
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_files_and_folders(command, tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    save(tmp_path / "in", "b.jpg", (24, 33), exif=exif)
+    Image.new("I;16", (40, 21), 30000).save(tmp_path / "in/a.png")
+    single, out = save(tmp_path, "b.png", (19, 26)), tmp_path / "new/results"
+    command(single, tmp_path / "in", "-o", out, "--tile", "16", "--overlap", "4")
+    kinds = ("mask", "mask_x4", "overlay", "probability", "restored")
+    names = {"a": (40, 21), "in_b": (24, 33), f"{tmp_path.name}_b": (26, 19)}
+    assert sorted(p.name for p in out.iterdir()) == sorted(f"{n}_{k}.png" for n in names for k in kinds)
+    for name, (width, height) in names.items():
+        for kind in ("mask", "overlay", "probability"):
+            assert size_of(out / f"{name}_{kind}.png") == (width, height)
+        for kind in ("restored", "mask_x4"):
+            assert size_of(out / f"{name}_{kind}.png") == (4 * width, 4 * height)
+    mask, fine, prob = (np.array(Image.open(out / f"a_{k}.png")) for k in ("mask", "mask_x4", "probability"))
+    assert set(np.unique(mask)) <= {0, 255} and prob.ndim == 2
+    assert np.array_equal(mask > 0, fine.reshape(21, 4, 40, 4).max((1, 3)) > 0)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[1].startswith("[1/3, ") and f"{single} 26x19 restored x4: " in lines[1]
+    assert f"{100 * (fine > 0).mean():.2f}% crack" in lines[2]
+
+
+def test_nothing_is_overwritten_unasked(command, tmp_path):
+    path, out = save(tmp_path, "a.png"), tmp_path / "out"
+    command(path, "-o", out, "--restore", "never")
+    assert sorted(p.name for p in out.iterdir()) == ["a_mask.png", "a_overlay.png", "a_probability.png"]
+    before = {p: p.stat().st_mtime_ns for p in out.iterdir()}
+    with pytest.raises(UserError, match=r"a_mask\.png exists; give --overwrite"):
+        command(save(tmp_path, "0.png"), path, "-o", out, "--restore", "never")
+    assert {p: p.stat().st_mtime_ns for p in out.iterdir()} == before
+    command(path, "-o", out, "--restore", "never", "--overwrite")
+    assert (out / "a_mask.png").stat().st_mtime_ns > before[out / "a_mask.png"]
+
+
+def test_threshold(command, tmp_path):
+    path = save(tmp_path, "a.png")
+    shares = []
+    for number, threshold in enumerate((0.01, 0.5, 0.99)):
+        command(path, "-o", tmp_path / str(number), "--restore", "never", "--threshold", threshold)
+        mask = np.array(Image.open(tmp_path / str(number) / "a_mask.png"))
+        prob = np.array(Image.open(tmp_path / str(number) / "a_probability.png"))
+        assert (prob[mask > 0] >= threshold * 255 - 1).all()
+        shares.append((mask > 0).mean())
+    assert shares[0] >= shares[1] >= shares[2]
+
+
+def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
+    good = save(folder, "good.png")
+    (folder / "text.jpg").write_text("no photograph")
+    (folder / "empty").mkdir()
+    Image.new("RGB", (200, 3)).save(folder / "thin.png")
+    (folder / "file").write_text("in the way")
+    return {
+        "no image": ([good, folder / "text.jpg"], "text.jpg"),
+        "missing": ([folder / "absent.jpg"], "absent.jpg"),
+        "empty folder": ([folder / "empty"], "no image in folder"),
+        "tiny": ([folder / "thin.png"], "200x3 pixels"),
+        "threshold": ([good, "--threshold", "50"], "--threshold 50"),
+        "tile": ([good, "--tile", "32", "--overlap", "32"], "--tile 32"),
+        "folder": ([good, "-o", folder / "file"], "a file is in the way"),
+        "below a file": ([good, "-o", folder / "file/out"], "cannot be made"),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["no image", "missing", "empty folder", "tiny", "threshold", "tile", "folder", "below a file"]
+)
+def test_mistakes_get_one_line_and_write_nothing(kind, command, tmp_path, capsys, monkeypatch):
+    arguments, expected = mistakes(tmp_path)[kind]
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with pytest.raises(SystemExit, match="2"):
+        run_main(lambda: command(*arguments))
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and told.count("\n") == 1 and expected in told
+    assert list(work.iterdir()) == []
+
+
+def test_help_is_quick_and_loads_nothing_heavy(root):
+    code = "import sys, predict; sys.argv = ['predict.py', '--help']\ntry: predict.parse()\n"
+    code += "finally: print('torch' in sys.modules, 'numpy' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
+    assert "python predict.py photo.jpg folder/ -o results/" in told and told.endswith("False False\n")
