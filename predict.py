@@ -12,8 +12,8 @@ Each photograph STEM gives, in the results folder:
   STEM_restored.png     the restored image, 4 times larger (the model's scale), if restored
   STEM_mask_x4.png      the mask of the restored image: use this one to measure widths and areas
 
-Photographs of any size work in blended tiles. Memory, besides one tile in the network: about 0.5 GB for
-each megapixel that is restored (0.8 GB if the model hands features over), 0.03 GB otherwise.
+Photographs of any size work, in blended tiles. Memory: one tile in the network (1 to 2 GB with a compact
+model), and 0.5 GB for each megapixel to restore (1 GB if the model hands features over), 0.05 GB otherwise.
 """
 
 from __future__ import annotations

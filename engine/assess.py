@@ -85,7 +85,7 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
 
 
 def _results_folder(weights: Path, out: Path | None) -> Path:
-    """The folder asked for; else experiments/NAME/results for weights in experiments/NAME/models, or results/STEM.
+    """The folder asked for; else NAME/results for weights in NAME/models, or results/STEM.
 
     Raises UserError for a folder that holds anything but earlier results.
     """

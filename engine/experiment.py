@@ -37,7 +37,7 @@ class Experiment:
 
 
 def archive(folder: Path) -> Path | None:
-    """Move an existing folder aside to ``NAME_archived_TIME`` (as BasicSR does); None if there is none, or an empty one."""
+    """Move a folder that holds something aside to ``NAME_archived_TIME``, as BasicSR does; None if none does."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
     target = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")

@@ -192,7 +192,7 @@ class Validation(Section):
     @model_validator(mode="after")
     def _measured(self) -> Validation:
         if self.best.split("/")[0] not in self.conditions:
-            raise ValueError(f"best '{self.best}' is of no condition in conditions ({', '.join(self.conditions)})")
+            raise ValueError(f"best '{self.best}' is of none of the conditions ({', '.join(self.conditions)})")
         return self
 
 

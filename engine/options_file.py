@@ -23,11 +23,11 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        key, line = loader.construct_object(key_node), key_node.start_mark.line + 1
         if isinstance(key, (dict, list)):
-            raise UserError(f"{node.start_mark.name}: line {key_node.start_mark.line + 1}: a key has to be a name")
+            raise UserError(f"{node.start_mark.name}: line {line}: a key has to be a name")
         if key in seen:
-            raise UserError(f"{node.start_mark.name}: line {key_node.start_mark.line + 1}: '{key}' twice")
+            raise UserError(f"{node.start_mark.name}: line {line}: '{key}' twice")
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
@@ -74,7 +74,7 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise UserError(f"{path} is no readable text; give an options file such as options/joint.yml") from None
+        raise UserError(f"{path} is no readable text; give a file such as options/joint.yml") from None
     tree = parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise UserError(f"{path}: an options file holds 'key: value' lines, found {type(tree).__name__}")

@@ -114,7 +114,7 @@ class Plan:
             return alpha_paper(inside, self.epoch_steps, start=alpha.start, floor=alpha.floor)
         progress = (inside - 1) / max(1, self.lengths[index] - 1)
         if alpha.schedule == "rising":
-            return alpha_rising(progress)
+            return alpha_rising(progress, 1.0)
         return alpha.start + (alpha.floor - alpha.start) * progress
 
     def _beta(self, stage: Stage, inside: int, length: int) -> float:

@@ -23,7 +23,7 @@ class _Synchronised:
     def _normalise(self, x: Tensor) -> Tensor:
         """[B,C,H,W] -> same shape; gradients flow through the shared statistics."""
         world = dist.get_world_size()
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         mean = all_reduce(values.mean((0, 2, 3))) / world
         centred = values - mean.view(1, -1, 1, 1)
         variance = all_reduce(centred.square().mean((0, 2, 3))) / world

@@ -2,7 +2,8 @@
 
 Restoring comes first, for all of the photograph; then its mean and deviation are taken once, and the
 segmentation sees every tile normalised by them. Statistics of each tile by itself would differ from
-tile to tile (a shadow here, a crack there) and show as steps in the probability.
+tile to tile (a shadow here, a crack there) and show as steps in the probability. Tiles to segment
+start at multiples of the network's stride, as strided layers answer differently in between.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
@@ -30,6 +32,18 @@ def normalisation_of(model: JointModel, image: Tensor) -> Callable[[Tensor], Ten
     variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
     factor = (variance + EPSILON).rsqrt()
     return lambda tile: (tile - mean.to(tile.device)) * factor.to(tile.device)
+
+
+def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
+    """Length to pad a side to, so that evenly spread tiles start at multiples of ``multiple``.
+
+    stride: largest step between tiles, itself such a multiple. Fewer than ``multiple`` pixels are
+    added for each tile after the first; a side of a single tile stays as it is.
+    """
+    if length <= tile:
+        return length
+    steps = math.ceil((length - tile) / stride)
+    return tile + steps * round_up(math.ceil((length - tile) / steps), multiple)
 
 
 class TiledModel:
@@ -74,7 +88,7 @@ class TiledModel:
     @torch.inference_mode()
     def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
         """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
-        normalise = normalisation_of(self.model, image[:, :3])
+        normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.seg.multiple
 
         def one(tile: Tensor) -> dict[str, Tensor]:
             tile = tile.to(self.device)
@@ -84,8 +98,13 @@ class TiledModel:
             logits = self.model.segment_padded(normalised, kernel).logits
             return {"image": (logits + tile[:, 6:] if handed else logits).float().sigmoid()}
 
-        tile = round_up(self.tile * self.scale, self.model.seg.multiple)
-        return self._run(one, image, tile, self.overlap * self.scale, 1, f"{name}: segmenting")
+        tile = round_up(self.tile * self.scale, multiple)
+        stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
+        height, width = image.shape[-2:]
+        down, right = (aligned_length(side, tile, stride, multiple) - side for side in (height, width))
+        padded = F.pad(image, (0, right, 0, down), mode="reflect") if down or right else image
+        found = self._run(one, padded, tile, tile - stride, 1, f"{name}: segmenting")
+        return found[..., :height, :width]
 
     def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
         total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])

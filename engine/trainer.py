@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, to_device
@@ -91,7 +91,7 @@ class Trainer:
         last = self.step == self.plan.total
         validates = self.validator is not None and (last or self.step % self.options.val.val_freq == 0)
         saves = last or self.step % self.options.logger.save_checkpoint_freq == 0
-        if (validates or saves) and not torch.stack([v.isfinite().all() for v in self.model.state_dict().values()]).all():
+        if (validates or saves) and not _finite(self.model):
             raise not_finite(moment)
         if validates:
             self._validate(moment, log)
@@ -197,6 +197,10 @@ class Trainer:
                 f"{source} was written by {len(state['rng'])} processes; resume with as many, not {self.fabric.world_size}"
             )
         restore_rng(state["rng"][self.fabric.global_rank])
+
+
+def _finite(model: nn.Module) -> bool:
+    return bool(torch.stack([value.isfinite().all() for value in model.state_dict().values()]).all())
 
 
 def make_fabric(options: Options, processes: int, nodes: int = 1) -> Fabric:

@@ -14,8 +14,8 @@ from metrics import names
 from models.joint import JointModel
 from tracking.keys import panel_key, val_key
 
-
-CHOOSABLE = (*names.AT_HALF, names.IOU_MAX, names.AIU, names.PSNR, names.SSIM, names.KERNEL_PSNR, names.KERNEL_SSIM)
+QUALITY = (names.PSNR, names.SSIM, names.KERNEL_PSNR, names.KERNEL_SSIM)
+CHOOSABLE = (*names.AT_HALF, names.IOU_MAX, names.AIU, *QUALITY)
 
 
 class Validator:

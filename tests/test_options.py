@@ -137,7 +137,6 @@ def test_missing_key_is_named() -> None:
         (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
         (["degradation={preset: field, steps: [{type: downscale}]}"], ["degradation", "preset: null"]),
         (["val:best=hr/dice"], ["val", "hr/dice", "degraded"]),
-        (["val:best=degraded/dcie"], ["val", "dcie", "did you mean 'dice'?"]),
         (["val:conditions=[]"], ["val.conditions"]),
         (["evaluation:conditions=[]"], ["evaluation.conditions"]),
     ],
@@ -158,8 +157,8 @@ def test_a_stage_on_hr_images_can_be_the_teacher() -> None:
 
 def test_force_reads_values_as_yaml() -> None:
     options = changed(
-        "train:optimizer:lr=2e-5", "train:optimizer:betas=[0.5, 0.9]", "wandb:tags=[a, 'b c']", "name=x=y".replace("=y", "y"),
-        "train:stages:0:lr=1e-3", "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:stages:1:beta=.25",
+        "train:optimizer:lr=2e-5", "train:optimizer:betas=[0.5, 0.9]", "wandb:tags=[a, 'b c']",
+        "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:stages:1:beta=.25",
     )
     assert options.train.optimizer.lr == 2e-5
     assert options.train.optimizer.betas == [0.5, 0.9]
@@ -222,7 +221,8 @@ def test_base_is_merged_section_by_section_and_a_new_type_replaces(tmp_path: Pat
         other="base: middle.yml\nnetwork: {type: edsr, blocks: 2}",
     )
     same, other = read_tree(tmp_path / "same.yml"), read_tree(tmp_path / "other.yml")
-    assert same == {"a": 2, "network": {"type": "kbpn", "width": 8, "stages": 1}, "train": {"stages": [4], "lr": 3}}
+    assert same["network"] == {"type": "kbpn", "width": 8, "stages": 1}
+    assert (same["a"], same["train"]) == (2, {"stages": [4], "lr": 3})
     assert other["network"] == {"type": "edsr", "blocks": 2}
 
 
@@ -279,7 +279,7 @@ class Bare:
 
 def test_arguments_follow_the_signature() -> None:
     given = {"width": 4, "names": ["a"], "rate": 1}
-    assert checked_arguments(Parent, given, "here", fixed=("scale",)) == {"width": 4, "names": ["a"], "rate": 1.0}
+    assert checked_arguments(Parent, given, "here", fixed=("scale",)) == given
     assert checked_arguments(Bare, {}, "here") == {}
 
 
@@ -309,7 +309,7 @@ def test_every_segmentation_loss_can_be_chosen(name: str) -> None:
         (["loss:segmentation=dise"], ["loss.segmentation 'dise'", "did you mean 'dice'?"]),
         (["loss:segmentation_args:positiv=2"], ["loss.segmentation_args.positiv", "'positive'"]),
         (["loss:segmentation_args:positive=-1"], ["loss"]),
-        (["loss:segmentation=dice", "loss:segmentation_args:bce_weight=1"], ["loss.segmentation_args.bce_weight"]),
+        (["loss={segmentation: dice, segmentation_args: {bce_weight: 1}}"], ["segmentation_args.bce_weight"]),
         (["loss:sr_weights=[0, 0, 0]"], ["weights"]),
     ],
 )
@@ -340,7 +340,7 @@ def test_single_correction_overrides_compat(name: str) -> None:
 
 
 def test_reference_changes_what_is_built() -> None:
-    ours, theirs = build_loss(changed()), build_loss(changed("compat=reference"))
-    assert (ours.sr_loss.weights, ours.sr_loss.border, ours.sr_loss.kernel_term) == ((0.4, 0.4, 0.2), "reflect", "sum")
-    assert (theirs.sr_loss.weights, theirs.sr_loss.border, theirs.sr_loss.kernel_term) == ((0.4, 0.4, 0.0), "zero", "mean")
+    ours, theirs = (build_loss(options).sr_loss for options in (changed(), changed("compat=reference")))
+    assert (ours.weights, ours.border, ours.kernel_term) == ((0.4, 0.4, 0.2), "reflect", "sum")
+    assert (theirs.weights, theirs.border, theirs.kernel_term) == ((0.4, 0.4, 0.0), "zero", "mean")
     assert build_degradation(changed("compat=reference"), "train").border == "zero"

@@ -36,6 +36,14 @@ def tiny(folder: Path, *changes: str) -> Options:
     return load_options(TINY, [f"path:experiments_root={folder / 'experiments'}", *changes])
 
 
+def train_here(options: Options, auto_resume: bool = False) -> None:
+    """Train in this process, without W&B whatever the environment says."""
+    from engine.session import train
+
+    with mock.patch.dict(os.environ, WANDB_MODE="disabled"):
+        train(options, auto_resume)
+
+
 def run_here(script: str, *arguments: object, cwd: Path) -> Outcome:
     """Run a script of the checkout in this process, as ``python script arguments`` would in ``cwd``."""
     out, err = io.StringIO(), io.StringIO()
@@ -45,6 +53,7 @@ def run_here(script: str, *arguments: object, cwd: Path) -> Outcome:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(sys, "argv", [script, *map(str, arguments)]),
+        mock.patch.dict(os.environ, WANDB_MODE="disabled"),
     ):
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")

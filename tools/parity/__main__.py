@@ -28,8 +28,8 @@ yet are skipped by name.
 Exit code: 0 all passed or skipped, 1 one failed, 2 wrong call.
 
 examples:
-  python -m tools.parity --fixtures ../shared/parity
-  python -m tools.parity --fixtures ../shared/parity --only kbpn_x4_stage4 losses --quantities
+  python -m tools.parity --fixtures fixtures/
+  python -m tools.parity --fixtures fixtures/ --only kbpn_x4_stage4 losses --quantities
 """
 
 

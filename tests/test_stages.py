@@ -1,0 +1,274 @@
+"""Stages: pure functions of the step, and exactly the declared parts of the model change."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import tiny
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import DegradedBatch
+from engine.build import build_degradation, build_loss, build_model, build_optimizer
+from engine.options import Options, Stage
+from engine.stages import KINDS, Plan, stage_lengths
+from engine.step import Envelope, TrainStep, parts, set_trainable
+from losses.schedule import alpha_paper
+from models.joint import JointModel
+
+
+def plan(*changes: str, images: int = 12) -> Plan:
+    return Plan(tiny(Path("nowhere"), "train:total_iter=100", *changes), images)
+
+
+# -- lengths --------------------------------------------------------------------------------------
+
+
+def stages(*lengths: int | float | None) -> list[Stage]:
+    """An integer is a number of iterations, a float a share, None the rest."""
+    keys = {int: "iterations", float: "share"}
+    return [Stage(name="joint", **({keys[type(one)]: one} if one is not None else {})) for one in lengths]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([None], [100]),
+        ([10, None, 20], [10, 70, 20]),
+        ([0.15, 0.05, 0.1, None], [15, 5, 10, 70]),
+        ([0.5, 30, None], [50, 30, 20]),
+        ([100, None], [100, 0]),
+        ([40, 60], [40, 60]),
+        ([0.333, None], [33, 67]),
+    ],
+)
+def test_lengths_fill_the_run(given: list, expected: list[int]) -> None:
+    assert stage_lengths(stages(*given), 100) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([None, 10, None], ["train.stages.0, train.stages.2", "only one"]),
+        ([90, 20], ["sum to 110", "train.total_iter is 100"]),
+        ([90, 20, None], ["sum to 110", "train.total_iter is 100"]),
+        ([40, 50], ["sum to 90", "train.total_iter is 100"]),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(given: list, told: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        stage_lengths(stages(*given), 100)
+    assert [part for part in told if part not in str(caught.value)] == []
+
+
+def test_every_step_has_one_stage() -> None:
+    laid = plan("train:stages=[{name: sr, iterations: 3}, {name: kernel, iterations: 0}, {name: joint}]")
+    names = [laid.at(step).name for step in range(1, 101)]
+    assert names == ["sr"] * 3 + ["joint"] * 97
+    assert [laid.index_at(step) for step in (1, 3, 4, 100)] == [(0, 1), (0, 3), (2, 1), (2, 97)]
+    with pytest.raises(ValueError, match="beyond"):
+        laid.at(101)
+
+
+# -- what depends on the step ---------------------------------------------------------------------
+
+
+def test_plan_is_pure() -> None:
+    changes = ("train:scheduler={type: cosine, warmup_iter: 5}", "loss:alpha:schedule=paper")
+    one, other = plan(*changes), plan(*changes)
+    forwards = [one.at(step) for step in range(1, 101)]
+    backwards = [other.at(step) for step in range(100, 0, -1)][::-1]
+    assert forwards == backwards == [one.at(step) for step in range(1, 101)]
+
+
+def test_paper_alpha_is_the_closed_form() -> None:
+    laid = plan(
+        "loss:alpha={schedule: paper, start: 1.0, floor: 0.9}",
+        "train:stages=[{name: sr, iterations: 20}, {name: joint}]", images=7,
+    )
+    assert laid.epoch_steps == 7 // 2 + 1
+    assert [laid.at(step).alpha for step in (1, 20)] == [1.0, 1.0]
+    for step in range(21, 101):
+        expected = max(0.9, 1.0 - 0.01 * ((step - 20) // 4))
+        assert laid.at(step).alpha == pytest.approx(expected, abs=1e-12)
+        assert laid.at(step).alpha == alpha_paper(step - 20, 4, floor=0.9)
+
+
+def test_other_alphas() -> None:
+    linear = plan("loss:alpha={schedule: linear, start: 0.9, floor: 0.5}")
+    assert [linear.at(step).alpha for step in (1, 100)] == pytest.approx([0.9, 0.5])
+    assert linear.at(34).alpha == pytest.approx(0.9 - 0.4 * 33 / 99)
+    rising = plan("loss:alpha:schedule=rising")
+    assert [rising.at(step).alpha for step in (1, 100)] == [0.0, 1.0]
+    constant = plan("loss:alpha={schedule: constant, start: 0.7}")
+    assert {constant.at(step).alpha for step in range(1, 101)} == {0.7}
+
+
+def test_beta_ramp() -> None:
+    ramp = "{name: joint, beta: 0.2, beta_end: 0.8}"
+    laid = plan("loss:beta=0.3", f"train:stages=[{{name: joint, iterations: 50}}, {ramp}]")
+    assert {laid.at(step).beta for step in range(1, 51)} == {0.3}
+    assert [laid.at(step).beta for step in (51, 100)] == pytest.approx([0.2, 0.8])
+    assert laid.at(60).beta == pytest.approx(0.2 + 0.6 * 9 / 49)
+
+
+@pytest.mark.parametrize("kind", ["constant", "linear", "cosine"])
+def test_learning_rate_warms_up_and_decays_in_each_stage(kind: str) -> None:
+    laid = plan(
+        f"train:scheduler={{type: {kind}, warmup_iter: 4, final: 0.1}}", "train:optimizer:lr=0.01",
+        "train:stages=[{name: sr, iterations: 40}, {name: joint, lr: 0.1, sr_lr_factor: 0.5}]",
+    )
+    for first, length, rate in ((1, 40, 0.01), (41, 60, 0.1)):
+        rates = [laid.at(step).lr for step in range(first, first + length)]
+        assert rates[:4] == pytest.approx([rate * n / 5 for n in (1, 2, 3, 4)])
+        assert rates[4] == pytest.approx(rate)
+        decayed = [decay(kind, n / (length - 4)) * rate for n in range(length - 4)]
+        assert rates[4:] == pytest.approx(decayed)
+    assert laid.at(10).sr_lr == laid.at(10).lr
+    assert laid.at(50).sr_lr == pytest.approx(0.5 * laid.at(50).lr)
+
+
+def decay(kind: str, progress: float) -> float:
+    if kind == "constant":
+        return 1.0
+    fall = 1 - progress if kind == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return 0.1 + 0.9 * fall
+
+
+def test_warmup_longer_than_the_stage_stays_finite() -> None:
+    laid = plan("train:scheduler:warmup_iter=500")
+    assert [laid.at(step).lr for step in (1, 100)] == pytest.approx([2e-3 / 101, 2e-3 * 100 / 101])
+
+
+# -- what trains ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network() -> JointModel:
+    torch.manual_seed(0)
+    options = tiny(Path("nowhere"), "joint:handover=true", "network_sr:stages=2")
+    return build_model(options)
+
+
+@pytest.fixture
+def model(network: JointModel) -> JointModel:
+    return copy.deepcopy(network)
+
+
+@pytest.fixture(scope="module")
+def batch() -> DegradedBatch:
+    generator = torch.Generator().manual_seed(1)
+    hr = torch.rand(2, 3, 32, 32, generator=generator)
+    mask = (torch.rand(2, 1, 32, 32, generator=generator) > 0.8).float()
+    made = build_degradation(tiny(Path("nowhere")), "train")(hr, ("a", "b"), 0)
+    return DegradedBatch(made.lr, hr, mask, made.kernel, ("a", "b"), torch.zeros_like(mask))
+
+
+def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) -> dict[str, Tensor]:
+    """Take one optimiser step of a stage; return the terms of its loss."""
+    alpha = "loss:alpha={schedule: constant, start: 0.8}"
+    options = tiny(Path("nowhere"), alpha, f"train:stages=[{{name: {name}}}]", *changes)
+    optimizer = build_optimizer(options, model)
+    moment = Plan(options, 12).at(1)
+    set_trainable(model, moment.kind, options.corrected("train_batchnorm"))
+    total, terms = TrainStep(model, build_loss(options))(Envelope(batch, moment))
+    total.backward()
+    optimizer.step()
+    return terms
+
+
+def part_of(model: JointModel) -> dict[str, str]:
+    """The part ("sr", "kernel", "seg") that each parameter belongs to, by its name."""
+    held = {id(parameter): part for part, parameters in parts(model).items() for parameter in parameters}
+    return {name: held[id(parameter)] for name, parameter in model.named_parameters()}
+
+
+def test_parts_cover_the_model_once(model: JointModel) -> None:
+    grouped = [parameter for parameters in parts(model).values() for parameter in parameters]
+    assert len({id(parameter) for parameter in grouped}) == len(grouped) == len(list(model.parameters()))
+    places = part_of(model)
+    assert {part for name, part in places.items() if name.startswith("sr.")} == {"sr", "kernel"}
+    assert {part for name, part in places.items() if not name.startswith("sr.")} == {"seg"}
+    assert any(name.startswith("handover.") for name in places)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBatch, name: str) -> None:
+    before = copy.deepcopy(model.state_dict())
+    places = part_of(model)
+    one_step(model, batch, name, "train:optimizer={type: adamw, weight_decay: 0.1}")
+    changed = {places[key] for key in places if not torch.equal(before[key], model.state_dict()[key])}
+    assert changed == KINDS[name].trains
+    statistics = [key for key in before if key not in places and key.endswith(("running_mean", "running_var"))]
+    after = model.state_dict()
+    moved = {key.split(".")[0] for key in statistics if not torch.equal(before[key], after[key])}
+    assert moved == ({"seg"} if "seg" in KINDS[name].trains else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "terms"),
+    [
+        ("sr_true_kernel", {"sr", "sr_image", "sr_lr", "sr_kernel"}),
+        ("kernel", {"sr", "sr_image", "sr_lr", "sr_kernel"}),
+        ("joint", {"sr", "sr_image", "sr_lr", "sr_kernel", "seg", "seg_main"}),
+        ("seg", {"seg", "seg_main"}),
+        ("seg_hr", {"seg", "seg_main"}),
+    ],
+)
+def test_a_stage_reports_what_it_optimises(
+    model: JointModel, batch: DegradedBatch, name: str, terms: set
+) -> None:
+    assert set(one_step(model, batch, name)) == terms
+
+
+def test_true_kernel_makes_the_kernel_term_vanish(model: JointModel, batch: DegradedBatch) -> None:
+    assert float(one_step(model, batch, "sr_true_kernel")["sr_kernel"]) < 1e-10
+
+
+def test_segmentation_alone_leaves_the_sr_network_alone(model: JointModel, batch: DegradedBatch) -> None:
+    one_step(model, batch, "seg")
+    assert all(parameter.grad is None for parameter in model.sr.parameters())
+    assert all(parameter.grad is not None for parameter in model.seg.parameters())
+
+
+def test_segmentation_trains_the_sr_network_when_joint(model: JointModel, batch: DegradedBatch) -> None:
+    one_step(model, batch, "joint", "loss:beta=1.0")
+    assert any(parameter.grad.abs().sum() > 0 for parameter in model.sr.parameters())
+
+
+def test_hr_stage_ignores_the_degraded_input(model: JointModel, batch: DegradedBatch) -> None:
+    dark = DegradedBatch(batch.lr * 0, batch.hr, batch.mask, batch.kernel, batch.name, batch.distance)
+    same = copy.deepcopy(model)
+    assert one_step(model, batch, "seg_hr")["seg"] == one_step(same, dark, "seg_hr")["seg"]
+
+
+def test_reference_leaves_batch_norm_scales_alone(model: JointModel, batch: DegradedBatch) -> None:
+    layers = [layer for layer in model.seg.modules() if isinstance(layer, nn.BatchNorm2d)]
+    before = [(layer.weight.clone(), layer.bias.clone(), layer.running_mean.clone()) for layer in layers]
+    one_step(model, batch, "joint", "compat=reference")
+    for layer, (weight, bias, mean) in zip(layers, before, strict=True):
+        assert torch.equal(layer.weight, weight) and torch.equal(layer.bias, bias)
+        assert not torch.equal(layer.running_mean, mean)
+    one_step(model, batch, "joint", "compat=reference", "corrections:train_batchnorm=true")
+    assert any(not torch.equal(layer.weight, kept[0]) for layer, kept in zip(layers, before, strict=True))
+
+
+def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: DegradedBatch) -> None:
+    options: Options = tiny(Path("nowhere"), "loss:alpha:schedule=constant")
+    teacher = copy.deepcopy(model)
+    kept = copy.deepcopy(teacher.state_dict())
+    set_trainable(model, KINDS["joint"])
+    step = TrainStep(model, build_loss(options), teacher_weight=2.0)
+    moment = Plan(options, 12).at(1)
+    plain, _ = step(Envelope(batch, moment))
+    step.set_teacher(teacher)
+    total, terms = step(Envelope(batch, moment))
+    expected = plain.detach() + 2.0 * moment.beta * terms["teacher"]
+    assert float(total.detach()) == pytest.approx(float(expected), rel=1e-5)
+    total.backward()
+    assert all(torch.equal(kept[key], value) for key, value in teacher.state_dict().items())
+    assert all(parameter.grad is None for parameter in teacher.parameters())
