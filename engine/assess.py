@@ -69,7 +69,8 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
         options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
         classical=chosen.classical, keep=chosen.panels, frozen=frozen,
     )
-    print(f"evaluating {path} (step {content['step']}) on {len(source)} photographs, conditions: {', '.join(conditions)}")
+    what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
+    print(f"evaluating {path} (step {content['step']}) on {what}")
     began = time.perf_counter()
     with Progress(len(source), "evaluating") as bar:
         evaluation = evaluator.run(model, bar.update)

@@ -70,9 +70,9 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
             run_id=state["run_id"] if state else None, meta=trainer.meta, last_step=start if state else -1,
         )
         trainer.meta["run_id"] = tracker.run_id
-    every = options.logger.print_freq
+    every, quiet = options.logger.print_freq, not fabric.is_global_zero
     try:
-        with Progress(options.train.total_iter, options.name, every=every, start=start, quiet=not fabric.is_global_zero) as bar:
+        with Progress(options.train.total_iter, options.name, every=every, start=start, quiet=quiet) as bar:
             log = TrainingLog(tracker, bar, fabric, every)
             if state is not None:
                 trainer.resume(state)
@@ -95,12 +95,13 @@ def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
 
 
 def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:
-    counts = {part: sum(p.numel() for p in module.parameters()) for part, module in
-              (("SR", trainer.model.sr), ("segmentation", trainer.model.seg))}
-    stages = ", ".join(f"{stage.name} {length}" for stage, length in zip(trainer.plan.stages, trainer.plan.lengths, strict=True))
-    print(f"experiment {experiment.folder}: {options.network_sr.type} ({counts['SR']:,} parameters) + "
-          f"{options.network_seg.type} ({counts['segmentation']:,}) on {trainer.fabric.device}")
-    print(f"{len(trainer.dataset)} training photographs; stages: {stages}" + (f"; resuming after step {start}" if start else ""))
+    sr, seg = (sum(p.numel() for p in network.parameters()) for network in (trainer.model.sr, trainer.model.seg))
+    plan = zip(trainer.plan.stages, trainer.plan.lengths, strict=True)
+    stages = ", ".join(f"{stage.name} {length}" for stage, length in plan)
+    networks = f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"
+    print(f"experiment {experiment.folder}: {networks} on {trainer.fabric.device}")
+    resumed = f"; resuming after step {start}" if start else ""
+    print(f"{len(trainer.dataset)} training photographs; stages: {stages}{resumed}")
 
 
 def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
@@ -118,7 +119,8 @@ def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
 
 def _differences(old: object, new: object, path: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        return [d for key in {**old, **new} for d in _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]
+        below = ((key, f"{path}.{key}".lstrip(".")) for key in {**old, **new})
+        return [found for key, place in below for found in _differences(old.get(key), new.get(key), place)]
     return [] if old == new else [path]
 
 

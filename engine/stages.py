@@ -133,7 +133,7 @@ def decay_factor(kind: str, progress: float, final: float) -> float:
 def stage_lengths(stages: list[Stage], total: int) -> list[int]:
     """Steps of each stage; the one stage without a length takes the rest. Raises UserError."""
     lengths = [
-        stage.iterations if stage.iterations is not None else None if stage.share is None else round(stage.share * total)
+        round(stage.share * total) if stage.share is not None else stage.iterations  # None: takes the rest
         for stage in stages
     ]
     open_stages = [index for index, length in enumerate(lengths) if length is None]

@@ -117,6 +117,7 @@ class Trainer:
             total_steps=self.plan.total, workers=train.workers, rank=self.fabric.global_rank,
             world=self.fabric.world_size, pin_memory=self.fabric.device.type == "cuda",
         )
+        loader.generator = torch.Generator()  # else it would draw from dropout's, and a resumed run would differ
         for batch in loader:
             yield self._degraded(to_device(batch, self.fabric.device))
 
@@ -192,10 +193,9 @@ class Trainer:
             teacher.load_state_dict(state["teacher"])
             self.step_module.set_teacher(teacher)
         self.stage_index = state["stage_index"]
-        if len(state["rng"]) != self.fabric.world_size:
-            raise UserError(
-                f"{source} was written by {len(state['rng'])} processes; resume with as many, not {self.fabric.world_size}"
-            )
+        written, world = len(state["rng"]), self.fabric.world_size
+        if written != world:
+            raise UserError(f"{source} was written by {written} processes; resume with as many, not {world}")
         restore_rng(state["rng"][self.fabric.global_rank])
 
 

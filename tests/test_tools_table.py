@@ -1,0 +1,46 @@
+"""The Markdown table of results: figures in place, absent ones shown as such, clear errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import UserError
+from tools.table import row
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    results = {
+        "hr": {"dice": 0.5, "hd95": 12.4},
+        "degraded": {"dice": 0.25, "psnr": 25.126},
+        "classical": {"degraded": {"dice": 0.125}},
+        "meta": {},
+    }
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "results.json").write_text(json.dumps(results))
+    lines = [{"step": 1, "time": 600.0}, {"step": 2, "time": 900.0}]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def test_row_holds_the_figures_by_condition(experiment: Path) -> None:
+    cells = [cell.strip() for cell in row(f"joint={experiment}").strip("|").split("|")]
+    assert cells[0] == "joint"
+    assert cells[1] == "0.500 / - / 0.250"
+    assert cells[4] == "12 / - / -"
+    assert cells[6] == "- / - / 25.13"
+    assert cells[7] == "5 min"
+
+
+def test_classical_row(experiment: Path) -> None:
+    assert "| - / - / 0.125 |" in row(f"black-hat={experiment}:classical")
+
+
+def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no results.json; run evaluate.py"):
+        row(f"x={tmp_path}")
+    with pytest.raises(UserError, match="LABEL=FOLDER"):
+        row("x")
