@@ -29,9 +29,11 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     from engine.options_file import load_options
+
+    options = load_options(arguments.opt, arguments.force_yml)  # a mistake shows before the slow imports
     from engine.session import train
 
-    train(load_options(arguments.opt, arguments.force_yml), auto_resume=arguments.auto_resume)
+    train(options, auto_resume=arguments.auto_resume)
 
 
 if __name__ == "__main__":

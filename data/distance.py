@@ -35,8 +35,13 @@ def signed_distance_map(mask: NDArray) -> NDArray[np.float32]:
 
 
 def _distance_to_zero(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Exact Euclidean distance in pixels of every pixel to the nearest zero of ``mask``."""
-    return cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    """Euclidean distance in pixels of every pixel to the nearest zero of ``mask``.
+
+    OpenCV's last digit depends on where the array lies in memory (Intel's IPP), so that two runs would
+    differ: rounding the squares, which are whole numbers, makes it exact below 1400 pixels.
+    """
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(distance)))
 
 
 def _interior(crack: NDArray[np.uint8]) -> NDArray[np.bool_]:

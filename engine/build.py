@@ -120,7 +120,10 @@ def build_model(options: Options, pretrained: bool = True) -> JointModel:
 def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
     if options.weights is None:
         return
-    state = load_file(options.weights)["model"]
+    try:
+        state = load_file(options.weights)["model"]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     load_weights(network, own, f"{path} {options.weights}")
 

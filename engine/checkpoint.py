@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import nn
 from contracts.errors import UserError
 
 FORMAT = 1
+REPAIR = "give weights that train_joint.py wrote"
 
 
 def save_atomic(content: dict[str, Any], path: Path) -> None:
@@ -32,14 +32,14 @@ def load_file(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of ours. Raises UserError where the file is missing or another thing."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"weights {path} do not exist; train first or give --weights FILE")
+        raise UserError(f"weights {path} do not exist; train first, or give another file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # torch raises many unrelated types where the file is something else
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path} is no readable checkpoint ({reason})") from None
+        raise UserError(f"{path} is no readable checkpoint ({reason}); {REPAIR}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is no checkpoint of this project (no format {FORMAT} entry)")
+        raise UserError(f"{path} is no checkpoint of this project (no format {FORMAT} entry); {REPAIR}")
     return content
 
 

@@ -24,6 +24,11 @@ from tracking.git import commit_hash
 from tracking.tracker import NullTracker, Tracker
 from tracking.wandb_sink import WandbSettings
 
+MAY_CHANGE = (
+    "train.total_iter", "wandb", "logger", "evaluation", "path", "datasets.test",
+    "datasets.train.workers", "datasets.train.cache_mb",
+)
+
 
 def wandb_settings(options: Options) -> WandbSettings:
     """The tracker's form of the ``wandb`` section."""
@@ -47,6 +52,8 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     _seed(options.seed + fabric.global_rank)
     meta = {"git": commit_hash(), "data": fingerprint(train_source)}
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
+    if state is None:
+        trainer.check()
     if fabric.is_global_zero:
         _prepare(options, experiment, resuming=state is not None)
     fabric.barrier()
@@ -105,10 +112,9 @@ def _announce(trainer: Trainer, options: Options, experiment: Experiment, start:
 
 
 def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
-    """A run is resumed with the options it was started with; only lengths and reports may change."""
-    free = {"train.total_iter", "wandb", "logger", "evaluation", "path"}
-    changed = sorted(set(_differences(state["options"], options.model_dump(mode="json"))) - free)
-    changed = [path for path in changed if path.split(".")[0] not in free]
+    """A run is resumed with the options it was started with; only lengths, reports and speed may change."""
+    differences = _differences(state["options"], options.model_dump(mode="json"))
+    changed = sorted({path for path in differences if not path.startswith(MAY_CHANGE)})
     if changed:
         raise UserError(
             f"--auto_resume: {experiment.folder} was trained with another {changed[0]}"

@@ -55,12 +55,15 @@ class Trainer:
         self.validator = Validator(options, val, fabric.device) if validates else None
         self._set_teacher_from_file()
 
+    def check(self) -> None:
+        """Validate on two images, so that a broken validation shows before anything is moved or trained."""
+        if self.validator is not None:
+            self.validator.check(self.ema.average)
+
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self, log: TrainingLog) -> None:
         """Train to the end. Raises UserError if the loss is no longer finite."""
-        if self.step == 0 and self.validator is not None:
-            self.validator.check(self.ema.average)
         waited = time.perf_counter()
         for batch in self._batches():
             log.waited(time.perf_counter() - waited)
@@ -141,7 +144,10 @@ class Trainer:
         if path is None:
             return
         teacher = build_model(self.options, pretrained=False)
-        load_weights(teacher, load_file(path)["model"], f"train.teacher {path}")
+        try:
+            load_weights(teacher, load_file(path)["model"], path)
+        except UserError as error:
+            raise UserError(f"train.teacher: {error}") from None
         self.step_module.set_teacher(teacher.to(self.fabric.device))
 
     # -- checkpoints ----------------------------------------------------------------------------

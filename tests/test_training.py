@@ -6,11 +6,13 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_runs import ROOT, TINY, Outcome, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
+from engine.build import build_dataset, build_source
 from engine.experiment import Experiment
 from engine.options import Options
 from engine.trainer import Trainer
@@ -84,18 +86,17 @@ def kill_after(process, metrics: Path, step: int) -> int:
 @pytest.mark.slow
 def test_killed_and_resumed_is_like_never_stopped(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir(), killed.mkdir()
-    command = [ROOT / "train_joint.py", "-opt", TINY, "--auto_resume", "--force_yml", *LONG]
-    uninterrupted = start(*command, cwd=whole)
-    interrupted = [*command, "datasets:train:workers=1"]
-    process = start(*interrupted, cwd=killed)
+    killed.mkdir()
+    command = ["-opt", TINY, "--auto_resume", "--force_yml", *LONG, "datasets:train:workers=1"]
+    process = start(ROOT / "train_joint.py", *command, cwd=killed)
     assert kill_after(process, experiment(killed).folder / "metrics.jsonl", step=6) == -signal.SIGKILL
     stopped_at = load(experiment(killed).state)
     assert 4 <= stopped_at["step"] < 14
-    resumed = finish(start(*interrupted, cwd=killed))
+    process = start(ROOT / "train_joint.py", *command, cwd=killed)
+    train_here(tiny(whole, *LONG))
+    resumed = finish(process)
     assert resumed.code == 0, resumed.err
     assert f"resuming after step {stopped_at['step']}" in resumed.out
-    assert finish(uninterrupted).code == 0
     assert [entry["step"] for entry in log_of(killed) if TRAIN_LOSS in entry] == list(range(1, 15))
     assert_same_run(whole, killed)
     assert load(experiment(killed).state)["run_id"] == stopped_at["run_id"]
@@ -148,6 +149,19 @@ def test_nothing_to_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     train_here(tiny(tmp_path, "train:total_iter=1"), auto_resume=True)
     assert "nothing to resume" in capsys.readouterr().out
     assert experiment(tmp_path).state.read_bytes() == before
+
+
+def test_samples_do_not_depend_on_where_they_lie_in_memory(tmp_path: Path) -> None:
+    """Libraries may use other instructions for other addresses: the last digit must not follow."""
+    options = tiny(tmp_path)
+    dataset = build_dataset(options, build_source(options.datasets.train, "datasets.train"))
+    first = [dataset[0, index] for index in range(len(dataset))]
+    for size in range(1, 40):
+        held = [np.empty(size * 16 + index, np.uint8) for index in range(size)]  # moves what is made next
+        for index, sample in enumerate(first):
+            again = dataset[0, index]
+            assert torch.equal(again.hr, sample.hr) and torch.equal(again.distance, sample.distance), (size, index)
+        del held
 
 
 # -- two processes --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import torch
 from PIL import Image
 
 from engine.options import Options
@@ -63,10 +64,10 @@ def run_here(script: str, *arguments: object, cwd: Path) -> Outcome:
 
 
 def start(*command: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start ``python command`` in another process, one thread, its output to be read at the end."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled", "CUDA_VISIBLE_DEVICES": ""}
+    """Start ``python command`` in another process, its output to be read at the end."""
+    chosen = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "WANDB_MODE": "disabled", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
-        [sys.executable, *map(str, command)], cwd=cwd, env=environment, text=True,
+        [sys.executable, *map(str, command)], cwd=cwd, env={**os.environ, **chosen}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
 

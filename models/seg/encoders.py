@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from models.seg.lite_weights import convert_lite, is_package_state, lite0_file
+from models.seg.plain_encoder import PlainEncoder
 
 LITE0 = "tf_efficientnet_lite0"
 
@@ -84,10 +85,23 @@ def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) ->
     network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 
+def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+    """Our small residual encoder. Raises UserError for dilation and for ImageNet weights, which it has not."""
+    if dilated:
+        raise UserError(f"encoder '{name}' has no dilated form; choose resnet18, resnet34 or {LITE0} here")
+    if pretrained == "imagenet":
+        raise UserError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
+    network = PlainEncoder(levels)
+    if pretrained != "none":
+        load_features(network, read_file(pretrained), pretrained)
+    return network
+
+
 ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], nn.Module]] = {
     "resnet18": build_resnet,
     "resnet34": build_resnet,
     LITE0: build_lite0,
+    "plain": build_plain,
 }
 
 

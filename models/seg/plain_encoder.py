@@ -1,0 +1,72 @@
+"""A small residual encoder that learns fast from nothing: for CPUs and short runs without ImageNet weights.
+
+Plain 3x3 convolutions instead of the separable ones of EfficientNet-Lite, which need long training or
+ImageNet weights before their deep levels say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WIDTHS = (16, 32, 64, 96, 128)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm around an identity (He et al., CVPR 2016); size is kept."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inside = F.relu(self.first_norm(self.first(x)), inplace=True)
+        return F.relu(x + self.second_norm(self.second(inside)), inplace=True)
+
+
+class FeatureInfo:
+    """The channels of the returned feature maps, asked for as of a timm network."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        self._channels = list(channels)
+
+    def channels(self) -> list[int]:
+        return list(self._channels)
+
+
+class PlainEncoder(nn.Module):
+    """Feature maps at strides 2, 4, 8, 16, 32; each level halves the size, then runs its residual blocks.
+
+    levels: which of the five maps (0..4) to return; widths: channels of each level; blocks: per level.
+    """
+
+    def __init__(
+        self, levels: tuple[int, ...], widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = (1, 1, 2, 2, 2)
+    ) -> None:
+        super().__init__()
+        self.levels = levels
+        self.feature_info = FeatureInfo([widths[level] for level in levels])
+        inputs = (3, *widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+                *(ResidualBlock(width) for _ in range(count)),
+            )
+            for before, width, count in zip(inputs, widths, blocks, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """x: [B,3,H,W] with sides divisible by 32; returns the maps of ``levels``, finest first."""
+        maps = []
+        for level, stage in enumerate(self.stages):
+            x = stage(x)
+            if level in self.levels:
+                maps.append(x)
+        return maps

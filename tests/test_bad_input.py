@@ -1,0 +1,235 @@
+"""Bad input: exit code 2, one line that names the thing and the repair, nothing overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_runs import ROOT, TINY, Outcome, finish, run_here, start, write_photographs
+
+SIZES = {"a": (40, 48), "b": (40, 48), "c": (40, 48)}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the smallest experiment."""
+    folder = tmp_path_factory.mktemp("trained")
+    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=folder)
+    assert outcome.code == 0, outcome.err
+    return folder / "experiments" / "tiny" / "models" / "latest.pth"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A working folder with photographs and an earlier experiment and results, which are to stay."""
+    write_photographs(tmp_path / "mine", SIZES)
+    for name in ("experiments/tiny/models/latest.pth", "experiments/tiny/options.yml", "results/a_mask.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("earlier")
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_error(outcome: Outcome, told: list[str]) -> None:
+    """Exit code 2 and one line on stderr, and nothing else, that tells all of ``told``."""
+    lines = outcome.err.splitlines()
+    assert outcome.code == 2, outcome
+    assert len(lines) == 1 and lines[0].startswith("error: "), outcome.err
+    assert [part for part in told if part not in lines[0]] == [], lines[0]
+
+
+def assert_refused(place: Path, told: list[str], script: str, *arguments: object) -> None:
+    """The script ends with such an error and leaves the folder as it was."""
+    before = contents(place)
+    assert_error(run_here(script, *arguments, cwd=place), told)
+    assert contents(place) == before
+
+
+# -- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["train:total_itre=5"], ["train.total_itre", "unknown option", "'total_iter'"]),
+        (["network_sr:widht=8"], ["network_sr.widht", "unknown option", "'width'"]),
+        (["network_sr:width=wide"], ["network_sr.width", "integer", "'wide'"]),
+        (["network_sr:scale=4"], ["network_sr.scale", "unknown option"]),
+        (["network_sr:type=kpbn"], ["network_sr.type", "'kpbn'", "'kbpn'"]),
+        (["network_seg:type=unett"], ["network_seg.type", "'unett'", "choose one of"]),
+        (["network_seg:encoder=resnet9"], ["'resnet9'"]),
+        (["loss:segmentation=boundary"], ["loss.segmentation", "'boundary'", "boundary_combo"]),
+        (["degradation:preset=kondo"], ["'kondo'", "kondo_ukita"]),
+        (["degradation={preset: null, steps: [{type: blurr}]}"], ["degradation", "'blurr'", "'blur'"]),
+        (["train:stages=[{name: joint}, {name: seg}]"], ["train.stages.0, train.stages.1", "iterations or share"]),
+        (["train:stages=[{name: joint, iterations: 9}]"], ["train.stages", "9 steps", "total_iter is 6"]),
+        (["network_sr:weights=no.pth"], ["network_sr.weights", "no.pth", "train first"]),
+        (["network_seg:pretrained=no.pth"], ["no.pth"]),
+        (["train:teacher=no.pth", "loss:teacher_weight=1"], ["train.teacher", "no.pth"]),
+        (["joint:handover=true", "network_sr={type: bicubic}"], ["joint.handover", "kbpn"]),
+    ],
+)
+def test_options_that_cannot_be(place: Path, changes: list[str], told: list[str]) -> None:
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+
+
+@pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py"])
+def test_options_file_that_is_missing_or_none(place: Path, script: str) -> None:
+    assert_refused(place, ["options/jiont.yml", "does not exist"], script, "-opt", "options/jiont.yml")
+    photo = "mine/images/a.png"
+    assert_refused(place, [photo, "options/joint.yml"], script, "-opt", photo)
+
+
+# -- photographs to train and evaluate on ---------------------------------------------------------
+
+
+def no_folder(root: Path) -> list[str]:
+    root.rename(root.with_name("theirs"))
+    return ["no folder", "mine"]
+
+
+def no_images(root: Path) -> list[str]:
+    for path in (root / "images").iterdir():
+        path.unlink()
+    return ["no image", "images"]
+
+
+def other_layout(root: Path) -> list[str]:
+    (root / "images").rename(root / "photos")
+    return ["mine", "images/ + masks/"]
+
+
+def no_mask(root: Path) -> list[str]:
+    (root / "masks" / "b.png").unlink()
+    return ["b.png", "no mask", "add the mask"]
+
+
+def other_size(root: Path) -> list[str]:
+    Image.new("L", (50, 40)).save(root / "masks" / "b.png")
+    return ["b.png", "differ in size", "48x40", "50x40", "export the mask"]
+
+
+def unreadable(root: Path) -> list[str]:
+    (root / "images" / "b.png").write_text("not a picture")
+    return ["b.png", "cannot read", "replace or remove"]
+
+
+def truncated(root: Path) -> list[str]:
+    for name in SIZES:
+        path = root / "images" / f"{name}.png"
+        path.write_bytes(path.read_bytes()[:2000])
+    return [".png", "cannot read", "replace or remove"]
+
+
+BROKEN = [no_folder, no_images, other_layout, no_mask, other_size, unreadable, truncated]
+
+
+def folder(part: str) -> str:
+    more = ", batch_size: 2, crop: 32, workers: 0" if part == "train" else ""
+    return f"datasets:{part}={{type: folder, root: mine{more}}}"
+
+
+@pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_photographs_to_train_with(place: Path, ruin: Callable[[Path], list[str]], part: str) -> None:
+    told = ruin(place / "mine")
+    if ruin is not truncated:  # its header is in order: it shows when it is decoded
+        told = [f"datasets.{part}", *told]
+    change = [folder(part), "val:val_freq=1"]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+
+
+@pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
+def test_photographs_to_evaluate_on(place: Path, trained: Path, ruin: Callable[[Path], list[str]]) -> None:
+    told = ruin(place / "mine")
+    assert_refused(place, told, "evaluate.py", "--weights", trained, "--clean", "--force_yml", folder("test"))
+
+
+def test_split_without_a_crack(place: Path) -> None:
+    write_photographs(place / "mine", SIZES, crack=False)
+    told = ["datasets.train", "masks of all 3 images are empty", "white"]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("datasets:train:part=test", ["datasets.train", "'test'"]),
+        ("datasets:train:lists=no.txt", ["datasets.train", "no.txt"]),
+        ("datasets:train:lists=list.txt", ["datasets.train", "list.txt", "'zz'"]),
+    ],
+)
+def test_split_that_is_not_there(place: Path, change: str, told: list[str]) -> None:
+    (place / "list.txt").write_text("a\nzz\n")
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"), change)
+
+
+def test_photograph_that_breaks_in_a_loader_process(place: Path) -> None:
+    """Decoded only by a worker, in mid-run: one line all the same, and the earlier experiment is kept."""
+    path = place / "mine" / "images" / "c.png"
+    path.write_bytes(path.read_bytes()[:2000])
+    changes = [folder("train"), "datasets:train:workers=1"]
+    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=place)
+    lines = [line for line in outcome.err.splitlines() if not line.startswith("tiny ")]
+    assert_error(Outcome(outcome.code, outcome.out, "\n".join(lines)), ["c.png", "cannot read", "replace or remove"])
+    (archived,) = (place / "experiments").glob("tiny_archived_*")
+    assert (archived / "models" / "latest.pth").read_text() == "earlier"
+
+
+# -- weights, photographs to predict --------------------------------------------------------------
+
+
+def test_weights_of_another_architecture(place: Path, trained: Path) -> None:
+    told = ["network_sr.weights", str(trained), "another architecture", "options file"]
+    changes = ["network_sr:width=12", f"network_sr:weights={trained}"]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("notes.txt", ["notes.txt", "cannot read"]),
+        ("broken.jpg", ["broken.jpg", "cannot read"]),
+        ("absent.jpg", ["absent.jpg", "no such file"]),
+        ("texts", ["no image", "texts"]),
+    ],
+)
+def test_what_is_no_photograph(place: Path, trained: Path, given: str, told: list[str]) -> None:
+    for name in ("notes.txt", "broken.jpg", "texts/notes.txt"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_text("not a picture")
+    photo = place / "mine" / "images" / "b.png"
+    assert_refused(place, told, "predict.py", photo, given, "--weights", trained)
+
+
+def test_earlier_results_are_not_overwritten(place: Path, trained: Path) -> None:
+    photo = place / "mine" / "images" / "a.png"
+    assert_refused(place, ["results/a_mask.png", "--overwrite"], "predict.py", photo, "--weights", trained)
+
+
+# -- the same from another process ----------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_one_line_from_a_real_command_line(place: Path, trained: Path) -> None:
+    """Nothing that an import, a library or a warning prints stands beside the error."""
+    np.save(place / "array.npy", np.zeros(3))
+    commands = {
+        "unknown network option": ["train_joint.py", "-opt", TINY, "--force_yml", "network_seg:widht=8"],
+        "no picture": ["predict.py", place / "array.npy", "--weights", trained],
+    }
+    told = {
+        "unknown network option": ["network_seg.widht", "'width'"],
+        "no picture": ["array.npy", "cannot read"],
+    }
+    before = contents(place)
+    running = {name: start(ROOT / script, *rest, cwd=place) for name, (script, *rest) in commands.items()}
+    for name, process in running.items():
+        assert_error(finish(process), told[name])
+    assert contents(place) == before

@@ -1,0 +1,304 @@
+"""Evaluation from the command line: it finds its weights, and what it leaves behind adds up."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_runs import ROOT, TINY, Outcome, run_here, write_photographs
+
+from contracts.errors import UserError
+from engine.assess import evaluate, find
+from engine.checkpoint import load_file
+from engine.experiment import Experiment, newest, weights_of
+from engine.options_file import force, parse_options
+from tools.freeze import freeze
+
+NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with the experiment "tiny", trained for three steps."""
+    folder = tmp_path_factory.mktemp("trained")
+    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=3", cwd=folder)
+    assert outcome.code == 0, outcome.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path) -> Outcome:
+    """What ``python evaluate.py --degraded``, and nothing else, says in that folder."""
+    outcome = run_here("evaluate.py", "--degraded", cwd=trained)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+@pytest.fixture
+def place(trained: Path, tmp_path: Path) -> Path:
+    """A fresh working folder that holds only the trained weights."""
+    (tmp_path / "experiments" / "tiny" / "models").mkdir(parents=True)
+    shutil.copy(weights(trained), weights(tmp_path))
+    return tmp_path
+
+
+def weights(folder: Path) -> Path:
+    return folder / "experiments" / "tiny" / "models" / "latest.pth"
+
+
+def results_of(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "per_image.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(place: Path, *arguments: object) -> dict:
+    """Evaluate into ``place``/out; return the results."""
+    outcome = run_here("evaluate.py", *arguments, "--out", place / "out", cwd=place)
+    assert outcome.code == 0, outcome.err
+    return results_of(place / "out")
+
+
+# -- a default run --------------------------------------------------------------------------------
+
+
+def test_it_finds_its_weights_and_prints_a_table(trained: Path, evaluated: Outcome) -> None:
+    assert "experiments/tiny/models/latest.pth (step 3)" in evaluated.out
+    for row in ("input", "clean", "degraded", "classical clean", "classical degraded"):
+        assert any(line.startswith(row + " ") for line in evaluated.out.splitlines()), row
+    assert (trained / "experiments" / "tiny" / "results" / "results.json").is_file()
+
+
+def test_results_have_the_documented_form(trained: Path, evaluated: Outcome) -> None:
+    results = results_of(trained / "experiments" / "tiny" / "results")
+    assert list(results) == ["clean", "degraded", "classical", "meta"]
+    assert list(results["classical"]) == ["clean", "degraded"]
+    expected = {"dice", "iou", "precision", "recall", "iou_max", "aiu", "hd95", "hd95_min", "ahd95", "cliou"}
+    for figures in (results["clean"], results["degraded"], *results["classical"].values()):
+        assert expected <= set(figures)
+        assert all(isinstance(value, float) and math.isfinite(value) for value in figures.values())
+        assert figures["images"] == 2
+    assert {"psnr", "ssim", "kernel_psnr", "kernel_ssim"} <= set(results["degraded"])
+    assert "psnr" not in results["classical"]["degraded"]
+    meta = {"weights", "step", "name", "git", "data", "test_data", "test_images", "degradation_seed", "compat"}
+    assert meta <= set(results["meta"])
+
+
+def test_one_row_for_each_image_condition_and_system(trained: Path, evaluated: Outcome) -> None:
+    rows = rows_of(trained / "experiments" / "tiny" / "results")
+    keys = {(row["system"], row["condition"], row["name"]) for row in rows}
+    assert len(rows) == len(keys) == 2 * 2 * 2
+    assert {key[0] for key in keys} == {"model", "classical"} and {key[1] for key in keys} == {"clean", "degraded"}
+
+
+def test_figures_are_the_means_of_the_rows(trained: Path, evaluated: Outcome) -> None:
+    folder = trained / "experiments" / "tiny" / "results"
+    results, rows = results_of(folder), rows_of(folder)
+    for system, group in (("model", results), ("classical", results["classical"])):
+        for condition in ("clean", "degraded"):
+            chosen = [row for row in rows if (row["system"], row["condition"]) == (system, condition)]
+            for name, figure in group[condition].items():
+                if name in NOT_MEANS:
+                    continue
+                values = [float(row[name]) for row in chosen if row[name] != ""]
+                expected = sum(values) if name == "hd95_outliers" else np.mean(values)
+                assert figure == pytest.approx(expected, abs=1e-9), (system, condition, name)
+
+
+def test_pictures_show_something(trained: Path, evaluated: Outcome) -> None:
+    folder = trained / "experiments" / "tiny" / "results"
+    names = ["curves/iou_over_threshold", "curves/precision_recall", "clean/panel_0", "degraded/panel_0"]
+    assert sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.png")) == sorted(f"{n}.png" for n in names)
+    for name in names:
+        picture = np.asarray(Image.open(folder / f"{name}.png"))
+        assert picture.ndim == 3 and min(picture.shape[:2]) >= 64 and picture.std() > 10, name
+
+
+def test_the_same_figures_are_tracked(trained: Path, evaluated: Outcome) -> None:
+    folder = trained / "experiments" / "tiny" / "results"
+    (entry,) = map(json.loads, (folder / "tracking" / "metrics.jsonl").read_text().splitlines())
+    results = results_of(folder)
+    assert entry["step"] == 3
+    assert entry["test/degraded/dice"] == results["degraded"]["dice"]
+    assert entry["test/classical/clean/aiu"] == results["classical"]["clean"]["aiu"]
+
+
+# -- what can be chosen ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "conditions"),
+    [
+        (["--clean"], ["clean"]),
+        (["--hr"], ["hr"]),
+        (["--hr", "--clean"], ["hr", "clean"]),
+        ([], ["hr", "clean", "degraded"]),
+    ],
+)
+def test_flags_choose_the_conditions(place: Path, flags: list[str], conditions: list[str]) -> None:
+    results = run(place, *flags)
+    assert [name for name in results if name not in ("classical", "meta")] == conditions
+    assert {row["condition"] for row in rows_of(place / "out")} == set(conditions)
+    assert not (place / "experiments" / "tiny" / "results").exists()
+
+
+def test_options_file_and_weights_can_be_named(place: Path) -> None:
+    moved = shutil.move(weights(place), place / "mine.pth")
+    change = ["--force_yml", "datasets:test:count=1"]
+    results = run(place, "-opt", TINY, "--weights", moved, "--clean", *change)
+    assert results["meta"]["test_images"] == 1 and results["meta"]["weights"] == str(place / "mine.pth")
+
+
+def test_photographs_of_any_size(place: Path) -> None:
+    sizes = {"odd": (71, 62), "small": (33, 90)}
+    root = write_photographs(place / "photographs", sizes)
+    results = run(place, "--force_yml", f"datasets:test={{type: folder, root: {root}}}")
+    assert results["degraded"]["images"] == 2
+    names = [row["name"] for row in rows_of(place / "out") if row["system"] == "model"]
+    assert sorted(names) == ["odd"] * 3 + ["small"] * 3
+
+
+def test_evaluating_twice_gives_the_same_and_keeps_the_first(place: Path) -> None:
+    first = run(place, "--degraded")
+    outcome = run_here("evaluate.py", "--degraded", "--out", place / "out", cwd=place)
+    (archived,) = place.glob("out_archived_*")
+    assert archived.name in outcome.out
+    assert results_of(archived) == first
+    second = results_of(place / "out")
+    assert [second[key] for key in ("clean", "degraded", "classical")] == [first[key] for key in list(first)[:3]]
+
+
+def test_a_frozen_test_set_gives_the_same_figures(place: Path) -> None:
+    drawn = run(place, "--degraded")
+    content = load_file(weights(place))
+    freeze(parse_options(content["options"], "saved"), place / "frozen")
+    frozen = run(place, "--degraded", "--force_yml", f"datasets:test:frozen={place / 'frozen'}")
+    assert frozen["degraded"] == drawn["degraded"] and frozen["clean"] == drawn["clean"]
+    assert frozen["meta"]["frozen"] == str(place / "frozen")
+
+
+def test_reference_rules_of_the_distances(place: Path) -> None:
+    root = write_photographs(place / "empty", {"a": (64, 96)}, crack=False)
+    changes = [f"datasets:test={{type: folder, root: {root}}}", "evaluation:classical=false"]
+    ours = run(place, "--clean", "--force_yml", *changes)["clean"]
+    theirs = run(place, "--clean", "--force_yml", *changes, "compat=reference")["clean"]
+    assert (ours["hd95_outliers"], theirs["hd95_outliers"]) == (1, 1)
+    assert (ours["hd95"], theirs["hd95"]) == pytest.approx((math.hypot(64, 96), 96))
+    halves = [
+        run(place, "--hr", "--force_yml", f"corrections:hd_percentile_95={value}", "evaluation:classical=false")["hr"]
+        for value in ("true", "false")
+    ]
+    assert halves[1]["hd95"] < halves[0]["hd95"]
+    assert halves[1]["dice"] == halves[0]["dice"]
+
+
+# -- which weights --------------------------------------------------------------------------------
+
+
+def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) -> None:
+    ages = {
+        "old/models/best.pth": 300, "new/models/best.pth": 200, "new/models/latest.pth": 100,
+        "new_archived_20260101_000000/models/latest.pth": 50, "empty/training_states/latest.state": 10,
+    }
+    for name, age in ages.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert newest(tmp_path).folder.name == "new"
+    assert weights_of(newest(tmp_path)) == tmp_path / "new" / "models" / "best.pth"
+    with pytest.raises(UserError, match="no weights in .*empty"):
+        weights_of(Experiment(tmp_path / "empty"))
+
+
+def assert_error(outcome: Outcome, *told: str) -> None:
+    """Exit code 2 and one line on stderr that tells all of ``told``."""
+    lines = outcome.err.splitlines()
+    assert outcome.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), outcome.err
+    assert [part for part in told if part not in lines[0]] == [], lines[0]
+
+
+def test_no_weights(tmp_path: Path) -> None:
+    assert_error(run_here("evaluate.py", cwd=tmp_path), "experiments/", "train_joint.py", "--weights")
+    assert_error(run_here("evaluate.py", "-opt", TINY, cwd=tmp_path), "experiments/tiny", "train")
+    assert_error(run_here("evaluate.py", "--weights", "no.pth", cwd=tmp_path), "no.pth", "train first")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_architecture(place: Path) -> None:
+    command = ["evaluate.py", "-opt", TINY, "--weights", weights(place), "--force_yml"]
+    for change in ("network_sr:width=12", "network_sr:stages=2", "network_seg:full_resolution=false"):
+        outcome = run_here(*command, change, cwd=place)
+        assert_error(outcome, "latest.pth", "another architecture", "first: s", "options file")
+    assert not (place / "experiments" / "tiny" / "results").exists()
+
+
+CONTENTS = {
+    "text": b"these are my weights\n",
+    "options": (ROOT / "options" / "joint.yml").read_bytes(),
+    "empty": b"",
+    "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
+    "zip": b"PK\x03\x04" + bytes(300),
+    "pickle": b"\x80\x02}q\x00.",
+    **{f"noise_{seed}": np.random.default_rng(seed).bytes(300) for seed in range(6)},
+    **{f"opcode_{code}": code.encode() + b"\n00000" for code in "cRtjuls0(2b}"},
+}
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_file_that_holds_no_weights(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(CONTENTS[kind])
+    with pytest.raises(UserError) as caught:
+        load_file(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [{"format": 99}, {"model": {}}, [1, 2], torch.zeros(3)])
+def test_a_checkpoint_of_another_program(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="no checkpoint of this project"):
+        load_file(tmp_path / "weights.pth")
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "made"),))
+
+    torch.save({"format": 1, "model": Evil()}, tmp_path / "weights.pth")
+    outcome = run_here("evaluate.py", "--weights", "weights.pth", cwd=tmp_path)
+    assert_error(outcome, "weights.pth")
+    assert not (tmp_path / "made").exists()
+
+
+# -- where results go -----------------------------------------------------------------------------
+
+
+def test_results_replace_nothing_else(place: Path) -> None:
+    (place / "photographs").mkdir()
+    (place / "photographs" / "a.txt").write_text("mine")
+    (place / "file").write_text("mine")
+    for out in ("photographs", "file", "."):
+        outcome = run_here("evaluate.py", "--clean", "--out", out, cwd=place)
+        assert_error(outcome, f"--out {out}", "new folder")
+    assert (place / "photographs" / "a.txt").read_text() == (place / "file").read_text() == "mine"
+
+
+def test_options_without_a_test_set(place: Path) -> None:
+    options, content, path = find(str(TINY), str(weights(place)), [])
+    tree = options.model_dump(mode="json")
+    with pytest.raises(UserError, match="datasets.test: missing"):
+        evaluate(parse_options(force(tree, ["datasets:test=null"]), "here"), content, path, ["clean"], place / "out")
+    assert not (place / "out").exists()
