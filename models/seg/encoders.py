@@ -86,12 +86,10 @@ def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) ->
 
 
 def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
-    """Our small residual encoder. Raises UserError for dilation and for ImageNet weights, which it has not."""
-    if dilated:
-        raise UserError(f"encoder '{name}' has no dilated form; choose resnet18, resnet34 or {LITE0} here")
+    """Our small residual encoder. Raises UserError for ImageNet weights, which it has not."""
     if pretrained == "imagenet":
         raise UserError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
-    network = PlainEncoder(levels)
+    network = PlainEncoder(levels, dilated)
     if pretrained != "none":
         load_features(network, read_file(pretrained), pretrained)
     return network

@@ -17,11 +17,12 @@ WIDTHS = (16, 32, 64, 96, 128)
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with batch norm around an identity (He et al., CVPR 2016); size is kept."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        same = {"padding": dilation, "dilation": dilation, "bias": False}
+        self.first = nn.Conv2d(channels, channels, 3, **same)
         self.first_norm = nn.BatchNorm2d(channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(channels, channels, 3, **same)
         self.second_norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,24 +43,30 @@ class FeatureInfo:
 class PlainEncoder(nn.Module):
     """Feature maps at strides 2, 4, 8, 16, 32; each level halves the size, then runs its residual blocks.
 
-    levels: which of the five maps (0..4) to return; widths: channels of each level; blocks: per level.
+    levels: which of the five maps (0..4) to return; dilated: the last two stay at stride 8, with dilations
+    2 and 4; widths: channels of each level; blocks: residual blocks of each level.
     """
 
     def __init__(
-        self, levels: tuple[int, ...], widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = (1, 1, 2, 2, 2)
+        self,
+        levels: tuple[int, ...],
+        dilated: bool = False,
+        widths: Sequence[int] = WIDTHS,
+        blocks: Sequence[int] = (1, 1, 2, 2, 2),
     ) -> None:
         super().__init__()
         self.levels = levels
         self.feature_info = FeatureInfo([widths[level] for level in levels])
         inputs = (3, *widths[:-1])
+        dilations = (1, 1, 1, 2, 4) if dilated else (1, 1, 1, 1, 1)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False),
+                nn.Conv2d(before, width, 3, stride=2 if dilation == 1 else 1, padding=1, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
-                *(ResidualBlock(width) for _ in range(count)),
+                *(ResidualBlock(width, dilation) for _ in range(count)),
             )
-            for before, width, count in zip(inputs, widths, blocks, strict=True)
+            for before, width, count, dilation in zip(inputs, widths, blocks, dilations, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
