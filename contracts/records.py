@@ -92,12 +92,17 @@ class Segmented:
 
 @dataclass(frozen=True)
 class JointOutput:
-    """What the joint model returns: restoration and segmentation of one batch."""
+    """What the joint model returns: restoration and segmentation of one batch.
+
+    features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the
+    same sides that a feature affinity loss compares, or None.
+    """
 
     sr: Tensor
     kernel: Tensor | None
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
+    features: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)

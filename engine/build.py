@@ -106,7 +106,7 @@ def build_model(options: Options, pretrained: bool = True) -> JointModel:
     seg_options = options.network_seg
     if not pretrained and "pretrained" in seg_options.arguments():
         seg_options = seg_options.model_copy(update={"pretrained": "none"})
-    seg = _build_network(seg_options, SEG_NETWORKS, "network_seg")
+    seg = _build_network(seg_options, SEG_NETWORKS, "network_seg", kernel_side=options.degradation.kernel_side)
     joint = options.joint
     model = JointModel(
         sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover

@@ -21,7 +21,8 @@ class JointModel(nn.Module):
     channel to mean 0 and variance 1), "fixed" (fixed mean and deviation) or "none";
     clip: clip the restored image to [0,1] outside training, as the paper does;
     handover: also hand the SR network's features to the segmentation.
-    Raises UserError for another scale than that of ``sr`` and for a handover without features.
+    Raises UserError for another scale than that of ``sr``, for a handover without features, and for a
+    segmentation network with ``needs_kernel`` behind an SR network that estimates no kernel.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class JointModel(nn.Module):
         super().__init__()
         if sr.scale != scale:
             raise UserError(f"the SR network enlarges by {sr.scale}, the joint model expects scale {scale}")
+        if getattr(seg, "needs_kernel", False) and not hasattr(sr, "kernel_parameters"):
+            raise UserError("network_seg needs the blur kernel, which this SR network does not estimate; use kbpn")
         self.sr, self.seg = sr, seg
         self.scale, self.clip = scale, clip
         self.normalise = lookup(NORMALISATIONS, normalise, "normalisation")()

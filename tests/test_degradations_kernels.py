@@ -36,7 +36,7 @@ def test_gaussians_are_the_authors(root: Path) -> None:
     assert np.abs(kernel[:, 0].numpy() - fixture["kernels"]).max() < 1e-7
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1.0, 2.5), st.floats(1.0, 2.5), st.floats(0, 180))
 def test_gaussian_covariance(sigma_x: float, sigma_y: float, theta: float) -> None:
     kernel = kernels.anisotropic_gaussian(column(sigma_x), column(sigma_y), column(theta), side=31)

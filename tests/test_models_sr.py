@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from dense_kbpn import dense_forward
+from network_checks import (
+    check_evaluation,
+    check_half_precision,
+    check_saved_weights,
+    parameters_without_gradient,
+)
 from torch import Tensor, nn
 
 from contracts.errors import UserError
@@ -22,6 +26,8 @@ from models.sr.kernel_estimation import normalise_kernel
 
 SMALL = {
     "kbpn": {"stages": 2, "width": 4, "kernel_side": 5, "estimated_side": 3, "corrector_width": 4},
+    "dbpn": {"stages": 3, "width": 4, "extractor_width": 8},
+    "srcnet": {"width": 8, "groups": 2, "blocks": 2},
     "bicubic": {},
     "edsr": {"width": 8, "blocks": 1},
     "rcan": {"width": 16, "groups": 1, "blocks": 1},
@@ -47,44 +53,28 @@ def test_enlarges_any_size(network: nn.Module, size: tuple[int, int]) -> None:
         assert restored.features.shape == (2, network.feature_channels, *restored.sr.shape[2:])
 
 
+def restore(network: nn.Module, lr: Tensor) -> Tensor:
+    """The restored image alone."""
+    return network(lr).sr
+
+
 def test_every_parameter_gets_a_gradient(network: nn.Module) -> None:
     lr = torch.rand(2, 3, 8, 9, requires_grad=True)
-    network.train()(lr).sr.square().mean().backward()
-    tensors = {"lr": lr, **dict(network.named_parameters())}
-    assert not [name for name, tensor in tensors.items() if tensor.grad is None]
+    assert not parameters_without_gradient(network, restore(network.train(), lr).square().mean())
+    assert lr.grad is not None
 
 
 def test_saved_weights_restore_the_function(network: nn.Module) -> None:
-    lr = torch.rand(1, 3, 6, 7)
-    file = io.BytesIO()
-    torch.save(network.state_dict(), file)
-    file.seek(0)
-    other = copy.deepcopy(network)
-    for parameter in other.parameters():
-        nn.init.ones_(parameter)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(network.eval()(lr).sr, other.eval()(lr).sr)
+    check_saved_weights(network, torch.rand(1, 3, 6, 7), restore)
 
 
 def test_evaluation_is_deterministic_and_per_sample(network: nn.Module) -> None:
-    lr = torch.rand(3, 3, 8, 8)
-    network.eval()
-    with torch.no_grad():
-        together = network(lr).sr
-        assert torch.equal(together, network(lr).sr)
-        alone = torch.cat([network(one[None]).sr for one in lr])
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    check_evaluation(network, torch.rand(3, 3, 8, 8), restore)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_close(network: nn.Module, dtype: torch.dtype) -> None:
-    lr = torch.rand(2, 3, 8, 8)
-    network.eval()
-    with torch.no_grad():
-        full = network(lr).sr
-        with torch.autocast("cpu", dtype=dtype):
-            mixed = network(lr).sr
-    assert (mixed.float() - full).abs().max() < 0.1 * full.abs().max()
+    check_half_precision(network, torch.rand(2, 3, 8, 8), dtype, restore)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

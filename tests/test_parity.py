@@ -149,6 +149,13 @@ def test_verdicts(ours: np.ndarray, passed: bool) -> None:
     assert judge("f", compared, frozenset({("f", "q")}))[0].limits[torch.float64] == pytest.approx(4e-5)
 
 
+def test_an_amplifying_quantity_has_a_wider_limit_in_float32_only() -> None:
+    expected = np.array([2.0, 4.0])
+    compared = {dtype: [("side_probs", expected, expected)] for dtype in (torch.float32, torch.float64)}
+    (verdict,) = judge("crackformer", compared, frozenset())
+    assert verdict.limits == pytest.approx({torch.float32: 8e-3, torch.float64: 4e-8})
+
+
 def test_fixtures_of_the_reference_pass(shared: Path) -> None:
     """The quick ones; the paper-size network is compared in test_models_reference."""
     names = ("losses", "sr_losses", "metrics", "degradation", "pspnet_resnet34", "segnet")

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from torch import nn
 
+from models.seg.blur_skip import PSPNetBlurSkip
+from models.seg.crackformer import CrackFormer
 from models.seg.fpn import FPN
+from models.seg.hrnet_ocr import HRNetOCR
 from models.seg.pspnet import PSPNet
+from models.seg.segnet import SegNet
+from models.seg.unet import UNet
 
 SEG_NETWORKS: dict[str, type[nn.Module]] = {
     "pspnet": PSPNet,
+    "pspnet_blurskip": PSPNetBlurSkip,
+    "segnet": SegNet,
     "fpn": FPN,
+    "crackformer": CrackFormer,
+    "hrnet_ocr": HRNetOCR,
+    "unet": UNet,
 }

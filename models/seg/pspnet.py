@@ -93,11 +93,15 @@ class PSPNet(nn.Module):
 
         Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W].
         """
+        decoded, aux = self.decode(x)
+        return Segmented(self.head(decoded), (aux,))
+
+    def decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the head looks at, [B,C,H,W] (C = 64 at width 1), and the auxiliary probability [B,1,H,W]."""
         middle, deep = self.encoder(x)
         decoded = self.pyramid_dropout(self.pyramid(deep))
         for step in self.up_steps:
             enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
             decoded = self.step_dropout(step(enlarged))
         probability = torch.sigmoid(self.auxiliary(middle))
-        aux = F.interpolate(probability, size=x.shape[2:], mode="bilinear", align_corners=True)
-        return Segmented(self.head(decoded), (aux,))
+        return decoded, F.interpolate(probability, size=x.shape[2:], mode="bilinear", align_corners=True)

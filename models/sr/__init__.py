@@ -9,10 +9,14 @@ from torch import nn
 
 from models.sr.basicsr_networks import EDSR, RCAN, RRDBNet, SwinIR
 from models.sr.bicubic import Bicubic
+from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
+from models.sr.srcnet import SrcNet
 
 SR_NETWORKS: dict[str, type[nn.Module]] = {
     "kbpn": KBPN,
+    "dbpn": DBPN,
+    "srcnet": SrcNet,
     "bicubic": Bicubic,
     "edsr": EDSR,
     "rcan": RCAN,

@@ -20,7 +20,7 @@ from contracts.records import Restored
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
-from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging
+from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging, initialise
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
@@ -99,7 +99,8 @@ class KBPN(nn.Module):
             for index in range(stages)
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
-        self.initialise(correction_gain, output_gain)
+        initialise(self)
+        self.scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
@@ -144,17 +145,12 @@ class KBPN(nn.Module):
         estimating = {id(parameter) for parameter in self.kernel_parameters()}
         yield from (parameter for parameter in self.parameters() if id(parameter) not in estimating)
 
-    def initialise(self, correction_gain: float, output_gain: float) -> None:
-        """Kaiming normal weights for ReLU (fan-in), zero biases; last layers times their gains."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        with torch.no_grad():
-            self.output.weight.mul_(output_gain)
-            for stage in self.stages:
-                stage.corrector.last.weight.mul_(correction_gain)
+    @torch.no_grad()
+    def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
+        """Multiply the initial weights of the output and of every stage's corrector by their gains."""
+        self.output.weight.mul_(output_gain)
+        for stage in self.stages:
+            stage.corrector.last.weight.mul_(correction_gain)
 
 
 def feature_extractor(width: int) -> nn.Sequential:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.sr.border import constant_map, spread
 
+leaky_relu = partial(nn.LeakyReLU, 0.1)
+
 
 class KernelBranch(nn.Module):
-    """Two 3x3 convolutions of features beside the kernel as a constant map, LeakyReLU 0.1 between.
+    """Two 3x3 convolutions of features beside the kernel as a constant map, ``activation`` between.
 
     The first convolution is split by input channel: a real one on the features, and a 3x3 table for
     the constant kernel channels, which is exact and needs no [B, k*k, h, w] map.
     """
 
-    def __init__(self, channels: int, taps: int, hidden: int) -> None:
+    def __init__(self, channels: int, taps: int, hidden: int, activation: nn.Module) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.activation = channels, activation
         self.first = nn.Conv2d(channels + taps, hidden, 3, padding=1)
         self.second = nn.Conv2d(hidden, channels, 3, padding=1)
 
@@ -29,7 +34,7 @@ class KernelBranch(nn.Module):
         table = F.conv2d(constant_map(kernel, 3), of_kernel, self.first.bias, padding=1)  # [B,hidden,3,3]
         hidden = F.conv2d(features, of_features, padding=1)
         hidden = hidden + spread(table, *features.shape[2:])
-        return self.second(F.leaky_relu(hidden, 0.1))
+        return self.second(self.activation(hidden))
 
 
 class KernelModulation(nn.Module):
@@ -37,13 +42,17 @@ class KernelModulation(nn.Module):
 
     features: [B,channels,h,w], h, w >= 2; kernel: [B,taps]; returns [B,channels,h,w].
     ``hidden`` is the width between the two convolutions; the paper's is ``channels + taps``.
+    ``activation`` makes the layer between them, by default LeakyReLU with slope 0.1.
     """
 
-    def __init__(self, channels: int, taps: int, hidden: int | None = None) -> None:
+    def __init__(
+        self, channels: int, taps: int, hidden: int | None = None,
+        activation: Callable[[], nn.Module] = leaky_relu,
+    ) -> None:
         super().__init__()
         hidden = channels + taps if hidden is None else hidden
-        self.scale = KernelBranch(channels, taps, hidden)
-        self.shift = KernelBranch(channels, taps, hidden)
+        self.scale = KernelBranch(channels, taps, hidden, activation())
+        self.shift = KernelBranch(channels, taps, hidden, activation())
 
     def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
         kernel = kernel.to(features.dtype)

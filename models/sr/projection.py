@@ -18,32 +18,58 @@ def check_scale(scale: int) -> None:
         raise UserError(f"scale {scale} has no back-projection geometry; choose one of: {valid}")
 
 
-def activated(layer: nn.Module) -> nn.Sequential:
-    """The layer followed by a PReLU with a single slope."""
-    return nn.Sequential(layer, nn.PReLU(init=INITIAL_SLOPE))
+def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:
+    """The layer followed by a PReLU with a single slope, which starts at ``slope``."""
+    return nn.Sequential(layer, nn.PReLU(init=slope))
 
 
-def enlarging(channels: int, out_channels: int, scale: int) -> nn.Sequential:
-    """Transposed convolution by ``scale`` without bias, then PReLU."""
+def enlarging(
+    channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
+) -> nn.Sequential:
+    """Transposed convolution by ``scale``, then PReLU."""
     side, stride, padding = GEOMETRY[scale]
-    return activated(nn.ConvTranspose2d(channels, out_channels, side, stride, padding, bias=False))
+    layer = nn.ConvTranspose2d(channels, out_channels, side, stride, padding, bias=bias)
+    return activated(layer, slope)
 
 
-def reducing(channels: int, out_channels: int, scale: int) -> nn.Sequential:
-    """Convolution by ``1/scale`` without bias, then PReLU."""
+def reducing(
+    channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
+) -> nn.Sequential:
+    """Convolution by ``1/scale``, then PReLU."""
     side, stride, padding = GEOMETRY[scale]
-    return activated(nn.Conv2d(channels, out_channels, side, stride, padding, bias=False))
+    return activated(nn.Conv2d(channels, out_channels, side, stride, padding, bias=bias), slope)
+
+
+def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.Module:
+    """1x1 convolution with bias to ``width`` channels, then PReLU; without ``compress`` the identity."""
+    return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
+
+
+def initialise(network: nn.Module) -> None:
+    """Kaiming normal weights for ReLU (fan-in) in all convolutions, zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class UpProjection(nn.Module):
-    """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error."""
+    """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
 
-    def __init__(self, channels: int, width: int, scale: int) -> None:
+    compress: begin with a 1x1 convolution (else C_in = width); bias: of all other convolutions;
+    slope: where the PReLUs start.
+    """
+
+    def __init__(
+        self, channels: int, width: int, scale: int, compress: bool = True, bias: bool = False,
+        slope: float = INITIAL_SLOPE,
+    ) -> None:
         super().__init__()
-        self.compress = activated(nn.Conv2d(channels, width, 1))
-        self.enlarge = enlarging(width, width, scale)
-        self.reduce = reducing(width, width, scale)
-        self.enlarge_error = enlarging(width, width, scale)
+        self.compress = compressing(channels, width, compress, slope)
+        self.enlarge = enlarging(width, width, scale, bias, slope)
+        self.reduce = reducing(width, width, scale, bias, slope)
+        self.enlarge_error = enlarging(width, width, scale, bias, slope)
 
     def forward(self, low: Tensor) -> Tensor:
         compressed = self.compress(low)
@@ -52,14 +78,20 @@ class UpProjection(nn.Module):
 
 
 class DownProjection(nn.Module):
-    """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error."""
+    """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error.
 
-    def __init__(self, channels: int, width: int, scale: int) -> None:
+    The other arguments are those of ``UpProjection``.
+    """
+
+    def __init__(
+        self, channels: int, width: int, scale: int, compress: bool = True, bias: bool = False,
+        slope: float = INITIAL_SLOPE,
+    ) -> None:
         super().__init__()
-        self.compress = activated(nn.Conv2d(channels, width, 1))
-        self.reduce = reducing(width, width, scale)
-        self.enlarge = enlarging(width, width, scale)
-        self.reduce_error = reducing(width, width, scale)
+        self.compress = compressing(channels, width, compress, slope)
+        self.reduce = reducing(width, width, scale, bias, slope)
+        self.enlarge = enlarging(width, width, scale, bias, slope)
+        self.reduce_error = reducing(width, width, scale, bias, slope)
 
     def forward(self, high: Tensor) -> Tensor:
         compressed = self.compress(high)

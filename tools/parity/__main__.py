@@ -22,8 +22,8 @@ shows two things: the same function, and that the authors' checkpoints can be re
 
 Each line is the worst quantity of a fixture: the largest absolute error against its limit, once with
 everything in float32 and once in float64. Limits are 1e-5 and 1e-8 times the largest expected value;
-quantities that exist in float32 only have the first limit twice. Fixtures of networks that do not exist
-yet are skipped by name.
+quantities that exist in float32 only have the first limit twice, and a few that amplify rounding a wider
+first one. Fixtures of networks that do not exist yet are skipped by name.
 
 Exit code: 0 all passed or skipped, 1 one failed, 2 wrong call.
 

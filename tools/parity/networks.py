@@ -13,9 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from models.dsrl import DSRL
 from models.reference_keys import load_reference
+from models.seg.blur_skip import PSPNetBlurSkip
+from models.seg.crackformer import CrackFormer
+from models.seg.hrnet_ocr import HRNetOCR
 from models.seg.pspnet import PSPNet
+from models.seg.segnet import SegNet
+from models.seg.unet import UNet
+from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
+from models.sr.srcnet import SrcNet
 from tools.parity.weights import synthesise
 
 Quantity = tuple[str, np.ndarray, np.ndarray]
@@ -53,6 +61,21 @@ def kbpn_given_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dic
     return {"sr": restored.sr, "kernel": restored.kernel}
 
 
+def build_dbpn(match: re.Match[str]) -> nn.Module:
+    """DBPN of the released width; its scale and number of stages stand in the fixture's name."""
+    return DBPN(scale=int(match["scale"]), stages=int(match["stages"]))
+
+
+def build_srcnet(match: re.Match[str]) -> nn.Module:
+    """SrcNet's super-resolution network at the scale in the fixture's name."""
+    return SrcNet(scale=int(match["scale"]))
+
+
+def restoration_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Restoration of ``lr`` by a network that estimates no kernel."""
+    return {"sr": network(fixture["lr"]).sr}
+
+
 def build_pspnet(match: re.Match[str]) -> nn.Module:
     """PSPNet of the paper's width with the encoder in the fixture's name."""
     return PSPNet(encoder=match["encoder"])
@@ -64,10 +87,49 @@ def pspnet_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[st
     return {"logit": segmented.logits, "prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0]}
 
 
+def blur_skip_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Segmentation of the normalised image ``x`` with its blur ``kernel``."""
+    segmented = network(fixture["x"], fixture["kernel"])
+    return {"prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0]}
+
+
+def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Segmentation of the normalised image ``x`` without side outputs."""
+    return {"prob": network(fixture["x"]).logits.sigmoid()}
+
+
+def dsrl_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The four outputs of DSRL before their enlargement; the last is the restored image once more."""
+    found = network.outputs(fixture["x"])
+    return {"out0": found.probability, "out1": found.sr, "out2": found.features, "out3": found.sr}
+
+
+def crackformer_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Segmentation of the normalised image ``x`` with the five side outputs, coarsest first."""
+    segmented = network(fixture["x"])
+    return {"prob": segmented.logits.sigmoid(), "side_probs": segmented.aux[0]}
+
+
+def hrnet_ocr_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Logits of the auxiliary and the main head for the normalised image ``x``: the probabilities saturate."""
+    main, auxiliary = network.logits(fixture["x"])
+    return {"logit0": auxiliary, "logit1": main, "prob": main.sigmoid(), "aux_prob": auxiliary.sigmoid()}
+
+
 NETWORK_CHECKS: dict[str, NetworkCheck] = {
     KBPN_NAME: NetworkCheck("kbpn", build_kbpn, kbpn_outputs),
     KBPN_NAME + GIVEN_KERNEL: NetworkCheck("kbpn", build_kbpn, kbpn_given_outputs),
+    r"dbpn_x(?P<scale>\d+)_stage(?P<stages>\d+)": NetworkCheck("dbpn", build_dbpn, restoration_outputs),
+    r"srcnet_sr_x(?P<scale>\d+)": NetworkCheck("srcnet", build_srcnet, restoration_outputs),
     r"pspnet_(?P<encoder>resnet18|resnet34)": NetworkCheck("pspnet", build_pspnet, pspnet_outputs),
+    r"pspnet_blurskip": NetworkCheck("pspnet_blurskip", lambda match: PSPNetBlurSkip(), blur_skip_outputs),
+    r"segnet": NetworkCheck("segnet", lambda match: SegNet(), probability_outputs),
+    r"crackformer": NetworkCheck("crackformer", lambda match: CrackFormer(), crackformer_outputs),
+    r"hrnet_w(?P<width>\d+)_ocr": NetworkCheck(
+        "hrnet_ocr", lambda match: HRNetOCR(width=int(match["width"])), hrnet_ocr_outputs
+    ),
+    r"unet_vgg16": NetworkCheck("unet", lambda match: UNet(), probability_outputs),
+    r"dsrl_deeplab": NetworkCheck("dsrl", lambda match: DSRL(), dsrl_outputs),
 }
 
 

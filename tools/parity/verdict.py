@@ -11,6 +11,14 @@ import torch
 Quantity = tuple[str, np.ndarray, np.ndarray]
 DTYPES = (torch.float32, torch.float64)
 LIMITS = {torch.float32: 1e-5, torch.float64: 1e-8}
+# Quantities that amplify rounding, with their float32 limit instead; in float64 the common limit holds. Merely
+# rounding CrackFormer's input and weights to float32 moves its finest side output by 1e-4, and the slope of a
+# sigmoid turns an error of 1e-3 in HRNet's logits (up to 290) into 1e-4.
+AMPLIFIED = {
+    ("crackformer", "prob"): 1e-4,
+    ("crackformer", "side_probs"): 2e-3,
+    ("hrnet_w48_ocr", "aux_prob"): 1e-3,
+}
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,14 @@ def judge(
     """A verdict for each quantity. Limits are relative to the largest expected absolute value.
 
     ``single_precision``: (fixture, quantity) pairs that exist in float32 only, for which the float32
-    limit holds throughout.
+    limit holds throughout. Those in ``AMPLIFIED`` have their own float32 limit.
     """
     verdicts = []
     for place, (quantity, _, expected) in enumerate(compared[torch.float64]):
         scale = float(np.max(np.abs(expected), initial=0.0))
+        relative = {**LIMITS, torch.float32: AMPLIFIED.get((fixture, quantity), LIMITS[torch.float32])}
         only_single = (fixture, quantity) in single_precision
-        limits = {dtype: LIMITS[torch.float32 if only_single else dtype] * scale for dtype in DTYPES}
+        limits = {dtype: relative[torch.float32 if only_single else dtype] * scale for dtype in DTYPES}
         errors = {dtype: maximum_error(*compared[dtype][place][1:]) for dtype in DTYPES}
         verdicts.append(Verdict(fixture, quantity, errors, limits))
     return verdicts

@@ -1,0 +1,72 @@
+"""Feature affinity: the pixels of two feature maps should resemble each other in the same pattern.
+
+L. Wang et al., "Dual Super-Resolution Learning for Semantic Segmentation", CVPR 2020, equations 3 and 4.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contracts.errors import UserError
+
+REDUCTIONS = ("mean", "sum")
+
+
+def similarity(features: Tensor, normalise: bool) -> Tensor:
+    """Inner products of all pairs of pixels: [B,C,h,w] -> [B,hw,hw]; cosines if ``normalise``."""
+    vectors = features.flatten(2)  # [B,C,hw]
+    if normalise:
+        vectors = F.normalize(vectors, dim=1)
+    return vectors.transpose(1, 2) @ vectors
+
+
+def feature_affinity(segmentation: Tensor, restoration: Tensor, pool: int = 16, normalise: bool = False) -> Tensor:
+    """Mean absolute difference of the two maps' similarities, per sample [B], in float32 or better.
+
+    segmentation [B,C,H,W], restoration [B,D,H,W]: averaged over ``pool`` x ``pool`` squares first, a rest at
+    the right and bottom is left out. normalise: as in the paper, compare directions only; without, as in
+    the code of Kondo & Ukita's comparison, the value grows with the features.
+    Raises ValueError where sides or batches differ, UserError for maps smaller than one square.
+    """
+    if segmentation.shape[0] != restoration.shape[0] or segmentation.shape[2:] != restoration.shape[2:]:
+        shapes = f"{tuple(segmentation.shape)} and {tuple(restoration.shape)}"
+        raise ValueError(f"features to compare differ in batch or sides: {shapes}")
+    if min(segmentation.shape[2:]) < pool:
+        sides = " x ".join(str(side) for side in segmentation.shape[2:])
+        raise UserError(
+            f"feature affinity averages over {pool} x {pool} squares, features are {sides}; "
+            "raise datasets.train.crop or lower pool"
+        )
+    with torch.autocast(segmentation.device.type, enabled=False):
+        ours, theirs = (
+            similarity(F.avg_pool2d(_wide(features), pool), normalise) for features in (segmentation, restoration)
+        )
+        return (ours - theirs).abs().mean((1, 2))
+
+
+class FeatureAffinity:
+    """The affinity loss of a batch, a scalar.
+
+    pool, normalise: see ``feature_affinity``; reduction: over the batch, "mean", or "sum" as in the code of
+    Kondo & Ukita's comparison, which then weighs the term by the batch size.
+    Raises UserError for another reduction and for a pool below 1.
+    """
+
+    def __init__(self, pool: int = 16, normalise: bool = False, reduction: str = "mean") -> None:
+        if reduction not in REDUCTIONS:
+            raise UserError(f"the affinity loss's reduction must be 'mean' or 'sum'; received {reduction!r}")
+        if pool < 1:
+            raise UserError(f"the affinity loss's pool must be at least 1; received {pool}")
+        self.pool, self.normalise, self.reduction = pool, normalise, reduction
+
+    def __call__(self, features: tuple[Tensor, Tensor]) -> Tensor:
+        """Compare the features of the segmentation with those of the restoration, outside autocast."""
+        values = feature_affinity(*features, pool=self.pool, normalise=self.normalise)
+        return values.mean() if self.reduction == "mean" else values.sum()
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -1,0 +1,101 @@
+"""DSRL's two branches: segmentation and super-resolution, with decoders of the same structure.
+
+Kept as in the released code, whose weights fit: the probability is taken at stride 4 and then enlarged
+in two steps, and all enlargements align corners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.dsrl.encoder import conv_bn_relu
+
+
+def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear enlargement with aligned corners to ``size`` (height, width)."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+class Decoder(nn.Module):
+    """Context [B,C,h/16,w/16] and details [B,D,h/4,w/4] -> [B,out_channels,h/4,w/4].
+
+    channels: C and D; narrow, wide, last: channels of the reduced details and of the two 3x3 layers;
+    dropout: rates after these two.
+    """
+
+    def __init__(
+        self, channels: tuple[int, int], narrow: int, wide: int, last: int, out_channels: int,
+        dropout: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        context, details = channels
+        self.reduce = conv_bn_relu(details, narrow, side=1)
+        self.layers = nn.Sequential(
+            *conv_bn_relu(context + narrow, wide), nn.Dropout(dropout[0]),
+            *conv_bn_relu(wide, last), nn.Dropout(dropout[1]),
+            nn.Conv2d(last, out_channels, 1),
+        )
+
+    def forward(self, context: Tensor, details: Tensor) -> Tensor:
+        reduced = self.reduce(details)
+        return self.layers(torch.cat([enlarge(context, reduced.shape[2:]), reduced], 1))
+
+
+class SegmentationBranch(nn.Module):
+    """Crack probability, and the features made from it that the affinity loss looks at."""
+
+    def __init__(
+        self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]
+    ) -> None:
+        super().__init__()
+        self.decoder = Decoder(channels, narrow, wide, wide, 1, dropout)
+        self.to_features = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
+
+    def forward(self, context: Tensor, details: Tensor, size: Sequence[int]) -> Tensor:
+        """Probability [B,1,h,w] at the input's ``size`` (h, w), in float32 or better."""
+        logits = self.decoder(context, details)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        return enlarge(logits.to(wide).sigmoid(), size)
+
+    def features(self, probability: Tensor) -> Tensor:
+        """[B,1,H,W] -> [B,3,H,W], not negative."""
+        return self.to_features(probability.to(self.to_features[0].weight.dtype))
+
+
+class UpStep(nn.Module):
+    """x2 by a transposed convolution, then two 3x3 convolutions beside a 1x1 one."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.enlarge = nn.ConvTranspose2d(channels, out_channels, 2, stride=2)
+        self.refine = nn.Sequential(
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(out_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        enlarged = self.enlarge(x)
+        return self.refine(enlarged) + self.shortcut(enlarged)
+
+
+class SuperResolutionBranch(nn.Module):
+    """Restored image, without a residual image. steps: channels before and after each enlargement by 2."""
+
+    def __init__(
+        self, channels: tuple[int, int], narrow: int, wide: int, last: int, steps: Sequence[int],
+        dropout: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        self.decoder = Decoder(channels, narrow, wide, last, steps[0], dropout)
+        self.steps = nn.Sequential(*(UpStep(a, b) for a, b in zip(steps, steps[1:], strict=False)))
+        self.last = nn.Conv2d(steps[-1], 3, 1)
+
+    def forward(self, context: Tensor, details: Tensor) -> Tensor:
+        """RGB image, unclipped, 2 ** len(steps) times as large as ``details`` [B,D,h/4,w/4]."""
+        return self.last(self.steps(self.decoder(context, details)))

@@ -1,0 +1,86 @@
+"""The part of DSRL that both branches share: a ResNet of stride 16 and spatial pyramid pooling.
+
+After DeepLab v3+ (Chen et al., ECCV 2018).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from contracts.errors import UserError, lookup
+from models.seg.encoders import build_resnet
+
+RESNETS = {name: build_resnet for name in ("resnet18", "resnet34", "resnet50", "resnet101")}
+LEVELS = (1, 4)  # layer1 at stride 4, layer4
+MULTI_GRID = (2, 4, 8)
+RATES = (6, 12, 18)
+
+
+def conv_bn_relu(channels: int, out_channels: int, side: int = 3, dilation: int = 1) -> nn.Sequential:
+    """Size-keeping convolution without bias, batch norm, ReLU."""
+    padding = dilation * (side // 2)
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def build_backbone(name: str, pretrained: str) -> nn.Module:
+    """ResNet whose layer4 stays at stride 16: image [B,3,h,w] -> outputs of layer1 and layer4."""
+    network = lookup(RESNETS, name, "encoder")(name, LEVELS, dilated=False, pretrained=pretrained)
+    dilate(network["layer4"])
+    return network
+
+
+def dilate(layer: nn.Sequential) -> None:
+    """Take the stride out of a ResNet layer and dilate the 3x3 convolutions of its blocks by MULTI_GRID."""
+    for block, dilation in zip(layer, MULTI_GRID, strict=False):
+        for part in block.modules():
+            if isinstance(part, nn.Conv2d):
+                part.stride = (1, 1)
+                if part.kernel_size == (3, 3):
+                    part.dilation = part.padding = (dilation, dilation)
+
+
+class SpatialPyramid(nn.Module):
+    """Atrous spatial pyramid pooling: [B,C,h,w] -> [B,out_channels,h,w].
+
+    A 1x1 convolution, three dilated 3x3 convolutions and the mean of the whole map, merged by a 1x1
+    convolution. In training the norm of the pooled branch needs at least two samples: UserError.
+    """
+
+    def __init__(self, channels: int, out_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList([conv_bn_relu(channels, out_channels, side=1)])
+        self.branches.extend(conv_bn_relu(channels, out_channels, dilation=rate) for rate in RATES)
+        self.pooled = conv_bn_relu(channels, out_channels, side=1)
+        self.merge = conv_bn_relu(out_channels * (len(RATES) + 2), out_channels, side=1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] == 1:
+            raise UserError("DSRL cannot train on one sample at a time; set datasets.train.batch_size to 2 or more")
+        pooled = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        found = [*(branch(x) for branch in self.branches), pooled]
+        return self.dropout(self.merge(torch.cat(found, 1)))
+
+
+class SharedEncoder(nn.Module):
+    """Image [B,3,h,w] -> context [B,C,h/16,w/16] and details [B,D,h/4,w/4].
+
+    ``channels`` holds C and D; sides are rounded up. backbone: a name in RESNETS; pretrained: "none",
+    "imagenet" or a weight file; context: C; dropout: rate after the pyramid.
+    """
+
+    def __init__(self, backbone: str, pretrained: str, context: int, dropout: float) -> None:
+        super().__init__()
+        self.backbone = build_backbone(backbone, pretrained)
+        details, deep = self.backbone.feature_info.channels()
+        self.channels = (context, details)
+        self.pyramid = SpatialPyramid(deep, context, dropout)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        details, deep = self.backbone(x)
+        return self.pyramid(deep), details

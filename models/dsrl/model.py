@@ -1,0 +1,134 @@
+"""Dual super-resolution learning (Wang et al., CVPR 2020) for cracks, as Kondo & Ukita compare with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import JointOutput, Restored, Segmented
+from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
+from models.dsrl.encoder import SharedEncoder
+
+CONTEXT, NARROW, WIDE, LAST = 256, 48, 256, 128
+STEPS = {3: (64, 64, 32, 16), 4: (64, 64, 64, 32, 16)}  # channels before and after each x2 step
+LOGIT_MARGIN = 1e-7  # probabilities are kept this far from 0 and 1 before they become logits
+
+
+@dataclass(frozen=True)
+class DualOutput:
+    """What the network itself gives for [B,3,h,w], before the enlargement to the asked-for scale s.
+
+    probability: [B,1,nh,nw] in float32 or better, with n = 2 (three up steps) or 4 (four);
+    sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss;
+    features: [B,3,nh,nw], those of the segmentation.
+    """
+
+    probability: Tensor
+    sr: Tensor
+    features: Tensor
+
+
+class DSRL(nn.Module):
+    """One network that restores and segments a low-resolution image; used like models.joint.JointModel.
+
+    Two branches share an encoder and look at the same input: the segmentation does not see the restored
+    image, and no blur kernel is estimated. Parts: ``encoder``, ``sr`` and ``seg``.
+
+    scale: enlargement of both outputs; encoder: a ResNet of models.dsrl.encoder; pretrained: its weights,
+    "none", "imagenet" or a file; up_steps: 3 (released: outputs x2, then bilinear to ``scale``) or
+    4 (outputs x4); clip: clip the restored image to [0,1] outside training; width: factor on the channels
+    after the encoder (1.0: the paper's network, 60.5 million parameters with ResNet-101);
+    dropout: rate after the pyramid and the first layer of each decoder; last_dropout: after the second.
+    Raises UserError for other up_steps, a scale below what they give, a width that is not positive.
+    """
+
+    multiple = 4
+
+    def __init__(
+        self, scale: int = 4, encoder: str = "resnet101", pretrained: str = "none", up_steps: int = 3,
+        clip: bool = True, width: float = 1.0, dropout: float = 0.5, last_dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check(scale, up_steps, width)
+        context, narrow, wide, last = (max(1, round(one * width)) for one in (CONTEXT, NARROW, WIDE, LAST))
+        steps = [max(1, round(channels * width)) for channels in STEPS[up_steps]]
+        rates = (dropout, last_dropout)
+        self.scale, self.clip, self.native = scale, clip, native_scale(up_steps)
+        self.encoder = SharedEncoder(encoder, pretrained, context, dropout)
+        self.sr = SuperResolutionBranch(self.encoder.channels, narrow, wide, last, steps, rates)
+        self.seg = SegmentationBranch(self.encoder.channels, narrow, wide, rates)
+
+    def outputs(self, x: Tensor) -> DualOutput:
+        """The network's own outputs for [B,3,h,w] with sides divisible by 4."""
+        shared = self.encoder(x)
+        probability = self.seg(*shared, x.shape[2:])
+        probability = enlarge(probability, [side * self.native for side in x.shape[2:]])
+        return DualOutput(probability, self.sr(*shared), self.seg.features(probability))
+
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
+        """Restore and segment ``lr`` [B,3,h,w] in [0,1]; ``kernel`` is ignored.
+
+        Returns sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated
+        probabilities, and the pair of features that the affinity loss compares.
+        """
+        found = self.outputs(pad(lr, self.multiple))
+        probability = self.to_scale(found.probability, lr)
+        features = (found.features, found.sr)
+        return JointOutput(self.finish(found.sr, lr), None, to_logits(probability), features=features)
+
+    def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
+        """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""
+        return Restored(self.finish(self.sr(*self.encoder(pad(lr, self.multiple))), lr))
+
+    def segment(
+        self, image: Tensor, kernel: Tensor | None = None, features: Tensor | None = None
+    ) -> Segmented:
+        """Segment an RGB ``image`` [B,3,H,W] of any size at its own size (``forward``: at ``scale`` times it).
+
+        ``kernel`` and ``features`` are ignored.
+        """
+        height, width = image.shape[2:]
+        padded = pad(image, self.multiple)
+        probability = self.seg(*self.encoder(padded), padded.shape[2:])
+        return Segmented(to_logits(probability[:, :, :height, :width]))
+
+    def to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
+        """Enlarge an output of the (padded) network to ``scale`` and cut it to what belongs to ``lr``."""
+        if self.scale != self.native:
+            x = enlarge(x, [side // self.native * self.scale for side in x.shape[2:]])
+        height, width = (side * self.scale for side in lr.shape[2:])
+        return x[:, :, :height, :width]
+
+    def finish(self, sr: Tensor, lr: Tensor) -> Tensor:
+        """The restored image at ``scale``, clipped outside training if ``clip``."""
+        sr = self.to_scale(sr, lr)
+        return sr.clamp(0, 1) if self.clip and not self.training else sr
+
+
+def native_scale(up_steps: int) -> int:
+    """Enlargement by the network itself, whose decoders end at stride 4."""
+    return 2 ** (up_steps - 2)
+
+
+def check(scale: int, up_steps: int, width: float) -> None:
+    """Raise UserError for arguments that make no network."""
+    if up_steps not in STEPS:
+        raise UserError(f"up_steps {up_steps} must be 3 (the released network) or 4 (x4 without interpolation)")
+    if scale < native_scale(up_steps):
+        raise UserError(f"{up_steps} up_steps enlarge by {native_scale(up_steps)}, more than scale {scale}")
+    if width <= 0:
+        raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
+
+
+def pad(image: Tensor, multiple: int) -> Tensor:
+    """Replicate the lower and right borders until both sides are divisible by ``multiple``."""
+    below, right = -image.shape[2] % multiple, -image.shape[3] % multiple
+    return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
+
+
+def to_logits(probability: Tensor) -> Tensor:
+    """The logits of interpolated probabilities, finite."""
+    return probability.logit(eps=LOGIT_MARGIN)

@@ -1,0 +1,60 @@
+"""Released checkpoints to weights of our networks, with every misfit named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from contracts.errors import UserError, lookup
+from models.reference_keys.families import FAMILIES
+
+
+def reference_keys(family: str, names: Iterable[str]) -> dict[str, str]:
+    """Map the authors' names to ours for the tensors ``names`` of a network of this family."""
+    rename = lookup(FAMILIES, family, "network family").rename
+    return {rename(name): name for name in names}
+
+
+def strip_parallel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the leading ``module.`` that data-parallel training leaves on names."""
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def convert(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of a released checkpoint that belongs to ``network``, under our names.
+
+    Other networks' tensors in the same checkpoint are left out, and those that the family does not use.
+    Raises UserError naming missing and unexpected tensors of this network, or the first with another shape.
+    """
+    owns = lookup(FAMILIES, family, "network family").owns
+    own = network.state_dict()
+    keys = reference_keys(family, own)
+    given = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
+    check_names(family, set(keys), set(given))
+    for reference, name in keys.items():
+        if given[reference].shape != own[name].shape:
+            shapes = f"{list(given[reference].shape)}, the network expects {list(own[name].shape)}"
+            raise UserError(f"reference weights for {family}: '{reference}' has shape {shapes}; check width")
+    return {name: given[reference] for reference, name in keys.items()}
+
+
+def check_names(family: str, expected: set[str], given: set[str]) -> None:
+    """Raise UserError unless both sets of names are equal."""
+    missing, unexpected = sorted(expected - given), sorted(given - expected)
+    if missing or unexpected:
+        raise UserError(
+            f"reference weights for {family} do not fit: {some('missing', missing)}, "
+            f"{some('unexpected', unexpected)}; check stages, width and encoder"
+        )
+
+
+def some(what: str, names: list[str]) -> str:
+    """``"2 missing (a, b)"``, naming at most three."""
+    more = ", ..." if len(names) > 3 else ""
+    return f"{len(names)} {what} ({', '.join(names[:3])}{more})" if names else f"0 {what}"
+
+
+def load_reference(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a released checkpoint's tensors into ``network``, strictly. Raises UserError; see ``convert``."""
+    network.load_state_dict(convert(family, network, state), strict=True)

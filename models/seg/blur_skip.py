@@ -1,0 +1,141 @@
+"""PSPNet with a blur skip: the estimated blur kernel modulates what the head looks at.
+
+Kondo & Ukita, IEEE TIM 73, 2024: the extra path from the kernel of the super-resolution network to the
+end of the segmentation network. The paper trains this path alone, on a joint model that is already trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError, lookup
+from contracts.records import Segmented
+from models.seg.fpn import conv_bn_relu
+from models.seg.pspnet import PSPNet
+from models.sr.border import constant_map, spread
+from models.sr.modulation import KernelModulation
+
+REDUCED_SIDE = 7
+STEPS = 2
+prelu = partial(nn.PReLU, init=0.01)
+
+
+class KernelOnlyBranch(nn.Module):
+    """Two 3x3 convolutions of the kernel [B,taps] taken as a constant map, PReLU between; [B,channels,5,5].
+
+    The result is a border table, to be spread to the size of the image.
+    """
+
+    def __init__(self, channels: int, taps: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(taps, taps, 3, padding=1)
+        self.activation = prelu()
+        self.second = nn.Conv2d(taps, channels, 3, padding=1)
+
+    def forward(self, kernel: Tensor) -> Tensor:
+        return self.second(self.activation(self.first(constant_map(kernel, 5))))
+
+
+class KernelOnlyModulation(nn.Module):
+    """features * sigmoid(scale) + shift, both from the kernel [B,taps] alone; keeps [B,channels,H,W]."""
+
+    def __init__(self, channels: int, taps: int) -> None:
+        super().__init__()
+        self.scale, self.shift = KernelOnlyBranch(channels, taps), KernelOnlyBranch(channels, taps)
+
+    def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
+        kernel, size = kernel.to(features.dtype), features.shape[2:]
+        scale = torch.sigmoid(self.scale(kernel))
+        return features * spread(scale, *size) + spread(self.shift(kernel), *size)
+
+
+by_both = partial(KernelModulation, activation=prelu)
+VARIANTS: dict[str, Callable[[int, int], nn.Module]] = {
+    "full": by_both,
+    "origin": KernelOnlyModulation,
+    "reduced": by_both,
+}
+
+
+class BlurSkip(nn.Module):
+    """Twice: modulate features [B,channels,H,W] by the kernel [B,1,k,k], then convolution, batch norm, ReLU.
+
+    variant: see ``PSPNetBlurSkip``. H, W >= 4.
+    """
+
+    def __init__(self, channels: int, kernel_side: int, variant: str) -> None:
+        super().__init__()
+        self.kernel_side, self.variant = kernel_side, variant
+        taps = REDUCED_SIDE**2 if variant == "reduced" else kernel_side**2
+        build = lookup(VARIANTS, variant, "variant")
+        self.modulations = nn.ModuleList(build(channels, taps) for _ in range(STEPS))
+        self.convolutions = nn.ModuleList(conv_bn_relu(channels, channels) for _ in range(STEPS))
+
+    def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
+        taps = self.reduce(kernel).flatten(1)
+        for modulate, convolve in zip(self.modulations, self.convolutions, strict=True):
+            features = convolve(modulate(features, taps))
+        return features
+
+    def reduce(self, kernel: Tensor) -> Tensor:
+        """Variant "reduced": the kernel at 7x7 (bicubic, a = -0.75, corners aligned); it no longer sums to 1."""
+        if self.variant != "reduced":
+            return kernel
+        return F.interpolate(kernel, (REDUCED_SIDE, REDUCED_SIDE), mode="bicubic", align_corners=True)
+
+
+class PSPNetBlurSkip(PSPNet):
+    """PSPNet whose decoded features are joined by a copy that the blur kernel has modulated.
+
+    variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone)
+    or "reduced" (as "full", with the kernel reduced to 7x7); kernel_side: k, as estimated by the SR network;
+    the other arguments are those of PSPNet. ``needs_kernel`` tells the joint model that the SR network
+    must estimate a kernel. Raises UserError for an unknown variant.
+    """
+
+    needs_kernel = True
+
+    def __init__(
+        self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,
+        pyramid_dropout: float = 0.3, step_dropout: float = 0.15, auxiliary_dropout: float = 0.1,
+        kernel_side: int = 21, variant: str = "full",
+    ) -> None:
+        super().__init__(encoder, pretrained, width, pyramid_dropout, step_dropout, auxiliary_dropout)
+        if kernel_side < 1 or kernel_side % 2 == 0:
+            raise UserError(f"kernel_side {kernel_side} must be odd and positive, such as 21")
+        self.blur_skip = BlurSkip(self.head.in_channels, kernel_side, variant)
+        sharp = torch.zeros(1, 1, kernel_side, kernel_side)
+        sharp[..., kernel_side // 2, kernel_side // 2] = 1
+        self.register_buffer("sharp", sharp, persistent=False)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 8; kernel: its blur [B,1,k,k], sums to 1.
+
+        Without ``kernel`` the image counts as sharp (a photograph that no SR network restored): the kernel
+        is a centred delta. Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W].
+        Raises UserError for a kernel of another shape.
+        """
+        decoded, aux = self.decode(x)
+        skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))
+        return Segmented(self.head(decoded + skipped), (aux,))
+
+    def checked(self, kernel: Tensor | None, samples: int) -> Tensor:
+        """The kernels of a batch, deltas where there are none. Raises UserError for another shape."""
+        expected = (samples, *self.sharp.shape[1:])
+        if kernel is None:
+            return self.sharp.expand(expected)
+        if kernel.shape != expected:
+            raise UserError(
+                f"kernel has shape {list(kernel.shape)}, the blur skip expects {list(expected)}; "
+                "set network_seg.kernel_side to that of the degradation"
+            )
+        return kernel
+
+    def blur_skip_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of the added path: all that the paper trains."""
+        return self.blur_skip.parameters()

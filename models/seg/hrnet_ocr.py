@@ -1,0 +1,101 @@
+"""HRNet with object-contextual representations (Yuan et al., ECCV 2020), for the one class "crack".
+
+With a single class the attention of pixels to object regions is a softmax over one region, always 1: the
+transforms of pixels and regions that would only feed it have no influence and do not exist here. What is
+left is one context vector for each image.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.seg.hrnet import HRNet, enlarge_aligned
+from models.seg.softmax_pooling import softmax_pooling
+
+
+def convolution(channels: int, out_channels: int, side: int = 1) -> nn.Sequential:
+    """Size-keeping convolution with bias, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, side, padding=side // 2),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class ObjectContext(nn.Module):
+    """Pixel features [B,channels,h,w], joined by what the likely crack pixels of the image have in common.
+
+    The context does not vary over the image: its part of the merging 1x1 convolution is a bias.
+    """
+
+    def __init__(self, channels: int, context_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.down = convolution(channels, context_channels)
+        self.up = convolution(context_channels, channels)
+        self.merge = nn.Conv2d(2 * channels, channels, 1)
+        self.finish = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Dropout2d(dropout))
+
+    def forward(self, pixels: Tensor, logits: Tensor) -> Tensor:
+        """logits [B,1,h,w]: their softmax over all positions weighs the pixels of the crack region."""
+        region = softmax_pooling(logits, pixels).transpose(1, 2).unsqueeze(-1)  # [B,channels,1,1]
+        of_context, of_pixels = self.merge.weight.chunk(2, dim=1)
+        context = F.conv2d(self.transform(region), of_context)
+        return self.finish(F.conv2d(pixels, of_pixels, self.merge.bias) + context)
+
+    def transform(self, region: Tensor) -> Tensor:
+        """The context of a region's mean features, both [B,channels,1,1]."""
+        try:
+            return self.up(self.down(region))
+        except ValueError as error:  # torch's batch norm refuses to train on a single value
+            raise UserError(
+                "hrnet_ocr cannot train on a single image (one context vector has no variance to normalise "
+                "by): use a batch_size of 2 or more for each process"
+            ) from error
+
+
+class HRNetOCR(nn.Module):
+    """HRNetV2 with an object-contextual head and an auxiliary output.
+
+    width: channels of the finest branch (48: the authors'); pixel_channels, context_channels: of the pixel
+    features and inside the context; pretrained: see models.seg.hrnet; dropout: rate of the spatial dropout
+    before the last convolution, in training.
+    """
+
+    multiple = 1
+
+    def __init__(
+        self, width: int = 48, pretrained: str = "none", pixel_channels: int = 512, context_channels: int = 256,
+        dropout: float = 0.05,
+    ) -> None:
+        super().__init__()
+        if pixel_channels < 1 or context_channels < 1:
+            what = f"pixel_channels {pixel_channels} and context_channels {context_channels}"
+            raise UserError(f"{what} must be at least 1 (512 and 256 are the authors')")
+        self.backbone = HRNet(width, pretrained)
+        features = sum(self.backbone.channels)
+        self.auxiliary = nn.Sequential(*convolution(features, features, 3), nn.Conv2d(features, 1, 1))
+        self.to_pixels = convolution(features, pixel_channels, 3)
+        self.context = ObjectContext(pixel_channels, context_channels, dropout)
+        self.head = nn.Conv2d(pixel_channels, 1, 1)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W] of any size; ``kernel`` is ignored.
+
+        Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W]. Raises UserError in training
+        for a batch of a single image.
+        """
+        logits, auxiliary = self.logits(x)
+        return Segmented(logits, (auxiliary.sigmoid(),))
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Main and auxiliary logits, both [B,1,H,W]."""
+        branches = self.backbone(x)
+        lower = [enlarge_aligned(branch, branches[0]) for branch in branches[1:]]
+        features = torch.cat([branches[0], *lower], 1)  # [B,15 width,H/4,W/4]
+        auxiliary = self.auxiliary(features)
+        main = self.head(self.context(self.to_pixels(features), auxiliary))
+        return enlarge_aligned(main, x), enlarge_aligned(auxiliary, x)

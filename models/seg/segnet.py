@@ -1,0 +1,73 @@
+"""SegNet (Badrinarayanan, Kendall, Cipolla, TPAMI 2017), the segmentation part of SrcNet (Bae et al., 2021).
+
+An encoder with the layout of VGG-16 and its mirror image as decoder, which puts each value back at the place
+that the pooling took it from. Where a pooling window has several maxima (after a ReLU often four zeros),
+the place is the first in row-major order.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+
+WIDTHS = (64, 128, 256, 512, 512)
+LAYERS = (2, 2, 3, 3, 3)
+
+
+def layer(channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution with bias, batch norm, ReLU; keeps the size."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+    )
+
+
+def chain(channels: list[int]) -> nn.Sequential:
+    """Layers from each of the numbers of channels to the next."""
+    return nn.Sequential(*(layer(before, after) for before, after in zip(channels, channels[1:], strict=False)))
+
+
+def unpool(x: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
+    """Put ``x`` [B,C,h,w] at ``places`` (flat indices of the pooling) of a zero map [B,C,*size]."""
+    batch, channels = x.shape[:2]
+    flat = x.new_zeros(batch, channels, size[0] * size[1])
+    return flat.scatter(2, places.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
+
+
+class SegNet(nn.Module):
+    """Five stages down with remembered maxima, five stages up through them; no auxiliary output.
+
+    width: factor on all channels (1.0: 29.4 M parameters). Raises UserError for a width that is not positive.
+    """
+
+    multiple = 32
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        if width <= 0:
+            raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
+        widths = [max(1, round(channels * width)) for channels in WIDTHS]
+        before = [3, *widths[:-1]]
+        self.encoder = nn.ModuleList(
+            chain([first] + [own] * count) for first, own, count in zip(before, widths, LAYERS, strict=True)
+        )
+        after = [widths[0], *widths[:-1]]
+        counts = (LAYERS[0] - 1, *LAYERS[1:])  # the head takes the place of the last layer
+        self.decoder = nn.ModuleList(
+            chain([own] * count + [last]) for own, last, count in zip(widths, after, counts, strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        remembered: list[tuple[Tensor, tuple[int, int]]] = []
+        for stage in self.encoder:
+            x = stage(x)
+            size = x.shape[2:]
+            x, places = F.max_pool2d(x, 2, return_indices=True)
+            remembered.append((places, size))
+        for stage, (places, size) in zip(reversed(self.decoder), reversed(remembered), strict=True):
+            x = stage(unpool(x, places, size))
+        return Segmented(self.head(x))

@@ -1,0 +1,64 @@
+"""DBPN, the dense Deep Back-Projection Network (Haris, Shakhnarovich, Ukita, CVPR 2018): not blind.
+
+The super-resolution part of CSSR (Kondo & Ukita, MVA 2021), in whose form the defaults are: four stages,
+5.6 M parameters, kernels 8x8 for scale 4. There is no bicubic residual: the image comes from features only.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Restored
+from models.sr.bicubic import check_sides
+from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
+
+SLOPE = 0.25
+STAGES = range(2, 11)
+
+
+class DBPN(nn.Module):
+    """Up- and down-projections in turn; each sees all earlier features of its resolution, newest first.
+
+    scale: 2, 4 or 8; stages: number of up-projections, 2 to 10; width: channels of a stage's features;
+    extractor_width: channels of the first convolution. Weights start Kaiming normal, PReLU slopes at 0.25.
+    Raises UserError for another scale or number of stages.
+    """
+
+    def __init__(self, scale: int = 4, stages: int = 4, width: int = 64, extractor_width: int = 256) -> None:
+        super().__init__()
+        check_scale(scale)
+        if stages not in STAGES:
+            raise UserError(f"stages {stages} is out of range; DBPN has {STAGES[0]} to {STAGES[-1]}")
+        if width < 1 or extractor_width < 1:
+            raise UserError(f"width {width} and extractor_width {extractor_width} must be at least 1")
+        self.scale, self.feature_channels = scale, stages * width
+        self.extractor = nn.Sequential(
+            activated(nn.Conv2d(3, extractor_width, 3, padding=1), SLOPE),
+            activated(nn.Conv2d(extractor_width, width, 1), SLOPE),
+        )
+        seen = [max(1, index) for index in range(stages)]  # feature maps that enter the stage's up-projection
+        self.ups = nn.ModuleList(
+            UpProjection(count * width, width, scale, compress=count > 1, bias=True, slope=SLOPE) for count in seen
+        )
+        self.downs = nn.ModuleList(
+            DownProjection(count * width, width, scale, compress=count > 1, bias=True, slope=SLOPE)
+            for count in range(1, stages)
+        )
+        self.output = nn.Conv2d(stages * width, 3, 3, padding=1)
+        initialise(self)
+
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
+        """Restore ``lr`` [B,3,h,w] in [0,1], h, w >= 2; ``kernel`` is ignored and none is estimated.
+
+        Returns sr [B,3,scale*h,scale*w], unclipped, and the features [B,stages*width,H,W], newest first.
+        """
+        check_sides(lr)
+        low = self.extractor(lr)
+        high = self.ups[0](low)
+        reduced: list[Tensor] = []
+        for down, up in zip(self.downs, self.ups[1:], strict=True):
+            reduced.insert(0, down(high))
+            high = torch.cat([up(torch.cat(reduced, 1)), high], 1)
+        return Restored(self.output(high), features=high)
