@@ -3,6 +3,8 @@
 python train_joint.py -opt options/joint.yml
 python train_joint.py -opt options/joint.yml --force_yml train:total_iter=2000 datasets:train:root=datasets/mine
 torchrun --nproc_per_node 2 train_joint.py -opt options/joint.yml
+
+Ctrl-C ends the step, saves, and says how to go on; a second one stops at once.
 """
 
 from __future__ import annotations

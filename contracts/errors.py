@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 Value = TypeVar("Value")
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk
 
 
 class UserError(Exception):
@@ -29,13 +31,23 @@ def lookup(table: Mapping[str, Value], name: str, what: str) -> Value:
 
 
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run a script's ``main``; a UserError becomes one line on stderr and exit code 2, Ctrl-C 130."""
+    """Run a script's ``main``; a UserError becomes one line on stderr and exit code 2, Ctrl-C 130.
+
+    So does a disk that is full or may not be written to, wherever it shows. A KeyboardInterrupt may
+    carry what there is to say, such as how to go on.
+    """
     try:
         code = main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror}; make room, or choose another folder", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        print("stopped by Ctrl-C" + (f": {stop}" if str(stop) else ""), file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -138,5 +139,6 @@ def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
 
 
 def _init_worker(_worker: int) -> None:
-    """One thread per worker: the workers are the parallelism."""
+    """One thread per worker: the workers are the parallelism. Ctrl-C is for the process that they work for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from contracts.errors import UserError
-from data.sources import fingerprint
-from degradations.frozen import read_frozen
+from data.sources import Source, fingerprint
+from degradations.frozen import FrozenSet, read_frozen
 from engine import report
 from engine.build import build_model, build_source
 from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator
-from engine.experiment import Experiment, archive, newest, weights_of
+from engine.experiment import Experiment, archive, newest, require_writable, weights_of
 from engine.options import Options
 from engine.options_file import force, load_options, parse_options
 from engine.progress import Progress
@@ -27,7 +28,8 @@ from tracking.tracker import Tracker
 def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Options, dict[str, Any], Path]:
     """The options, the checkpoint and its file: from the names given, else the newest experiment.
 
-    Without an options file the options come from the checkpoint itself.
+    Without an options file the options come from the checkpoint itself. Raises UserError where there are
+    no weights, or the file lacks something.
     """
     options = load_options(opt, changes) if opt else None
     if weights is None:
@@ -36,8 +38,10 @@ def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Opti
         path = weights_of(experiment)
     else:
         path = Path(weights)
-    content = load_file(path)
+    content = load_file(path, "meta", "step")
     if options is None:
+        if not isinstance(content.get("options"), dict):
+            raise UserError(f"{path} holds weights without their options; name the options file with -opt FILE")
         options = parse_options(force(content["options"], changes), str(path))
     return options, content, path
 
@@ -61,7 +65,7 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     if dataset is None:
         raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
     source = build_source(dataset, "datasets.test")
-    frozen = read_frozen(Path(dataset.frozen)) if dataset.frozen else None
+    frozen = frozen_set(options, source) if dataset.frozen else None
     device = default_device()
     model = load_model(options, content, path).to(device)
     chosen = options.evaluation
@@ -76,8 +80,9 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
         evaluation = evaluator.run(model, bar.update)
     meta = {
         **content["meta"], "weights": str(path), "step": content["step"], "name": options.name,
-        "test_data": fingerprint(source), "test_images": len(source), "degradation_seed": dataset.seed,
-        "frozen": dataset.frozen, "compat": options.compat, "seconds": round(time.perf_counter() - began, 1),
+        "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
+        "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
+        "compat": options.compat, "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
@@ -85,18 +90,47 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     return results
 
 
+def frozen_set(options: Options, source: Source) -> FrozenSet:
+    """The set that ``datasets.test.frozen`` names, checked to be made from this source for these options.
+
+    Only its degradation may be another one: to try that is what such a set is for. Raises UserError that
+    names the first difference.
+    """
+    frozen = read_frozen(Path(options.datasets.test.frozen))
+    difference = next(_differences(frozen, options, source), None)
+    if difference is not None:
+        raise UserError(f"datasets.test.frozen: {frozen.root} has {difference}; give the set made of this data")
+    return frozen
+
+
+def _differences(frozen: FrozenSet, options: Options, source: Source) -> Iterator[str]:
+    for key, wanted in (("scale", options.scale), ("kernel_side", options.degradation.kernel_side)):
+        if frozen.meta.get(key, wanted) != wanted:
+            yield f"{key} {frozen.meta[key]}, not {wanted} as the options"
+    names = {source.name(index) for index in range(len(source))}
+    for name in sorted(names - set(frozen.names)):
+        yield f"no image '{name}', which is in datasets.test"
+    for name in sorted(set(frozen.names) - names):
+        yield f"an image '{name}', which is not in datasets.test"
+    if frozen.meta.get("data") not in (None, fingerprint(source)):
+        yield "images of the same names, but made of other photographs"
+
+
 def _results_folder(weights: Path, out: Path | None) -> Path:
     """The folder asked for; else NAME/results for weights in NAME/models, or results/STEM.
 
-    Raises UserError for a folder that holds anything but earlier results.
+    Raises UserError for a folder that holds anything but earlier results, or cannot be written to.
     """
     if out is not None:
         if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "results.json").is_file()):
             raise UserError(f"--out {out} holds something else than results; give a new folder")
-        return out.absolute()
-    if weights.parent.name == "models":
-        return Experiment(weights.parent.parent).results
-    return Path("results") / weights.stem
+        folder = out.absolute()
+    elif weights.parent.name == "models":
+        folder = Experiment(weights.parent.parent).results
+    else:
+        folder = Path("results") / weights.stem
+    require_writable(folder, "--out")
+    return folder
 
 
 def _leave(options: Options, content: dict, folder: Path, results: dict, evaluation: report.Evaluation) -> None:

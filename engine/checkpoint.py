@@ -18,18 +18,32 @@ REPAIR = "give weights that train_joint.py wrote"
 
 
 def save_atomic(content: dict[str, Any], path: Path) -> None:
-    """Write ``content`` to a temporary file beside ``path``, then rename: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``content`` to a temporary file beside ``path``, then rename: never half a file.
+
+    Raises UserError where the disk refuses; what was at ``path`` before is then still there.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        torch.save({"format": FORMAT, **content}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            torch.save({"format": FORMAT, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        cause = error if isinstance(error, OSError) else error.__context__  # torch hides a full disk behind its own
+        if not isinstance(cause, OSError):
+            raise
+        told = f"{path}: cannot be written ({cause.strerror}); make room, or choose another path.experiments_root"
+        raise UserError(f"{told} (what was saved before is kept)") from None
 
 
-def load_file(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of ours. Raises UserError where the file is missing or another thing."""
+def load_file(path: str | Path, *needed: str) -> dict[str, Any]:
+    """Read a checkpoint of ours, with weights under "model" and the entries ``needed``.
+
+    Raises UserError where the file is missing, another thing, or lacks one of them.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"weights {path} do not exist; train first, or give another file")
@@ -40,6 +54,9 @@ def load_file(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is no readable checkpoint ({reason}); {REPAIR}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is no checkpoint of this project (no format {FORMAT} entry); {REPAIR}")
+    lacking = [name for name in ("model", *needed) if name not in content]
+    if lacking:
+        raise UserError(f"{path} is no complete checkpoint (no entry '{lacking[0]}'); {REPAIR}")
     return content
 
 

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contracts.errors import UserError
+from contracts.records import HRBatch
+from data.dataset import whole_image
 from data.sources import Source
 from degradations.frozen import FrozenSet
 from degradations.resize import bicubic_up
@@ -26,6 +29,8 @@ from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
 from models.classical import black_hat_otsu
 from models.joint import JointModel
+
+SMALLEST_LR = 8  # px
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Evaluator:
         """Score every image; distances are computed on other threads while the network runs."""
         names = self.conditions
         result = Evaluation({name: Accumulator() for name in names}, {name: Accumulator() for name in names})
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        pool = ThreadPoolExecutor(max_workers=2)
+        try:
             waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
             for prediction in self.predict(model):
                 self._submit(pool, prediction, result, waiting)
@@ -89,15 +95,22 @@ class Evaluator:
                     progress()
             for entry in waiting:
                 _collect(entry)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
         return result
 
     def predict(self, model: JointModel, limit: int | None = None) -> Iterator[Prediction]:
         """Yield the prediction of every image under every condition, image by image."""
         model.eval()
         for index in range(min(len(self.source), limit or len(self.source))):
-            image, mask = self._load(index)
+            batch = self.load(index)
+            image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
             for condition in self.conditions:
-                yield self._predict(model, self.source.name(index), image, mask, condition)
+                yield self._predict(model, batch.name[0], image, mask, condition)
+
+    def load(self, index: int) -> HRBatch:
+        """One photograph of the source, as ``evaluation_image`` cuts it."""
+        return evaluation_image(self.source, index, self.options.scale)
 
     def _submit(self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list) -> None:
         condition = prediction.condition
@@ -128,17 +141,11 @@ class Evaluator:
         pixels = np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
         return self._score(black_hat_otsu(pixels).astype(np.float32), mask)
 
-    def _load(self, index: int) -> tuple[Tensor, np.ndarray]:
-        """HR image [1,3,H,W] and mask [H,W], cut to a multiple of the scale (right and bottom)."""
-        image, mask = self.source.load(index)
-        height, width = (side // self.options.scale * self.options.scale for side in mask.shape)
-        tensor = torch.from_numpy(image[:height, :width].astype(np.float32)).permute(2, 0, 1)[None]
-        return tensor.contiguous().div_(255).to(self.device), mask[:height, :width]
-
     def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
         if condition == "degraded" and self.frozen is not None:
             pixels, kernel = self.frozen.load(name)
             lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
+            _check_size(lr, hr, name, self.options.scale)
             return lr.to(self.device), torch.from_numpy(kernel)[None, None].to(self.device)
         made = self.degradations[condition](hr, (name,), self.seed, (0,))
         return made.lr, made.kernel
@@ -159,6 +166,28 @@ class Evaluator:
             true_kernel=_array(kernel)[0],
             bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.classical else None,
         )
+
+
+def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:
+    """A photograph as a batch of one, cut to a multiple of the scale (right and bottom).
+
+    Raises UserError for one so small that fewer than 8 pixels a side would be left of it at low resolution.
+    """
+    batch = whole_image(source, index, scale)
+    height, width = batch.hr.shape[2:]
+    if min(height, width) < SMALLEST_LR * scale:
+        raise UserError(
+            f"photograph '{batch.name[0]}' is too small to evaluate at scale {scale}; "
+            f"remove it, or give at least {SMALLEST_LR * scale} pixels a side"
+        )
+    return batch
+
+
+def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
+    if tuple(side * scale for side in lr.shape[2:]) != tuple(hr.shape[2:]):
+        sizes = f"{lr.shape[3]}x{lr.shape[2]}, the photograph {hr.shape[3]}x{hr.shape[2]}"
+        told = f"'{name}' is {sizes}, not {scale} times that"
+        raise UserError(f"datasets.test.frozen: {told}; give the set made of this data")
 
 
 def _collect(entry: tuple[Accumulator, Prediction, Future, dict]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,20 @@ class Experiment:
     @property
     def results(self) -> Path:
         return self.folder / "results"
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Raise UserError unless files can be made in ``folder``, which need not exist; ``option`` named it.
+
+    To be asked before any work, as the answer would else come only when the results are to be written.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"{option} {folder}: a file is in the way ({place}); give another folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {folder}: no permission to write in {place}; give another folder")
 
 
 def archive(folder: Path) -> Path | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 import numpy as np
 
 from engine.evaluator import Prediction
+from tracking.keys import panel_key
 from tracking.panels import panel
 
 
@@ -24,3 +28,15 @@ def prediction_panel(prediction: Prediction) -> np.ndarray:
         caption=f"{prediction.name} ({prediction.condition})",
         kernels=(prediction.true_kernel, prediction.kernel),
     )
+
+
+def panels(part: str, predictions: Iterable[Prediction]) -> dict[str, np.ndarray]:
+    """The panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
+    by_condition = defaultdict(list)
+    for prediction in predictions:
+        by_condition[prediction.condition].append(prediction)
+    return {
+        panel_key(part, condition, index): prediction_panel(prediction)
+        for condition, group in by_condition.items()
+        for index, prediction in enumerate(group)
+    }

@@ -15,6 +15,7 @@ from torch import Tensor
 from contracts.errors import UserError
 from data.images import read_image
 from engine.assess import default_device, find, load_model
+from engine.experiment import require_writable
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, Settings, photographs, plan
 from engine.progress import format_seconds
 from engine.tiled_model import TiledModel
@@ -41,32 +42,39 @@ def predict(
     """Segment photographs (and restore them): write the pictures, print a line for each photograph.
 
     opt, weights: as for ``engine.assess.find``. Raises UserError, before any work for all that can be
-    known then.
+    known then. A photograph that turns out to be broken when it is decoded is left out, and told at the end.
     """
     if not 0 < settings.threshold < 1:
         raise UserError(f"--threshold {settings.threshold}: give a value between 0 and 1, such as 0.5")
+    require_writable(settings.out, "-o")
     paths = photographs(inputs)
     options, content, source = find(opt, weights, [])
     jobs = plan(paths, settings, options.scale)
     network = load_model(options, content, source)
     model = TiledModel(network, default_device(), settings.tile, settings.overlap)
-    _make_folder(settings.out)
+    settings.out.mkdir(parents=True, exist_ok=True)
     print(f"{len(jobs)} photographs, {source} (step {content['step']}), on {model.device}", flush=True)
-    began = time.perf_counter()
-    for number, job in enumerate(jobs, start=1):
-        told = _one(model, job, settings)
-        gone = time.perf_counter() - began
-        left = gone * _work(jobs[number:], options.scale) / _work(jobs[:number], options.scale)
-        rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
-        print(f"[{number}/{len(jobs)}{rest}] {told}", flush=True)
+    _all(model, jobs, settings)
     return jobs
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"-o {folder}: cannot be made ({error.strerror}); give another folder") from None
+def _all(model: TiledModel, jobs: list[Job], settings: Settings) -> None:
+    """Do the photographs one after the other. Raises UserError at the end for those that cannot be decoded."""
+    began, broken = time.perf_counter(), []
+    for number, job in enumerate(jobs, start=1):
+        try:
+            pixels = read_image(job.path)
+        except UserError as error:
+            broken.append(error)
+            told = f"{job.path} left out: it cannot be read"
+        else:
+            told = _one(model, job, pixels, settings)
+        gone = time.perf_counter() - began
+        left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
+        rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
+        print(f"[{number}/{len(jobs)}{rest}] {told}", flush=True)
+    if broken:
+        raise UserError(f"{len(broken)} of {len(jobs)} photographs left out, first: {broken[0]}")
 
 
 def _work(jobs: list[Job], scale: int) -> float:
@@ -74,10 +82,9 @@ def _work(jobs: list[Job], scale: int) -> float:
     return sum(job.megapixels * (scale**2 if job.restore else 1) for job in jobs)
 
 
-def _one(model: TiledModel, job: Job, settings: Settings) -> str:
-    """Do one photograph; return the line about it."""
+def _one(model: TiledModel, job: Job, pixels: np.ndarray, settings: Settings) -> str:
+    """Do one photograph uint8 [h,w,3]; return the line about it."""
     began = time.perf_counter()
-    pixels = read_image(job.path)
     found = search(model, pixels, job.restore, job.path.name)
     write(job, pixels, found, settings.threshold)
     return line(job, found, settings, time.perf_counter() - began)

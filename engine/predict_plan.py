@@ -103,8 +103,6 @@ def plan(paths: list[Path], settings: Settings, scale: int) -> list[Job]:
 
 
 def _refuse_overwriting(jobs: list[Job], settings: Settings) -> None:
-    if settings.out.exists() and not settings.out.is_dir():
-        raise UserError(f"-o {settings.out}: a file is in the way; give a folder")
     sources = {job.path.resolve() for job in jobs}
     for path in [path for job in jobs for path in job.files.values()]:
         if path.resolve() in sources:

@@ -12,19 +12,12 @@ import numpy as np
 from PIL import Image
 
 from engine.evaluator import Evaluation
-from engine.pictures import prediction_panel
+from engine.pictures import panels
 from metrics import names
 from metrics.sweep import THRESHOLDS
 from tracking.curves import iou_over_threshold, precision_recall
-from tracking.keys import TEST_PER_IMAGE, classical_key, curve_key, panel_key, test_key
+from tracking.keys import TEST_PER_IMAGE, classical_key, curve_key, test_key
 from tracking.tracker import NullTracker
-
-COLUMNS = (
-    (names.DICE, "Dice", ".3f"), (names.IOU, "IoU", ".3f"), (names.PRECISION, "Prec.", ".3f"),
-    (names.RECALL, "Recall", ".3f"), (names.IOU_MAX, "IoU_max", ".3f"), (names.AIU, "AIU", ".3f"),
-    (names.HD95, "HD95", ".1f"), (names.HD95_MIN, "HD95_min", ".1f"), (names.AHD95, "AHD95", ".1f"),
-    (names.CLIOU, "clIoU", ".3f"), (names.PSNR, "PSNR", ".2f"), (names.SSIM, "SSIM", ".3f"),
-)
 
 
 def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
@@ -38,11 +31,14 @@ def table(content: dict[str, Any]) -> str:
     """The figures as text: a row for each condition, the classical baseline below."""
     rows = [(name, figures) for name, figures in content.items() if name not in ("classical", "meta")]
     rows += [(f"classical {name}", figures) for name, figures in content.get("classical", {}).items()]
-    columns = [column for column in COLUMNS if any(column[0] in figures for _, figures in rows)]
-    head = f"{'input':<20}" + "".join(f"{title:>10}" for _, title, _ in columns)
+    columns = {
+        key: metric for key, metric in names.METRICS.items()
+        if metric.heading and any(key in figures for _, figures in rows)
+    }
+    head = f"{'input':<20}" + "".join(f"{metric.heading:>10}" for metric in columns.values())
     lines = [head, "-" * len(head)]
     for name, figures in rows:
-        cells = (format(figures[key], form) if key in figures else "-" for key, _, form in columns)
+        cells = (f"{figures[key]:.{metric.digits}f}" if key in figures else "-" for key, metric in columns.items())
         lines.append(f"{name:<20}" + "".join(f"{cell:>10}" for cell in cells))
     return "\n".join(lines)
 
@@ -62,16 +58,11 @@ def pictures(evaluation: Evaluation) -> dict[str, np.ndarray]:
     curves = {condition: scores.curves() for condition, scores in evaluation.scores.items()}
     ious = {condition: curve[names.IOU] for condition, curve in curves.items()}
     pairs = {condition: (curve[names.RECALL], curve[names.PRECISION]) for condition, curve in curves.items()}
-    made = {
+    return {
         curve_key("iou_over_threshold"): iou_over_threshold(THRESHOLDS, ious),
         curve_key("precision_recall"): precision_recall(pairs),
+        **panels("test", evaluation.kept),
     }
-    counts: dict[str, int] = {}
-    for prediction in evaluation.kept:
-        index = counts.get(prediction.condition, 0)
-        counts[prediction.condition] = index + 1
-        made[panel_key("test", prediction.condition, index)] = prediction_panel(prediction)
-    return made
 
 
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]], made: dict[str, np.ndarray]) -> None:

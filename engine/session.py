@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from contracts.errors import UserError
 from data.sources import fingerprint
 from engine.build import build_train_sources
 from engine.checkpoint import load_file
-from engine.experiment import Experiment, archive
+from engine.experiment import Experiment, archive, require_writable
 from engine.options import Options
+from engine.options_file import parse_options
 from engine.progress import Progress
-from engine.trainer import Trainer, make_fabric
+from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
 from tracking.git import commit_hash
 from tracking.tracker import NullTracker, Tracker
@@ -41,10 +44,11 @@ def wandb_settings(options: Options) -> WandbSettings:
 def train(options: Options, auto_resume: bool = False) -> Experiment:
     """Train the experiment of these options; returns its folder. Raises UserError."""
     experiment = Experiment(Path(options.path.experiments_root) / options.name)
-    state = load_file(experiment.state) if auto_resume and experiment.state.is_file() else None
+    require_writable(experiment.folder, "path.experiments_root:")
+    state = load_file(experiment.state, *STATE_KEYS) if auto_resume and experiment.state.is_file() else None
     if state is not None:
         _check_same(options, state, experiment)
-        if state["step"] >= options.train.total_iter:
+        if state["step"] >= options.train.total_iter and not state.get("unfinished", False):
             print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
             return experiment
     train_source, val_source = build_train_sources(options)
@@ -85,10 +89,25 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
                 trainer.resume(state)
                 log.load_state_dict(state["log"], fabric.device)
             trainer.run(log)
+    except KeyboardInterrupt:
+        if not fabric.is_global_zero:
+            raise SystemExit(130) from None  # the first process tells it
+        raise KeyboardInterrupt(_how_to_go_on(trainer, max(start, trainer.saved_step))) from None
     finally:
         tracker.finish()
     if fabric.is_global_zero:
         print(f"trained: {experiment.folder}; evaluate with: python evaluate.py --degraded")
+
+
+def _how_to_go_on(trainer: Trainer, saved_step: int) -> str:
+    """What is said after Ctrl-C: where the training can be taken up again, and how."""
+    if saved_step == 0:
+        return "nothing was saved yet"
+    if trainer.fabric.world_size > 1:
+        command = "the same command and --auto_resume"
+    else:
+        command = shlex.join(["python", *sys.argv, *(() if "--auto_resume" in sys.argv else ("--auto_resume",))])
+    return f"step {saved_step} is saved; to go on: {command}"
 
 
 def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
@@ -112,8 +131,12 @@ def _announce(trainer: Trainer, options: Options, experiment: Experiment, start:
 
 
 def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
-    """A run is resumed with the options it was started with; only lengths, reports and speed may change."""
-    differences = _differences(state["options"], options.model_dump(mode="json"))
+    """A run is resumed with the options it was started with; only lengths, reports and speed may change.
+
+    Options that came into being since then count as their defaults.
+    """
+    before = parse_options(state["options"], str(experiment.state))
+    differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
     changed = sorted({path for path in differences if not path.startswith(MAY_CHANGE)})
     if changed:
         raise UserError(

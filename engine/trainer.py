@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, to_device
@@ -18,12 +18,17 @@ from engine.build import build_dataset, build_degradation, build_loss, build_mod
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.ema import EMA
 from engine.experiment import Experiment
+from engine.interruption import Interruption, Stopped
 from engine.options import Options
 from engine.stages import Moment, Plan
 from engine.step import Envelope, TrainStep, set_trainable
 from engine.sync_batchnorm import synchronise
 from engine.training_log import TrainingLog, not_finite
 from engine.validation import Validator
+
+STATE_KEYS = (
+    "options", "step", "trained", "ema", "optimizer", "stage_index", "best", "rng", "teacher", "run_id", "log",
+)
 
 
 class Trainer:
@@ -44,8 +49,10 @@ class Trainer:
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)
-        self.step = 0
+        self.step = self.saved_step = 0
+        self.unfinished = False  # whether the validation of ``step`` is still to be done, Ctrl-C having stopped it
         self.stage_index = -1
+        self.interruption = Interruption(active=False)
         self.best = float("-inf")
         step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight)
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
@@ -63,7 +70,22 @@ class Trainer:
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self, log: TrainingLog) -> None:
-        """Train to the end. Raises UserError if the loss is no longer finite."""
+        """Train to the end. Raises UserError if the loss is no longer finite, and KeyboardInterrupt on Ctrl-C.
+
+        One process ends the step that it is in and saves before it stops, so that nothing is lost. Several
+        stop at once, as they may each be in another step: the last saved state is what remains.
+        """
+        with Interruption(active=self.fabric.world_size == 1) as self.interruption:
+            try:
+                self._steps(log)
+            except Stopped:
+                self._require_finite(self.plan.at(self.step))
+                self.save(log)
+                raise
+
+    def _steps(self, log: TrainingLog) -> None:
+        if self.unfinished:
+            self._after_step(self.plan.at(self.step), log)
         waited = time.perf_counter()
         for batch in self._batches():
             log.waited(time.perf_counter() - waited)
@@ -73,6 +95,7 @@ class Trainer:
             values = self._train_step(batch, moment)
             log.step(moment, values)
             self._after_step(moment, log)
+            self.interruption.check()
             waited = time.perf_counter()
 
     def _train_step(self, batch: DegradedBatch, moment: Moment) -> dict[str, Tensor]:
@@ -94,22 +117,28 @@ class Trainer:
         last = self.step == self.plan.total
         validates = self.validator is not None and (last or self.step % self.options.val.val_freq == 0)
         saves = last or self.step % self.options.logger.save_checkpoint_freq == 0
-        if (validates or saves) and not _finite(self.model):
-            raise not_finite(moment)
+        if validates or saves:
+            self._require_finite(moment)
+        self.unfinished = validates
         if validates:
             self._validate(moment, log)
+        self.unfinished = False
         if saves:
             self.save(log)
 
     def _validate(self, moment: Moment, log: TrainingLog) -> None:
         if not self.fabric.is_global_zero:
             return
-        values, pictures = self.validator.run(self.ema.average)
+        values, pictures = self.validator.run(self.ema.average, self.interruption.check)
         log.validation(moment, values, pictures)
         score = self.validator.score(values)
         if moment.kind.segments and score > self.best:
             self.best = score
             save_atomic(self._weights(), self.experiment.best)
+
+    def _require_finite(self, moment: Moment) -> None:
+        if not torch.stack([value.isfinite().all() for value in self.model.state_dict().values()]).all():
+            raise not_finite(moment)
 
     # -- data, stages ---------------------------------------------------------------------------
 
@@ -168,6 +197,7 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "stage_index": self.stage_index,
+            "unfinished": self.unfinished,
             "best": self.best,
             "rng": states,
             "teacher": teacher,
@@ -176,6 +206,7 @@ class Trainer:
         }
         save_atomic(self._weights(), self.experiment.latest)
         save_atomic(state, self.experiment.state)
+        self.saved_step = self.step
 
     def _gather_rng(self) -> list[dict]:
         own = rng_state()
@@ -191,7 +222,8 @@ class Trainer:
         load_weights(self.model, state["trained"], source)
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best = state["step"], state["best"]
+        self.step = self.saved_step = state["step"]
+        self.best, self.unfinished = state["best"], state.get("unfinished", False)
         self.stage_index = -1
         set_trainable(self.model, self.plan.at(max(1, self.step)).kind, self.options.corrected("train_batchnorm"))
         if state["teacher"] is not None:
@@ -203,10 +235,6 @@ class Trainer:
         if written != world:
             raise UserError(f"{source} was written by {written} processes; resume with as many, not {world}")
         restore_rng(state["rng"][self.fabric.global_rank])
-
-
-def _finite(model: nn.Module) -> bool:
-    return bool(torch.stack([value.isfinite().all() for value in model.state_dict().values()]).all())
 
 
 def make_fabric(options: Options, processes: int, nodes: int = 1) -> Fabric:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -9,13 +11,12 @@ from contracts.errors import lookup
 from data.sources import Source
 from engine.evaluator import Evaluator
 from engine.options import Options
-from engine.pictures import prediction_panel
+from engine.pictures import panels
 from metrics import names
 from models.joint import JointModel
-from tracking.keys import panel_key, val_key
+from tracking.keys import val_key
 
-QUALITY = (names.PSNR, names.SSIM, names.KERNEL_PSNR, names.KERNEL_SSIM)
-CHOOSABLE = (*names.AT_HALF, names.IOU_MAX, names.AIU, *QUALITY)
+CHOOSABLE = {name: metric for name, metric in names.METRICS.items() if metric.of not in ("distances", "count")}
 
 
 class Validator:
@@ -26,7 +27,7 @@ class Validator:
 
     def __init__(self, options: Options, source: Source, device: torch.device) -> None:
         condition, _, self.metric = options.val.best.partition("/")
-        lookup(dict.fromkeys(CHOOSABLE), self.metric, "val.best: metric")
+        lookup(CHOOSABLE, self.metric, "val.best: metric")
         self.best_key = val_key(condition, self.metric)
         seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
         self.evaluator = Evaluator(
@@ -34,7 +35,9 @@ class Validator:
         )
 
     def check(self, model: JointModel) -> None:
-        """Run two images before training, so that a broken validation shows at once."""
+        """Read all photographs and run two of them, so that a broken validation shows before the training."""
+        for index in range(len(self.evaluator.source)):
+            self.evaluator.load(index)
         for prediction in self.evaluator.predict(model, limit=2):
             self.evaluator.score(prediction)
 
@@ -45,18 +48,14 @@ class Validator:
             return float("-inf")
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
-    def run(self, model: JointModel) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Return the figures by key and the pictures by key."""
-        result = self.evaluator.run(model)
+    def run(
+        self, model: JointModel, progress: Callable[[], None] | None = None
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return the figures by key and the pictures by key; ``progress`` is called after each photograph."""
+        result = self.evaluator.run(model, progress)
         values = {
             val_key(condition, name): value
             for condition, scores in result.scores.items()
             for name, value in scores.summary().items()
         }
-        counts: dict[str, int] = {}
-        pictures = {}
-        for prediction in result.kept:
-            index = counts.get(prediction.condition, 0)
-            counts[prediction.condition] = index + 1
-            pictures[panel_key("val", prediction.condition, index)] = prediction_panel(prediction)
-        return values, pictures
+        return values, panels("val", result.kept)

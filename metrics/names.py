@@ -1,8 +1,15 @@
-"""The names under which every experiment reports its metrics, and where each is best."""
+"""The metrics of every experiment: their names, how tables show them, and which way is better.
+
+What is known about a metric stands here once: reports, the choice of the best weights and the tests
+read it from ``METRICS``. Only how it is computed stands elsewhere (``metrics.scores`` and its neighbours).
+"""
 
 from __future__ import annotations
 
-DICE = "dice"  # at probability 0.5, as are IoU, precision, recall, HD95, ASSD and clIoU
+from dataclasses import dataclass
+from typing import Literal
+
+DICE = "dice"
 IOU = "iou"
 PRECISION = "precision"
 RECALL = "recall"
@@ -23,5 +30,39 @@ KERNEL_PSNR = "kernel_psnr"
 KERNEL_SSIM = "kernel_ssim"
 IMAGES = "images"
 
-AT_HALF = (DICE, IOU, PRECISION, RECALL, HD95, ASSD, CLIOU)
-LOWER_IS_BETTER = frozenset({HD95, ASSD, HD95_MIN, AHD95, HD95_OUTLIERS})
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is measured on, and how it is shown.
+
+    of: "mask" (one image's, cut at probability 0.5), "sweep" (all images and thresholds), "distances"
+    (the same, where distances are swept too), "image" (restored), "kernel" (estimated) or "count";
+    heading: of its column in printed tables, "" for no column; digits: after the point there.
+    """
+
+    of: Literal["mask", "sweep", "distances", "image", "kernel", "count"]
+    heading: str = ""
+    digits: int = 3
+    lower_is_better: bool = False
+
+
+METRICS = {  # in the order of printed tables
+    DICE: Metric("mask", "Dice"),
+    IOU: Metric("mask", "IoU"),
+    PRECISION: Metric("mask", "Prec."),
+    RECALL: Metric("mask", "Recall"),
+    IOU_MAX: Metric("sweep", "IoU_max"),
+    AIU: Metric("sweep", "AIU"),
+    HD95: Metric("mask", "HD95", digits=1, lower_is_better=True),
+    ASSD: Metric("mask", lower_is_better=True),
+    HD95_MIN: Metric("distances", "HD95_min", digits=1, lower_is_better=True),
+    AHD95: Metric("distances", "AHD95", digits=1, lower_is_better=True),
+    HD95_OUTLIERS: Metric("count", lower_is_better=True),
+    CLIOU: Metric("mask", "clIoU"),
+    PSNR: Metric("image", "PSNR", digits=2),
+    SSIM: Metric("image", "SSIM"),
+    KERNEL_PSNR: Metric("kernel"),
+    KERNEL_SSIM: Metric("kernel"),
+}
+AT_HALF = tuple(name for name, metric in METRICS.items() if metric.of == "mask")
+LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import ROOT, TINY, Outcome, finish, run_here, start, write_photographs
+from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, write_photographs
+
+from contracts.errors import run_main
 
 SIZES = {"a": (40, 48), "b": (40, 48), "c": (40, 48)}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of the smallest experiment."""
-    folder = tmp_path_factory.mktemp("trained")
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=folder)
-    assert outcome.code == 0, outcome.err
-    return folder / "experiments" / "tiny" / "models" / "latest.pth"
 
 
 @pytest.fixture
@@ -32,22 +27,10 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def assert_error(outcome: Outcome, told: list[str]) -> None:
-    """Exit code 2 and one line on stderr, and nothing else, that tells all of ``told``."""
-    lines = outcome.err.splitlines()
-    assert outcome.code == 2, outcome
-    assert len(lines) == 1 and lines[0].startswith("error: "), outcome.err
-    assert [part for part in told if part not in lines[0]] == [], lines[0]
-
-
 def assert_refused(place: Path, told: list[str], script: str, *arguments: object) -> None:
     """The script ends with such an error and leaves the folder as it was."""
     before = contents(place)
-    assert_error(run_here(script, *arguments, cwd=place), told)
+    assert_error(run_here(script, *arguments, cwd=place), *told)
     assert contents(place) == before
 
 
@@ -146,9 +129,28 @@ def test_photographs_to_train_with(place: Path, ruin: Callable[[Path], list[str]
 
 
 @pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
-def test_photographs_to_evaluate_on(place: Path, trained: Path, ruin: Callable[[Path], list[str]]) -> None:
+def test_photographs_to_evaluate_on(place: Path, tiny_weights: Path, ruin: Callable[[Path], list[str]]) -> None:
     told = ruin(place / "mine")
-    assert_refused(place, told, "evaluate.py", "--weights", trained, "--clean", "--force_yml", folder("test"))
+    assert_refused(place, told, "evaluate.py", "--weights", tiny_weights, "--clean", "--force_yml", folder("test"))
+
+
+def test_validation_photograph_that_is_broken_shows_before_training(place: Path) -> None:
+    """The last one, which no two-image check would reach."""
+    path = place / "mine" / "images" / "c.png"
+    path.write_bytes(path.read_bytes()[:2000])
+    change = [folder("val"), "val:val_freq=100"]
+    told = ["c.png", "cannot read", "replace or remove"]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 31)])
+def test_photograph_too_small_to_measure_on(place: Path, tiny_weights: Path, size: tuple[int, int]) -> None:
+    write_photographs(place / "mine", {"c": size})
+    told = ["'c'", "too small", "32 pixels a side"]
+    change = [folder("val"), "val:val_freq=100"]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    outcome = run_here("evaluate.py", "--weights", tiny_weights, "--force_yml", folder("test"), cwd=place)
+    assert_error(outcome, *told)
 
 
 def test_split_without_a_crack(place: Path) -> None:
@@ -176,8 +178,7 @@ def test_photograph_that_breaks_in_a_loader_process(place: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     changes = [folder("train"), "datasets:train:workers=1"]
     outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=place)
-    lines = [line for line in outcome.err.splitlines() if not line.startswith("tiny ")]
-    assert_error(Outcome(outcome.code, outcome.out, "\n".join(lines)), ["c.png", "cannot read", "replace or remove"])
+    assert_error(outcome, "c.png", "cannot read", "replace or remove")
     (archived,) = (place / "experiments").glob("tiny_archived_*")
     assert (archived / "models" / "latest.pth").read_text() == "earlier"
 
@@ -185,9 +186,9 @@ def test_photograph_that_breaks_in_a_loader_process(place: Path) -> None:
 # -- weights, photographs to predict --------------------------------------------------------------
 
 
-def test_weights_of_another_architecture(place: Path, trained: Path) -> None:
-    told = ["network_sr.weights", str(trained), "another architecture", "options file"]
-    changes = ["network_sr:width=12", f"network_sr:weights={trained}"]
+def test_weights_of_another_architecture(place: Path, tiny_weights: Path) -> None:
+    told = ["network_sr.weights", str(tiny_weights), "another architecture", "options file"]
+    changes = ["network_sr:width=12", f"network_sr:weights={tiny_weights}"]
     assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
 
 
@@ -200,29 +201,77 @@ def test_weights_of_another_architecture(place: Path, trained: Path) -> None:
         ("texts", ["no image", "texts"]),
     ],
 )
-def test_what_is_no_photograph(place: Path, trained: Path, given: str, told: list[str]) -> None:
+def test_what_is_no_photograph(place: Path, tiny_weights: Path, given: str, told: list[str]) -> None:
     for name in ("notes.txt", "broken.jpg", "texts/notes.txt"):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text("not a picture")
     photo = place / "mine" / "images" / "b.png"
-    assert_refused(place, told, "predict.py", photo, given, "--weights", trained)
+    assert_refused(place, told, "predict.py", photo, given, "--weights", tiny_weights)
 
 
-def test_earlier_results_are_not_overwritten(place: Path, trained: Path) -> None:
+def test_earlier_results_are_not_overwritten(place: Path, tiny_weights: Path) -> None:
     photo = place / "mine" / "images" / "a.png"
-    assert_refused(place, ["results/a_mask.png", "--overwrite"], "predict.py", photo, "--weights", trained)
+    assert_refused(place, ["results/a_mask.png", "--overwrite"], "predict.py", photo, "--weights", tiny_weights)
+
+
+def test_broken_photograph_is_left_out_of_a_prediction(place: Path, tiny_weights: Path) -> None:
+    """Its header is in order, so it shows only when the others are under way: they are done all the same."""
+    path = place / "mine" / "images" / "b.png"
+    path.write_bytes(path.read_bytes()[:2000])
+    outcome = run_here("predict.py", "mine/images", "-o", "out", "--weights", tiny_weights, cwd=place)
+    assert_error(outcome, "1 of 3 photographs left out", "b.png", "cannot read", "replace or remove")
+    assert "[2/3" in outcome.out and "b.png left out" in outcome.out
+    assert sorted({result.name[0] for result in (place / "out").iterdir()}) == ["a", "c"]
+
+
+# -- where nothing can be written -----------------------------------------------------------------
+
+
+def test_a_file_in_the_way(place: Path, tiny_weights: Path) -> None:
+    """Told before any work, not when the results are to be written."""
+    taken = place / "mine" / "images" / "a.png"
+    told = [str(taken), "a file is in the way"]
+    changes = [f"path:experiments_root={taken}/new"]
+    assert_refused(place, ["experiments_root", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(place, ["--out", *told], "evaluate.py", "--weights", tiny_weights, "--out", taken / "new")
+    assert_refused(place, ["-o", *told], "predict.py", "mine/images", "--weights", tiny_weights, "-o", taken / "new")
+
+
+def test_a_folder_without_permission(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place)  # whoever runs the test may write
+    told = ["path.experiments_root", "no permission", str(place)]
+    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", "path:experiments_root=elsewhere")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_refuses_anywhere(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise OSError(number, os.strerror(number), "results/table.csv")
+
+    with pytest.raises(SystemExit, match="2"):
+        run_main(main)
+    told = capsys.readouterr().err
+    assert told == f"error: results/table.csv: {os.strerror(number)}; make room, or choose another folder\n"
+
+
+def test_other_errors_of_the_system_are_not_hidden() -> None:
+    def main() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "ours.npz")
+
+    with pytest.raises(FileNotFoundError):
+        run_main(main)
 
 
 # -- the same from another process ----------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_one_line_from_a_real_command_line(place: Path, trained: Path) -> None:
+def test_one_line_from_a_real_command_line(place: Path, tiny_weights: Path) -> None:
     """Nothing that an import, a library or a warning prints stands beside the error."""
     np.save(place / "array.npy", np.zeros(3))
     commands = {
         "unknown network option": ["train_joint.py", "-opt", TINY, "--force_yml", "network_seg:widht=8"],
-        "no picture": ["predict.py", place / "array.npy", "--weights", trained],
+        "no picture": ["predict.py", place / "array.npy", "--weights", tiny_weights],
     }
     told = {
         "unknown network option": ["network_seg.widht", "'width'"],
@@ -231,5 +280,5 @@ def test_one_line_from_a_real_command_line(place: Path, trained: Path) -> None:
     before = contents(place)
     running = {name: start(ROOT / script, *rest, cwd=place) for name, (script, *rest) in commands.items()}
     for name, process in running.items():
-        assert_error(finish(process), told[name])
+        assert_error(finish(process), *told[name])
     assert contents(place) == before

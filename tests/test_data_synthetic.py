@@ -226,3 +226,14 @@ def test_contact_sheet_says_what_is_wrong(
 ) -> None:
     with pytest.raises(UserError, match=message):
         sheet(monkeypatch, *arguments)
+
+
+def test_contact_sheet_takes_stems_literally(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Brackets in a name are no pattern, and a file of another kind is no mask."""
+    for kind, value in (("images", 200), ("masks", 255)):
+        (tmp_path / kind).mkdir()
+        cv2.imwrite(str(tmp_path / kind / "a[1].png"), np.full((40, 60), value, np.uint8))
+    (tmp_path / "masks" / "a[1].json").write_text("{}")
+    out = tmp_path / "sheet.png"
+    sheet(monkeypatch, "--folder", str(tmp_path / "images"), "--masks", "--columns", "2", "--out", str(out))
+    assert (cv2.imread(str(out))[10, 228 + 10] == 255).all()

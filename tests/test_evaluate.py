@@ -5,22 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from tiny_runs import ROOT, TINY, Outcome, run_here, write_photographs
+from tiny_runs import TINY, Outcome, assert_error, run_here, write_photographs
 
 from contracts.errors import UserError
 from engine.assess import evaluate, find
-from engine.checkpoint import load_file
-from engine.experiment import Experiment, newest, weights_of
 from engine.options_file import force, parse_options
-from tools.freeze import freeze
 
 NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 
@@ -179,15 +174,6 @@ def test_evaluating_twice_gives_the_same_and_keeps_the_first(place: Path) -> Non
     assert [second[key] for key in ("clean", "degraded", "classical")] == [first[key] for key in list(first)[:3]]
 
 
-def test_a_frozen_test_set_gives_the_same_figures(place: Path) -> None:
-    drawn = run(place, "--degraded")
-    content = load_file(weights(place))
-    freeze(parse_options(content["options"], "saved"), place / "frozen")
-    frozen = run(place, "--degraded", "--force_yml", f"datasets:test:frozen={place / 'frozen'}")
-    assert frozen["degraded"] == drawn["degraded"] and frozen["clean"] == drawn["clean"]
-    assert frozen["meta"]["frozen"] == str(place / "frozen")
-
-
 def test_reference_rules_of_the_distances(place: Path) -> None:
     root = write_photographs(place / "empty", {"a": (64, 96)}, crack=False)
     changes = [f"datasets:test={{type: folder, root: {root}}}", "evaluation:classical=false"]
@@ -201,86 +187,6 @@ def test_reference_rules_of_the_distances(place: Path) -> None:
     ]
     assert halves[1]["hd95"] < halves[0]["hd95"]
     assert halves[1]["dice"] == halves[0]["dice"]
-
-
-# -- which weights --------------------------------------------------------------------------------
-
-
-def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) -> None:
-    ages = {
-        "old/models/best.pth": 300, "new/models/best.pth": 200, "new/models/latest.pth": 100,
-        "new_archived_20260101_000000/models/latest.pth": 50, "empty/training_states/latest.state": 10,
-    }
-    for name, age in ages.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-        os.utime(path, (1e9 - age, 1e9 - age))
-    assert newest(tmp_path).folder.name == "new"
-    assert weights_of(newest(tmp_path)) == tmp_path / "new" / "models" / "best.pth"
-    with pytest.raises(UserError, match="no weights in .*empty"):
-        weights_of(Experiment(tmp_path / "empty"))
-
-
-def assert_error(outcome: Outcome, *told: str) -> None:
-    """Exit code 2 and one line on stderr that tells all of ``told``."""
-    lines = outcome.err.splitlines()
-    assert outcome.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), outcome.err
-    assert [part for part in told if part not in lines[0]] == [], lines[0]
-
-
-def test_no_weights(tmp_path: Path) -> None:
-    assert_error(run_here("evaluate.py", cwd=tmp_path), "experiments/", "train_joint.py", "--weights")
-    assert_error(run_here("evaluate.py", "-opt", TINY, cwd=tmp_path), "experiments/tiny", "train")
-    assert_error(run_here("evaluate.py", "--weights", "no.pth", cwd=tmp_path), "no.pth", "train first")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_weights_of_another_architecture(place: Path) -> None:
-    command = ["evaluate.py", "-opt", TINY, "--weights", weights(place), "--force_yml"]
-    for change in ("network_sr:width=12", "network_sr:stages=2", "network_seg:full_resolution=false"):
-        outcome = run_here(*command, change, cwd=place)
-        assert_error(outcome, "latest.pth", "another architecture", "first: s", "options file")
-    assert not (place / "experiments" / "tiny" / "results").exists()
-
-
-CONTENTS = {
-    "text": b"these are my weights\n",
-    "options": (ROOT / "options" / "joint.yml").read_bytes(),
-    "empty": b"",
-    "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
-    "zip": b"PK\x03\x04" + bytes(300),
-    "pickle": b"\x80\x02}q\x00.",
-    **{f"noise_{seed}": np.random.default_rng(seed).bytes(300) for seed in range(6)},
-    **{f"opcode_{code}": code.encode() + b"\n00000" for code in "cRtjuls0(2b}"},
-}
-
-
-@pytest.mark.parametrize("kind", CONTENTS)
-def test_a_file_that_holds_no_weights(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(CONTENTS[kind])
-    with pytest.raises(UserError) as caught:
-        load_file(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [{"format": 99}, {"model": {}}, [1, 2], torch.zeros(3)])
-def test_a_checkpoint_of_another_program(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match="no checkpoint of this project"):
-        load_file(tmp_path / "weights.pth")
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self):
-            return (os.mkdir, (str(tmp_path / "made"),))
-
-    torch.save({"format": 1, "model": Evil()}, tmp_path / "weights.pth")
-    outcome = run_here("evaluate.py", "--weights", "weights.pth", cwd=tmp_path)
-    assert_error(outcome, "weights.pth")
-    assert not (tmp_path / "made").exists()
 
 
 # -- where results go -----------------------------------------------------------------------------

@@ -5,39 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_runs import ROOT, TINY
+from tiny_runs import MINIMAL, ROOT, TINY, changed, option_error
 
 from contracts.errors import UserError
 from engine.arguments import checked_arguments
 from engine.build import build_degradation, build_loss, build_segmentation_loss
-from engine.options import Corrections, Options
-from engine.options_file import force, load_options, merge, parse_options, parse_yaml, read_tree
+from engine.options import Corrections
+from engine.options_file import load_options, parse_options
 from engine.stages import Plan
 from losses.combo import SEGMENTATION_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 
 SHIPPED = sorted(path for path in (ROOT / "options").rglob("*.yml") if not path.stem.endswith("base"))
-MINIMAL = {
-    "name": "minimal",
-    "datasets": {"train": {"count": 4, "crop": 64}},
-    "network_sr": {"type": "bicubic"},
-    "network_seg": {"type": "fpn"},
-    "train": {"total_iter": 10, "stages": [{"name": "seg"}]},
-}
-
-
-def changed(*changes: str) -> Options:
-    """The minimal options with changes, as --force_yml gives them."""
-    return parse_options(force(MINIMAL, changes), "minimal.yml")
-
-
-def error_of(*changes: str) -> str:
-    with pytest.raises(UserError) as caught:
-        changed(*changes)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # -- shipped files --------------------------------------------------------------------------------
@@ -85,7 +65,7 @@ def test_saved_options_load_again(path: Path) -> None:
     ],
 )
 def test_unknown_key_names_its_path_and_the_nearest_key(change: str, path: str, near: str) -> None:
-    message = error_of("datasets:val:count=2", change)
+    message = option_error("datasets:val:count=2", change)
     assert message.startswith(f"minimal.yml: {path}: unknown option")
     assert not near or f"did you mean '{near}'?" in message
     assert "valid here: " in message
@@ -116,7 +96,7 @@ def test_unknown_key_names_its_path_and_the_nearest_key(change: str, path: str, 
     ],
 )
 def test_wrong_value_names_its_path(change: str, path: str) -> None:
-    assert error_of(change).startswith(f"minimal.yml: {path}")
+    assert option_error(change).startswith(f"minimal.yml: {path}")
 
 
 def test_missing_key_is_named() -> None:
@@ -142,7 +122,7 @@ def test_missing_key_is_named() -> None:
     ],
 )
 def test_contradictions_are_refused(changes: list[str], told: list[str]) -> None:
-    message = error_of(*changes)
+    message = option_error(*changes)
     assert [part for part in told if part not in message] == [], message
 
 
@@ -150,119 +130,6 @@ def test_a_stage_on_hr_images_can_be_the_teacher() -> None:
     stages = "[{name: seg_hr, iterations: 5}, {name: joint}]"
     options = changed("loss:teacher_weight=0.5", f"train:stages={stages}")
     assert options.loss.teacher_weight == 0.5
-
-
-# -- --force_yml ----------------------------------------------------------------------------------
-
-
-def test_force_reads_values_as_yaml() -> None:
-    options = changed(
-        "train:optimizer:lr=2e-5", "train:optimizer:betas=[0.5, 0.9]", "wandb:tags=[a, 'b c']",
-        "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:stages:1:beta=.25",
-    )
-    assert options.train.optimizer.lr == 2e-5
-    assert options.train.optimizer.betas == [0.5, 0.9]
-    assert options.wandb.tags == ["a", "b c"]
-    assert [stage.name for stage in options.train.stages] == ["sr", "joint"]
-    assert options.train.stages[1].beta == 0.25
-
-
-def test_force_keeps_colons_and_equals_signs_of_values() -> None:
-    options = changed("datasets:train={type: folder, root: 'C:/cracks=mine', crop: 64}")
-    assert options.datasets.train.root == "C:/cracks=mine"
-
-
-def test_force_leaves_the_tree_alone_and_makes_sections() -> None:
-    tree = {"train": {"stages": [{"name": "seg"}]}}
-    made = force(tree, ["train:stages:0:name=joint", "loss:alpha:start=0.5"])
-    assert tree == {"train": {"stages": [{"name": "seg"}]}}
-    assert made["loss"] == {"alpha": {"start": 0.5}}
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("train:total_iter", "section:key=value"),
-        ("=3", "section:key=value"),
-        ("name:first=3", "'name' is a value, not a section"),
-        ("train:stages:3:name=sr", "'3' is no position in a list of 1"),
-        ("train:stages:first:name=sr", "'first' is no position in a list of 1"),
-        ("train:stages=[{name: sr", "not valid YAML"),
-    ],
-)
-def test_force_errors_show_the_change(change: str, told: str) -> None:
-    message = error_of(change)
-    assert "--force_yml" in message and told in message
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("2e-5", 2e-5), ("1E3", 1000.0), ("-.5e2", -50.0), ("1.e1", 10.0), ("5", 5), ("e5", "e5"), ("1e", "1e")],
-)
-def test_numbers_follow_yaml_1_2(text: str, value: object) -> None:
-    parsed = parse_yaml(text, "here")
-    assert parsed == value and type(parsed) is type(value)
-
-
-# -- files ----------------------------------------------------------------------------------------
-
-
-def write(folder: Path, **files: str) -> None:
-    for stem, text in files.items():
-        (folder / f"{stem}.yml").write_text(text, encoding="utf-8")
-
-
-def test_base_is_merged_section_by_section_and_a_new_type_replaces(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        base="a: 1\nnetwork: {type: kbpn, width: 8}\ntrain: {stages: [1, 2], lr: 3}",
-        middle="base: base.yml\na: 2\ntrain: {stages: [4]}",
-        same="base: middle.yml\nnetwork: {type: kbpn, stages: 1}",
-        other="base: middle.yml\nnetwork: {type: edsr, blocks: 2}",
-    )
-    same, other = read_tree(tmp_path / "same.yml"), read_tree(tmp_path / "other.yml")
-    assert same["network"] == {"type": "kbpn", "width": 8, "stages": 1}
-    assert (same["a"], same["train"]) == (2, {"stages": [4], "lr": 3})
-    assert other["network"] == {"type": "edsr", "blocks": 2}
-
-
-def test_merge_does_not_change_its_arguments() -> None:
-    base, change = {"a": {"b": 1}}, {"a": {"c": 2}}
-    assert merge(base, change) == {"a": {"b": 1, "c": 2}}
-    assert base == {"a": {"b": 1}} and change == {"a": {"c": 2}}
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("a: 1\nb: 2\na: 3", "line 3: 'a' twice"),
-        ("a: 1\nb: {c: 1, c: 2}", "line 2: 'c' twice"),
-        ("a: [1, 2", "not valid YAML"),
-        ("a: 1\n\tb: 2", "line 2"),
-        ("? [a, b]\n: 1", "line 1"),
-        ("a: !python/object:os.system x", "not valid YAML"),
-        ("- a", "found list"),
-        ("", "found NoneType"),
-        ("base: one.yml\na: 1", "refers back to itself"),
-        ("base: none.yml", "none.yml does not exist"),
-        ("1: 2", "keys should be strings"),
-    ],
-)
-def test_broken_file_is_named(tmp_path: Path, text: str, told: str) -> None:
-    write(tmp_path, one=text)
-    with pytest.raises(UserError) as caught:
-        load_options(tmp_path / "one.yml")
-    message = str(caught.value)
-    assert str(tmp_path) in message and told in message and "\n" not in message
-
-
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\xff\xfe", b"a: \x00"])
-def test_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "photo.png"
-    path.write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        load_options(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 # -- arguments of networks and losses -------------------------------------------------------------

@@ -265,7 +265,7 @@ def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
         "threshold": ([good, "--threshold", "50"], "--threshold 50"),
         "tile": ([good, "--tile", "32", "--overlap", "32"], "--tile 32"),
         "folder": ([good, "-o", folder / "file"], "a file is in the way"),
-        "below a file": ([good, "-o", folder / "file/out"], "cannot be made"),
+        "below a file": ([good, "-o", folder / "file/out"], f"a file is in the way ({folder / 'file'})"),
     }
 
 

@@ -44,3 +44,10 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
         row(f"x={tmp_path}")
     with pytest.raises(UserError, match="LABEL=FOLDER"):
         row("x")
+
+
+def test_a_file_of_results_that_is_cut_off_is_named(experiment: Path) -> None:
+    path = experiment / "results" / "results.json"
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(UserError, match="results.json is no results file .*run evaluate.py again"):
+        row(f"x={experiment}")

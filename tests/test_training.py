@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,64 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import ROOT, TINY, Outcome, finish, run_here, start, tiny, train_here
+from run_records import assert_same_run, experiment, load, log_of, losses_of
+from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
 from engine.build import build_dataset, build_source
-from engine.experiment import Experiment
 from engine.options import Options
 from engine.trainer import Trainer
-from tracking.keys import SPEED_KEYS, TRAIN_LOSS
+from tracking.keys import TRAIN_LOSS
 from tracking.metrics_log import read_metrics
 
-UNEQUAL = {*SPEED_KEYS, "time"}
 LONG = [
     "train:total_iter=14", "logger:save_checkpoint_freq=4", "val:val_freq=5",
     "train:stages=[{name: sr, iterations: 5}, {name: joint}]", "network_seg:dropout=0.3",
 ]
-
-
-def experiment(folder: Path) -> Experiment:
-    return Experiment(folder / "experiments" / "tiny")
-
-
-def log_of(folder: Path) -> list[dict[str, float]]:
-    """Everything logged except times and speeds."""
-    entries = read_metrics(experiment(folder).folder / "metrics.jsonl")
-    return [{key: value for key, value in entry.items() if key not in UNEQUAL} for entry in entries]
-
-
-def losses_of(folder: Path) -> list[float]:
-    return [entry[TRAIN_LOSS] for entry in log_of(folder) if TRAIN_LOSS in entry]
-
-
-def load(path: Path) -> dict:
-    return torch.load(path, weights_only=True)
-
-
-def assert_same(one: object, other: object, path: str = "") -> None:
-    """Compare nested states; tensors bit for bit."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            assert_same(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, (list, tuple)):
-        for index, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{path}.{index}")
-    else:
-        assert one == other, path
-
-
-def assert_same_run(whole: Path, resumed: Path) -> None:
-    """The same log and, bit for bit, the same weights, optimiser and random states."""
-    assert log_of(whole) == log_of(resumed)
-    one, other = (load(experiment(folder).state) for folder in (whole, resumed))
-    assert one.keys() == other.keys()
-    for key in one.keys() - {"run_id", "meta", "options"}:
-        assert_same(one[key], other[key], key)
-    assert_same(load(experiment(whole).latest)["model"], load(experiment(resumed).latest)["model"])
 
 
 # -- killed and resumed ---------------------------------------------------------------------------
@@ -194,18 +151,6 @@ def test_two_processes_start_like_one(tmp_path: Path) -> None:
 # -- run twice, changed options -------------------------------------------------------------------
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def assert_error(outcome: Outcome, *told: str) -> None:
-    """Exit code 2 and one line on stderr that tells all of ``told``, progress lines aside."""
-    lines = [line for line in outcome.err.splitlines() if not line.startswith("tiny ")]
-    assert outcome.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), outcome.err
-    assert [part for part in told if part not in lines[0]] == [], lines[0]
-
-
 def test_a_second_run_moves_the_first_aside(tmp_path: Path) -> None:
     command = ["train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1"]
     assert run_here(*command, cwd=tmp_path).code == 0
@@ -230,6 +175,24 @@ def test_resuming_with_other_options_is_refused(tmp_path: Path) -> None:
     longer = run_here(*resume, "logger:print_freq=2", "wandb:group=other", cwd=tmp_path)
     assert longer.code == 0, longer.err
     assert load(experiment(tmp_path).state)["step"] == 2
+
+
+def test_an_option_that_is_newer_than_the_run_counts_as_its_default(tmp_path: Path) -> None:
+    train_here(tiny(tmp_path, "train:total_iter=1"))
+    state = load(experiment(tmp_path).state)
+    del state["options"]["loss"]["crack_oriented"]
+    torch.save(state, experiment(tmp_path).state)
+    with pytest.raises(UserError, match="loss.crack_oriented"):
+        train_here(tiny(tmp_path, "train:total_iter=2", "loss:crack_oriented=0.5"), auto_resume=True)
+    train_here(tiny(tmp_path, "train:total_iter=2"), auto_resume=True)
+    assert load(experiment(tmp_path).state)["step"] == 2
+
+
+def test_weights_are_no_training_state(tmp_path: Path) -> None:
+    train_here(tiny(tmp_path, "train:total_iter=1"))
+    shutil.copy(experiment(tmp_path).latest, experiment(tmp_path).state)
+    with pytest.raises(UserError, match="latest.state is no complete checkpoint .no entry 'trained'"):
+        train_here(tiny(tmp_path, "train:total_iter=2"), auto_resume=True)
 
 
 # -- going wrong, going right ---------------------------------------------------------------------

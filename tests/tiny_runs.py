@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -13,14 +14,23 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
+from contracts.errors import UserError
 from engine.options import Options
-from engine.options_file import load_options
+from engine.options_file import force, load_options, parse_options
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "tiny.yml"
+MINIMAL = {
+    "name": "minimal",
+    "datasets": {"train": {"count": 4, "crop": 64}},
+    "network_sr": {"type": "bicubic"},
+    "network_seg": {"type": "fpn"},
+    "train": {"total_iter": 10, "stages": [{"name": "seg"}]},
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,20 @@ class Outcome:
 def tiny(folder: Path, *changes: str) -> Options:
     """The options of the smallest experiment, below ``folder``/experiments."""
     return load_options(TINY, [f"path:experiments_root={folder / 'experiments'}", *changes])
+
+
+def changed(*changes: str) -> Options:
+    """The minimal options with changes, as --force_yml gives them."""
+    return parse_options(force(MINIMAL, changes), "minimal.yml")
+
+
+def option_error(*changes: str) -> str:
+    """What is said about the minimal options with wrong changes: one line."""
+    with pytest.raises(UserError) as caught:
+        changed(*changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
 def train_here(options: Options, auto_resume: bool = False) -> None:
@@ -63,12 +87,12 @@ def run_here(script: str, *arguments: object, cwd: Path) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def start(*command: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start ``python command`` in another process, its output to be read at the end."""
+def start(*command: object, cwd: Path, **more: object) -> subprocess.Popen[str]:
+    """Start ``python command`` in another process, its output to be read at the end; ``more`` is for Popen."""
     chosen = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "WANDB_MODE": "disabled", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         [sys.executable, *map(str, command)], cwd=cwd, env={**os.environ, **chosen}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
     )
 
 
@@ -76,6 +100,18 @@ def finish(process: subprocess.Popen[str], timeout: float = 300) -> Outcome:
     """Wait for a process and return how it ended."""
     out, err = process.communicate(timeout=timeout)
     return Outcome(process.returncode, out, err)
+
+
+def assert_error(outcome: Outcome, *told: str) -> None:
+    """Exit code 2 and one line on stderr, progress lines aside, that tells all of ``told``."""
+    lines = [line for line in outcome.err.splitlines() if not re.match(r"\S+ \d+/\d+ \(", line)]
+    assert outcome.code == 2 and len(lines) == 1 and lines[0].startswith("error: "), outcome
+    assert [part for part in told if part not in lines[0]] == [], lines[0]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def write_photographs(root: Path, sizes: dict[str, tuple[int, int]], crack: bool = True) -> Path:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError, run_main
-from data.images import read_image, read_mask
+from data.images import image_files, list_images, read_image, read_mask
 from data.synthetic import SyntheticSource
+from engine.experiment import require_writable
 
 CELL = 224  # px
 GAP = 4  # px
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 Cell = tuple[np.ndarray, np.ndarray | None]
 
 
@@ -36,8 +36,9 @@ def synthetic_cells(count: int, seed: int) -> Iterator[Cell]:
 
 def _mask_of(image: Path) -> Path | None:
     """The mask of the same stem in the sister folder ``masks``, if there is one."""
-    matches = sorted((image.parent.parent / "masks").glob(f"{image.stem}.*"))
-    return matches[0] if matches else None
+    folder = image.parent.parent / "masks"
+    masks = image_files(folder) if folder.is_dir() else []
+    return next((mask for mask in masks if mask.stem == image.stem), None)
 
 
 def folder_cells(folder: Path, count: int) -> Iterator[Cell]:
@@ -47,9 +48,7 @@ def folder_cells(folder: Path, count: int) -> Iterator[Cell]:
     """
     if not folder.is_dir():
         raise UserError(f"--folder {folder}: no such folder; give one that holds images")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise UserError(f"--folder {folder}: no image in it; give one with {', '.join(sorted(SUFFIXES))}")
+    paths = list_images(folder)
     picked = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
     for place in picked:
         mask = _mask_of(paths[place])
@@ -96,14 +95,15 @@ def main() -> None:
     options = parse()
     if options.out.suffix.lower() != ".png":
         raise UserError(f"--out {options.out}: not a PNG; give a name that ends in .png")
-    if options.columns < 1 or options.limit < 1:
-        raise UserError("--columns and --limit: give at least 1")
+    if options.columns < 1 or options.limit < 1 or options.synthetic < 0:
+        raise UserError("--columns and --limit: give at least 1, --synthetic at least 0")
     if not options.synthetic and not options.folder:
         raise UserError("nothing to show; give --synthetic N or --folder DIR")
     cells = list(synthetic_cells(options.synthetic, options.seed)) if options.synthetic else []
     for folder in options.folder:
         cells += folder_cells(folder, options.limit)
     pictures = with_masks(cells) if options.masks else [image for image, _ in cells]
+    require_writable(options.out.parent, "--out")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     sheet = arrange(pictures, options.columns)
     if not cv2.imwrite(str(options.out), sheet[..., ::-1]):

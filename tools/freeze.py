@@ -15,14 +15,13 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from contracts.errors import UserError, run_main
 from data.sources import Source, fingerprint
 from degradations.frozen import Item, to_uint8, write_frozen
 from degradations.pipeline import Pipeline
 from engine.build import build_degradation, build_source
+from engine.evaluator import evaluation_image
+from engine.experiment import require_writable
 from engine.options import Options
 from engine.options_file import load_options
 from engine.progress import Progress
@@ -34,12 +33,9 @@ def rendered(source: Source, pipeline: Pipeline, seed: int) -> Iterator[Item]:
     As in an evaluation: cut to a multiple of the scale (right and bottom), one by one, epoch 0.
     """
     for index in range(len(source)):
-        name, image = source.name(index), source.load(index)[0]
-        height, width = (side // pipeline.scale * pipeline.scale for side in image.shape[:2])
-        pixels = torch.from_numpy(np.array(image[:height, :width]))
-        hr = pixels.permute(2, 0, 1)[None].float().div_(255)  # [1,3,H,W]
-        made = pipeline(hr, (name,), seed, (0,))
-        yield name, to_uint8(made.lr)[0], made.kernel[0, 0].numpy(), made.drawn[0]
+        batch = evaluation_image(source, index, pipeline.scale)
+        made = pipeline(batch.hr, batch.name, seed, batch.epoch)
+        yield batch.name[0], to_uint8(made.lr)[0], made.kernel[0, 0].numpy(), made.drawn[0]
 
 
 def freeze(options: Options, out: Path) -> int:
@@ -50,6 +46,7 @@ def freeze(options: Options, out: Path) -> int:
     dataset = options.datasets.test
     if dataset is None:
         raise UserError("datasets.test: missing; add the photographs to freeze to the options file")
+    require_writable(out, "--out")
     source = build_source(dataset, "datasets.test")
     pipeline = build_degradation(options, "degraded")
     meta = {"seed": dataset.seed, "data": fingerprint(source), **pipeline.describe()}

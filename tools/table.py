@@ -42,10 +42,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """The results.json of an experiment or of a results folder. Raises UserError where there is none."""
+    """The results.json of an experiment or of a results folder. Raises UserError where there is none to read."""
     for path in (folder / "results" / "results.json", folder / "results.json"):
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+            try:
+                return json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise UserError(f"{path} is no results file (not valid JSON); run evaluate.py again") from None
     raise UserError(f"{folder}: no results.json; run evaluate.py on it first")
 
 
