@@ -109,7 +109,8 @@ def build_model(options: Options, pretrained: bool = True) -> JointModel:
     seg = _build_network(seg_options, SEG_NETWORKS, "network_seg", kernel_side=options.degradation.kernel_side)
     joint = options.joint
     model = JointModel(
-        sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover
+        sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover,
+        window=options.datasets.train.crop,
     )
     if pretrained:
         _start_from(model.sr, options.network_sr, "sr.", "network_sr.weights")

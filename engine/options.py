@@ -108,7 +108,9 @@ class Network(BaseModel):
 class Joint(Section):
     """How the two networks are connected."""
 
-    normalise: Literal["instance", "fixed", "none"] = Field("instance", description="before segmentation")
+    normalise: Literal["instance", "local", "fixed", "none"] = Field(
+        "instance", description="before segmentation; local: instance, in windows of the training crop's side"
+    )
     clip: bool = Field(True, description="clip the restored image to [0,1] at inference, as the paper does")
     handover: bool = Field(False, description="hand the SR network's features over beside the image")
 

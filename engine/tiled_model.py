@@ -2,7 +2,8 @@
 
 Restoring comes first, for all of the photograph; then its mean and deviation are taken once, and the
 segmentation sees every tile normalised by them. Statistics of each tile by itself would differ from
-tile to tile (a shadow here, a crack there) and show as steps in the probability. Tiles to segment
+tile to tile (a shadow here, a crack there) and show as steps in the probability. Local normalisation
+has windows smaller than a tile, so there each tile is normalised by itself. Tiles to segment
 start at multiples of the network's stride, as strided layers answer differently in between.
 """
 
@@ -19,9 +20,8 @@ from contracts.errors import UserError
 from engine.progress import Progress
 from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
 from models.joint import JointModel
-from models.normalisation import InstanceNormalisation
+from models.normalisation import EPSILON, InstanceNormalisation
 
-EPSILON = 1e-5  # of InstanceNormalisation
 SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
 
 

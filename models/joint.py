@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
 from models.handover import FeatureHandover
-from models.normalisation import NORMALISATIONS
+from models.normalisation import build_normalisation
 
 
 class JointModel(nn.Module):
@@ -18,7 +18,8 @@ class JointModel(nn.Module):
 
     sr: a network of models.sr; seg: one of models.seg; scale: the enlargement, checked against ``sr``;
     normalise: what is done to the restored image before segmentation, "instance" (each image and
-    channel to mean 0 and variance 1), "fixed" (fixed mean and deviation) or "none";
+    channel to mean 0 and variance 1), "local" (the same in a window around each pixel), "fixed" (fixed mean
+    and deviation) or "none"; window: side of that window in HR pixels, best that of the training crops;
     clip: clip the restored image to [0,1] outside training, as the paper does;
     handover: also hand the SR network's features to the segmentation.
     Raises UserError for another scale than that of ``sr``, for a handover without features, and for a
@@ -27,7 +28,7 @@ class JointModel(nn.Module):
 
     def __init__(
         self, sr: nn.Module, seg: nn.Module, scale: int = 4, normalise: str = "instance", clip: bool = True,
-        handover: bool = False,
+        handover: bool = False, window: int = 224,
     ) -> None:
         super().__init__()
         if sr.scale != scale:
@@ -36,7 +37,7 @@ class JointModel(nn.Module):
             raise UserError("network_seg needs the blur kernel, which this SR network does not estimate; use kbpn")
         self.sr, self.seg = sr, seg
         self.scale, self.clip = scale, clip
-        self.normalise = lookup(NORMALISATIONS, normalise, "normalisation")()
+        self.normalise = build_normalisation(normalise, window)
         self.handover = FeatureHandover(sr.feature_channels) if handover else None
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:

@@ -6,15 +6,50 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contracts.errors import lookup
+
 MEAN = (0.4741, 0.4937, 0.5048)
 STD = (0.1621, 0.1532, 0.1523)
+EPSILON = 1e-5
 
 
 class InstanceNormalisation(nn.Module):
     """Each image and channel [B,3,H,W] to mean 0 and (biased) variance 1; eps 1e-5, no parameters."""
 
     def forward(self, image: Tensor) -> Tensor:
-        return F.instance_norm(image, eps=1e-5)
+        return F.instance_norm(image, eps=EPSILON)
+
+
+class LocalNormalisation(nn.Module):
+    """Each pixel and channel by mean and (biased) variance of the ``window`` x ``window`` pixels around it.
+
+    What instance normalisation does to training crops of that side, done to a whole photograph: a shadow
+    at its far end then changes nothing here. Windows that would cross the border are moved inside; an
+    image no larger than the window is instance-normalised. In float32 or better; no parameters.
+    """
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise ``image`` [B,3,H,W] of any size."""
+        sides = [min(self.window, side) for side in image.shape[2:]]
+        if sides == list(image.shape[2:]):
+            return F.instance_norm(image, eps=EPSILON)
+        wide = image.to(torch.promote_types(image.dtype, torch.float32))
+        centred = wide - wide.mean((2, 3), keepdim=True)  # small numbers: their squares lose less
+        mean = local_mean(centred, *sides)
+        variance = (local_mean(centred.square(), *sides) - mean.square()).clamp_min(0)
+        return ((centred - mean) * (variance + EPSILON).rsqrt()).to(image.dtype)
+
+
+def local_mean(image: Tensor, height: int, width: int) -> Tensor:
+    """Mean of ``image`` [B,C,H,W] over ``height`` x ``width`` pixels around each, moved inside at borders."""
+    rows = F.avg_pool2d(image, (height, 1), stride=1)
+    means = F.avg_pool2d(rows, (1, width), stride=1)  # [B,C,H-height+1,W-width+1]
+    above, left = height // 2, width // 2
+    return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
 
 
 class FixedNormalisation(nn.Module):
@@ -31,6 +66,13 @@ class FixedNormalisation(nn.Module):
 
 NORMALISATIONS: dict[str, type[nn.Module]] = {
     "instance": InstanceNormalisation,
+    "local": LocalNormalisation,
     "fixed": FixedNormalisation,
     "none": nn.Identity,
 }
+
+
+def build_normalisation(name: str, window: int) -> nn.Module:
+    """The normalisation of that name; ``window`` is that of "local". Raises UserError for another name."""
+    cls = lookup(NORMALISATIONS, name, "normalisation")
+    return cls(window) if cls is LocalNormalisation else cls()

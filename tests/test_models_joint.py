@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import Segmented
 from models.joint import JointModel
-from models.normalisation import MEAN, NORMALISATIONS, STD
+from models.normalisation import MEAN, NORMALISATIONS, STD, LocalNormalisation
 from models.seg import FPN, PSPNet
 from models.sr import KBPN, Bicubic
 
@@ -61,6 +62,36 @@ def test_instance_normalisation_is_per_image_and_channel() -> None:
     mean = image.mean((2, 3), keepdim=True)
     variance = image.var((2, 3), unbiased=False, keepdim=True)
     torch.testing.assert_close(joint.seg.seen, (image - mean) / (variance + 1e-5).sqrt())
+
+
+@pytest.mark.parametrize("window", [5, 8])
+def test_local_normalisation_is_that_of_the_shifted_window_around_each_pixel(window: int) -> None:
+    """Against NumPy's mean and deviation of the very pixels, at the corners, at a border and inside."""
+    image = torch.rand(2, 3, 17, 21, dtype=torch.float64)
+    normalised = LocalNormalisation(window)(image)
+    for row, column in [(0, 0), (16, 20), (0, 11), (9, 1), (8, 10), (12, 17)]:
+        top = min(max(row - window // 2, 0), 17 - window)
+        left = min(max(column - window // 2, 0), 21 - window)
+        around = image[..., top : top + window, left : left + window].numpy()
+        expected = (image[..., row, column].numpy() - around.mean((2, 3))) / np.sqrt(around.var((2, 3)) + 1e-5)
+        np.testing.assert_allclose(normalised[..., row, column].numpy(), expected, rtol=1e-9)
+
+
+def test_local_normalisation_of_an_image_of_the_window_is_instance_normalisation() -> None:
+    image = torch.rand(2, 3, 16, 12)
+    assert torch.equal(LocalNormalisation(16)(image), NORMALISATIONS["instance"]()(image))
+    flat = LocalNormalisation(8)(torch.full((1, 3, 16, 12), 0.7))
+    assert flat.isfinite().all() and flat.abs().max() < 1e-2
+
+
+def test_local_normalisation_forgets_what_is_farther_than_the_window() -> None:
+    image = torch.rand(1, 3, 16, 48)
+    shadowed = image.clone()
+    shadowed[..., 32:] *= 0.2
+    ours, theirs = (LocalNormalisation(16)(one)[..., :24] for one in (image, shadowed))
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    whole = NORMALISATIONS["instance"]()
+    assert (whole(image) - whole(shadowed))[..., :24].abs().max() > 0.1
 
 
 def test_fixed_normalisation_uses_the_published_constants() -> None:
