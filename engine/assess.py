@@ -17,6 +17,7 @@ from engine.build import build_model, build_source
 from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator
 from engine.experiment import Experiment, archive, newest, require_writable, weights_of
+from engine.layout import channels_last
 from engine.options import Options
 from engine.options_file import force, load_options, parse_options
 from engine.progress import Progress
@@ -50,7 +51,7 @@ def load_model(options: Options, content: dict[str, Any], path: Path) -> JointMo
     """The model of a checkpoint, in evaluation mode. Raises UserError if it does not fit the options."""
     model = build_model(options, pretrained=False)
     load_weights(model, content["model"], str(path))
-    return model.eval().to(memory_format=torch.channels_last)
+    return channels_last(model.eval())
 
 
 def default_device() -> torch.device:
@@ -82,7 +83,8 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
         **content["meta"], "weights": str(path), "step": content["step"], "name": options.name,
         "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
-        "compat": options.compat, "seconds": round(time.perf_counter() - began, 1),
+        "compat": options.compat, "corrections": options.resolved_corrections(),
+        "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))

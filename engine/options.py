@@ -249,6 +249,10 @@ class Options(Section):
         chosen = getattr(self.corrections, name)
         return self.compat == "corrected" if chosen is None else chosen
 
+    def resolved_corrections(self) -> dict[str, bool]:
+        """Every correction and whether it is in force."""
+        return {name: self.corrected(name) for name in Corrections.model_fields}
+
     @model_validator(mode="after")
     def _agree(self) -> Options:
         crop = self.datasets.train.crop

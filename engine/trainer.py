@@ -19,6 +19,7 @@ from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, s
 from engine.ema import EMA
 from engine.experiment import Experiment
 from engine.interruption import Interruption, Stopped
+from engine.layout import channels_last
 from engine.options import Options
 from engine.stages import Moment, Plan
 from engine.step import Envelope, TrainStep, set_trainable
@@ -45,7 +46,7 @@ class Trainer:
         self.plan = Plan(options, len(train))
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
-        self.model = build_model(options).to(memory_format=torch.channels_last)
+        self.model = channels_last(build_model(options))
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)

@@ -1,0 +1,79 @@
+"""Turn a checkpoint that the authors released into weights for evaluate.py and predict.py."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from contracts.errors import UserError, run_main
+from engine.checkpoint import save_atomic
+from engine.experiment import Experiment, require_writable
+from tools.import_csbsr.released import imported
+
+EXPLANATION = """\
+A released file is a flat dictionary of tensors: sr_model.* (KBPN, DBPN or SrcNet; none: the image is enlarged
+bicubically) together with segmentation_model.* (PSPNet, PSPNet with blur skip, U-Net, CrackFormer, HRNet+OCR or
+SegNet), with or without 'module.' in front. Which networks they are is read from the names; every tensor has
+to fit, by name and shape, or nothing is written. Pickled objects are refused unread, as they could run code.
+
+The folder gets
+  models/latest.pth   the weights with their options, for --weights
+  options.yml         these options: the paper's sizes and data, and 'compat: reference', which is how the
+                      released program blurs and scores (zeros beyond borders; its HD95 is the 50th percentile);
+                      change any of them with --force_yml, all of that with compat=corrected
+
+examples:
+  python -m tools.import_csbsr downloads/csbsr_pspnet.pth
+  python -m tools.import_csbsr downloads/csbsr_pspnet_beta09.pth -o experiments/beta09
+  python predict.py photo.jpg --weights experiments/released_csbsr_pspnet/models/latest.pth
+  python evaluate.py --degraded --weights experiments/released_csbsr_pspnet/models/latest.pth \\
+      --force_yml datasets:test:root=datasets/crack_segmentation_dataset compat=corrected
+"""
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.import_csbsr", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the released checkpoint, such as downloads/x.pth")
+    parser.add_argument(
+        "-o", dest="out", type=Path, metavar="DIR",
+        help="new folder to write (unset: experiments/released_VARIANT); nothing in it is ever replaced",
+    )
+    return parser.parse_args(arguments)
+
+
+def write(content: dict, folder: Path) -> Experiment:
+    """Write an imported checkpoint as an experiment in a new folder. Raises UserError if something is there."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(f"{folder} is there already and is not replaced; give a new folder with -o DIR")
+    require_writable(folder, "-o")
+    experiment = Experiment(folder)
+    save_atomic(content, experiment.latest)
+    experiment.options.write_text(yaml.safe_dump(content["options"], sort_keys=False), encoding="utf-8")
+    return experiment
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Import the file and say what it was and how to use it."""
+    options = parse(arguments)
+    variant, content = imported(options.file)
+    experiment = write(content, options.out or Path("experiments") / content["options"]["name"])
+    weights = content["model"].values()
+    size = sum(tensor.numel() for tensor in weights) / 1e6
+    stages = f" ({variant.sr['stages']} stages)" if "stages" in variant.sr else ""
+    print(
+        f"{options.file}: {variant.sr['type']}{stages} and {variant.seg['type']}, "
+        f"{len(weights)} tensors, {size:.1f} million numbers"
+    )
+    print(f"wrote {experiment.latest} and options.yml; use it with:")
+    print(f"  python predict.py PHOTO --weights {experiment.latest}")
+    print(f"  python evaluate.py --degraded --weights {experiment.latest} --force_yml datasets:test:root=FOLDER")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,135 @@
+"""Which networks a released checkpoint holds, from the names of its tensors, and the options for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import UserError
+from engine.options import Options
+from engine.options_file import merge, parse_options, read_tree
+from models.reference_keys.conversion import some
+
+PAPER = Path(__file__).resolve().parents[2] / "options" / "csbsr_pspnet.yml"
+SR_PREFIX, SEG_PREFIX, DSRL_PREFIX = "sr_model.", "segmentation_model.", "parallel_model."
+
+
+@dataclass(frozen=True)
+class Known:
+    """A released network: a regular expression for the start of names that only it has, and its options.
+
+    A group in the expression counts the network's stages. label: its part of the variant's name.
+    """
+
+    mark: str
+    label: str
+    options: dict[str, Any]
+
+
+SR_KNOWN = (
+    Known(r"sr_model\.back_projection_stages\.(\d+)\.up\.", "csbsr", {"type": "kbpn", "width": 128}),
+    Known(r"sr_model\.up(\d+)\.", "cssr", {"type": "dbpn", "width": 64}),
+    Known(r"sr_model\.rir\.", "srcnet", {"type": "srcnet", "width": 64, "groups": 10, "blocks": 20}),
+)
+SEG_KNOWN = (
+    Known(  # before PSPNet, all of whose names it has too
+        r"segmentation_model\.blur_skip\.", "blurskip",
+        {"type": "pspnet_blurskip", "encoder": "resnet34", "pretrained": "imagenet", "width": 1.0},
+    ),
+    Known(
+        r"segmentation_model\.psp\.", "pspnet",
+        {"type": "pspnet", "encoder": "resnet34", "pretrained": "imagenet", "width": 1.0},
+    ),
+    Known(
+        r"segmentation_model\.dec\d\.", "unet",
+        {"type": "unet", "decoder": "pixel_shuffle", "pretrained": "imagenet", "width": 1.0},
+    ),
+    Known(r"segmentation_model\.LABlock_\d\.", "crackformer", {"type": "crackformer", "width": 64}),
+    Known(
+        r"segmentation_model\.ocr_distri_head\.", "hrnet_ocr",
+        {"type": "hrnet_ocr", "width": 48, "pretrained": "imagenet"},
+    ),
+    Known(r"segmentation_model\.ConvEn\d\d\.", "segnet", {"type": "segnet", "width": 1.0}),
+)
+BICUBIC = Known("", "bicubic", {"type": "bicubic"})
+RELEASED_STAGES = 4
+# Stages of training that these SR networks have, in the released lengths; KBPN: those of the options file.
+STAGES = {
+    "dbpn": [{"name": "sr", "iterations": 30000}, {"name": "joint"}],
+    "srcnet": [{"name": "sr", "iterations": 30000}, {"name": "joint"}],
+    "bicubic": [{"name": "seg"}],
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The pair of networks in a checkpoint, as options; name: a short one for files, such as csbsr_pspnet."""
+
+    name: str
+    sr: dict[str, Any]
+    seg: dict[str, Any]
+
+    def options(self) -> Options:
+        """The paper's options for these networks, following the released program but for HD95's percentile."""
+        change: dict[str, Any] = {
+            "name": f"released_{self.name}",
+            "compat": "reference",
+            "corrections": {"hd_percentile_95": True},  # as the paper reports it
+            "joint": {"normalise": "instance", "clip": True},
+            "wandb": {"group": "released"},
+        }
+        if self.sr["type"] in STAGES:
+            change["train"] = {"stages": STAGES[self.sr["type"]]}
+        tree = merge(read_tree(PAPER), change)
+        return parse_options({**tree, "network_sr": self.sr, "network_seg": self.seg}, f"options of {self.name}")
+
+
+def recognise(names: Collection[str]) -> Variant:
+    """The variant that a checkpoint with these tensor names (without ``module.``) holds.
+
+    A checkpoint without an SR network is one of a segmentation network behind bicubic enlargement.
+    Raises UserError for names of neither network, networks not known, and DSRL.
+    """
+    refuse_strays(names)
+    sr = found(SR_KNOWN, SR_PREFIX, names) or BICUBIC
+    seg = found(SEG_KNOWN, SEG_PREFIX, names)
+    if seg is None:
+        raise UserError("holds no segmentation network (no segmentation_model.* tensors); give a joint checkpoint")
+    stages = count_stages(sr.mark, names)
+    sr_options = {**sr.options, "stages": stages} if stages else dict(sr.options)
+    suffix = "" if stages in (0, RELEASED_STAGES) else f"_stages{stages}"
+    return Variant(f"{sr.label}_{seg.label}{suffix}", sr_options, dict(seg.options))
+
+
+def refuse_strays(names: Collection[str]) -> None:
+    """Raise UserError if there are tensors that belong to neither of the two networks."""
+    if names and all(name.startswith(DSRL_PREFIX) for name in names):
+        raise UserError(
+            "holds DSRL (parallel_model.*), one network for both tasks, which evaluate.py and predict.py "
+            "cannot run yet; give a checkpoint of sr_model.* and segmentation_model.*"
+        )
+    strays = sorted(name for name in names if not name.startswith((SR_PREFIX, SEG_PREFIX)))
+    if strays:
+        raise UserError(f"0 missing, {some('unexpected', strays)}; expected sr_model.* and segmentation_model.* alone")
+
+
+def found(known: tuple[Known, ...], prefix: str, names: Collection[str]) -> Known | None:
+    """The network whose marks are among the names, None if no name has the prefix. Raises UserError if unknown."""
+    own = sorted(name for name in names if name.startswith(prefix))
+    if not own:
+        return None
+    for one in known:
+        if any(re.match(one.mark, name) for name in own):
+            return one
+    kinds = ", ".join(one.options["type"] for one in known)
+    raise UserError(f"{some('unexpected', own)}: {prefix}* of no network known here; known: {kinds}")
+
+
+def count_stages(mark: str, names: Collection[str]) -> int:
+    """How many stages the names tell of, 0 for a network without stages."""
+    if not re.compile(mark).groups:
+        return 0
+    return len({match[1] for name in names if (match := re.match(mark, name))})
