@@ -21,7 +21,7 @@ to fit, by name and shape, or nothing is written. Pickled objects are refused un
 The folder gets
   models/latest.pth   the weights with their options, for --weights
   options.yml         these options: the paper's sizes and data, and 'compat: reference', which is how the
-                      released program blurs and scores (zeros beyond borders; its HD95 is the 50th percentile);
+                      released program blurs and scores (zeros beyond borders), with HD95 as the paper has it;
                       change any of them with --force_yml, all of that with compat=corrected
 
 examples:
