@@ -22,7 +22,7 @@ from engine.options import Options
 from engine.options_file import force, load_options, parse_options
 from engine.progress import Progress
 from engine.session import wandb_settings
-from models.joint import JointModel
+from models.whole import Model
 from tracking.tracker import Tracker
 
 
@@ -47,7 +47,7 @@ def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Opti
     return options, content, path
 
 
-def load_model(options: Options, content: dict[str, Any], path: Path) -> JointModel:
+def load_model(options: Options, content: dict[str, Any], path: Path) -> Model:
     """The model of a checkpoint, in evaluation mode. Raises UserError if it does not fit the options."""
     model = build_model(options, pretrained=False)
     load_weights(model, content["model"], str(path))

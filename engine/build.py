@@ -19,12 +19,14 @@ from engine.arguments import checked_arguments
 from engine.checkpoint import load_file, load_weights
 from engine.options import Dataset, Network, Options
 from engine.step import parts
+from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES, SegmentationLoss
 from losses.joint import JointLoss
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
 from models.joint import JointModel
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
+from models.whole import WHOLE_NETWORKS, Model
 
 DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code meant
 VALIDATION_CACHE_MB = 512
@@ -90,23 +92,24 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
     )
 
 
-def _build_network(network: Network, table: dict, path: str, **fixed: object) -> nn.Module:
+def _build_network(network: Network, table: dict, path: str, pretrained: bool, **fixed: object) -> nn.Module:
     cls = lookup(table, network.type, f"{path}.type")
+    if not pretrained and "pretrained" in network.arguments():
+        network = network.model_copy(update={"pretrained": "none"})
     known = {name: value for name, value in fixed.items() if name in inspect.signature(cls).parameters}
     arguments = checked_arguments(cls, network.arguments(), path, fixed=tuple(known))
     return cls(**arguments, **known)
 
 
-def build_model(options: Options, pretrained: bool = True) -> JointModel:
-    """The joint model. pretrained False builds it without reading any weights (to load others)."""
+def build_model(options: Options, pretrained: bool = True) -> Model:
+    """The model. pretrained False builds it without reading any weights (to load others)."""
+    if options.network is not None:
+        return _build_whole(options, pretrained)
+    kernel_side = options.degradation.kernel_side
     sr = _build_network(
-        options.network_sr, SR_NETWORKS, "network_sr",
-        scale=options.scale, kernel_side=options.degradation.kernel_side,
+        options.network_sr, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side
     )
-    seg_options = options.network_seg
-    if not pretrained and "pretrained" in seg_options.arguments():
-        seg_options = seg_options.model_copy(update={"pretrained": "none"})
-    seg = _build_network(seg_options, SEG_NETWORKS, "network_seg", kernel_side=options.degradation.kernel_side)
+    seg = _build_network(options.network_seg, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
     joint = options.joint
     model = JointModel(
         sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover,
@@ -118,6 +121,15 @@ def build_model(options: Options, pretrained: bool = True) -> JointModel:
     return model
 
 
+def _build_whole(options: Options, pretrained: bool) -> Model:
+    model = _build_network(
+        options.network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip
+    )
+    if pretrained:
+        _start_from(model, options.network, "", "network.weights")
+    return model
+
+
 def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
     if options.weights is None:
         return
@@ -126,7 +138,7 @@ def _start_from(network: nn.Module, options: Network, prefix: str, path: str) ->
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    load_weights(network, own, f"{path} {options.weights}")
+    load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "added", ()))
 
 
 def build_segmentation_loss(options: Options) -> SegmentationLoss:
@@ -154,16 +166,27 @@ def build_loss(options: Options) -> JointLoss:
     return JointLoss(
         build_segmentation_loss(options), sr_loss, options.loss.aux_weight,
         fail_amplitude=options.loss.fail_oriented, crack_amplitude=options.loss.crack_oriented,
+        affinity=build_affinity(options), affinity_weight=options.loss.affinity,
     )
 
 
-def build_optimizer(options: Options, model: JointModel) -> torch.optim.Optimizer:
+def build_affinity(options: Options) -> FeatureAffinity:
+    """The feature-affinity loss, over the batch as ``corrections.mean_affinity`` says unless its arguments do."""
+    chosen = checked_arguments(FeatureAffinity, options.loss.affinity_args, "loss.affinity_args")
+    reduction = "mean" if options.corrected("mean_affinity") else "sum"
+    try:
+        return FeatureAffinity(**{"reduction": reduction, **chosen})
+    except UserError as error:
+        raise UserError(f"loss.affinity_args: {error}") from None
+
+
+def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     """One optimiser with the groups "sr" (with the kernel predictors) and "seg"."""
     chosen = options.train.optimizer
     by_part = parts(model)
     groups = [
         {"name": "sr", "params": by_part["sr"] + by_part["kernel"]},
-        {"name": "seg", "params": by_part["seg"]},
+        {"name": "seg", "params": by_part["seg"] + by_part["skip"]},
     ]
     groups = [group for group in groups if group["params"]]
     if chosen.type == "sgd":

@@ -60,9 +60,17 @@ def load_file(path: str | Path, *needed: str) -> dict[str, Any]:
     return content
 
 
-def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Load ``state`` strictly. Raises UserError that names what does not fit."""
+def load_weights(
+    module: nn.Module, state: dict[str, torch.Tensor], source: str, may_lack: tuple[str, ...] = ()
+) -> None:
+    """Load ``state`` strictly. Raises UserError that names what does not fit.
+
+    may_lack: beginnings of names that may all be absent, parts that are then left as they are.
+    """
     own = module.state_dict()
+    added = {key for key in own if key.startswith(may_lack)} if may_lack else set()
+    if not added & state.keys():
+        own = {key: value for key, value in own.items() if key not in added}
     missing = sorted(own.keys() - state.keys())
     unexpected = sorted(state.keys() - own.keys())
     shapes = [
@@ -77,7 +85,7 @@ def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str)
             f"{source}: weights of another architecture: {', '.join(told)}; "
             "use the options file they were trained with"
         )
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=not may_lack)
 
 
 def rng_state() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
 from models.classical import black_hat_otsu
-from models.joint import JointModel
+from models.whole import Model
 
 SMALLEST_LR = 8  # px
 
@@ -80,7 +80,7 @@ class Evaluator:
         names = [condition for condition in conditions if condition != "hr"]
         self.degradations = {name: build_degradation(options, name) for name in names}
 
-    def run(self, model: JointModel, progress: Callable[[], None] | None = None) -> Evaluation:
+    def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
         """Score every image; distances are computed on other threads while the network runs."""
         names = self.conditions
         result = Evaluation({name: Accumulator() for name in names}, {name: Accumulator() for name in names})
@@ -99,7 +99,7 @@ class Evaluator:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
         return result
 
-    def predict(self, model: JointModel, limit: int | None = None) -> Iterator[Prediction]:
+    def predict(self, model: Model, limit: int | None = None) -> Iterator[Prediction]:
         """Yield the prediction of every image under every condition, image by image."""
         model.eval()
         for index in range(min(len(self.source), limit or len(self.source))):
@@ -151,7 +151,7 @@ class Evaluator:
         return made.lr, made.kernel
 
     @torch.inference_mode()
-    def _predict(self, model: JointModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
+    def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
         if condition == "hr":
             prob = model.segment(hr).logits.float().sigmoid()
             return Prediction(name, condition, _array(hr), mask, _array(prob)[0])

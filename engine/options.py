@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr"]
+StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "blur_skip"]
 Condition = Literal["hr", "clean", "degraded"]
 
 
@@ -30,6 +30,7 @@ class Corrections(Section):
     train_batchnorm: bool | None = Field(None, description="train batch-norm scales and shifts")
     hd_percentile_95: bool | None = Field(None, description="HD95 at percentile 95 (else 50)")
     empty_diagonal: bool | None = Field(None, description="one empty mask costs the diagonal (else the width)")
+    mean_affinity: bool | None = Field(None, description="feature affinity averaged over the batch (else summed)")
 
 
 class Degradation(Section):
@@ -138,6 +139,9 @@ class Loss(Section):
     )
     fail_oriented: float = Field(0.0, ge=0, description="m of the fail-oriented SR pixel weights; 0: off")
     crack_oriented: float = Field(0.0, ge=0, description="m of the crack-oriented SR pixel weights; 0: off")
+    oriented_from: int = Field(0, ge=0, description="steps of the whole training before these two come into force")
+    affinity: float = Field(0.0, ge=0, description="weight of the feature affinity of network dsrl; 0: off")
+    affinity_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that loss")
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
 
 
@@ -233,8 +237,9 @@ class Options(Section):
     scale: Literal[2, 4, 8] = 4
     degradation: Degradation = Degradation()
     datasets: Datasets
-    network_sr: Network
-    network_seg: Network
+    network_sr: Network | None = None
+    network_seg: Network | None = None
+    network: Network | None = Field(None, description="one network for both tasks (dsrl), instead of these two")
     joint: Joint = Joint()
     loss: Loss = Loss()
     train: Train
@@ -263,9 +268,24 @@ class Options(Section):
             )
         if self.degradation.kernel_side // 2 >= crop:
             raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
+        self._check_networks()
         if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
             raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
         return self
+
+    def _check_networks(self) -> None:
+        if self.network is None:
+            for name in ("network_sr", "network_seg"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name}: missing; add it")
+            return
+        if self.network_sr is not None or self.network_seg is not None:
+            raise ValueError("network does both tasks; set network_sr and network_seg to null, or leave network out")
+        for index, stage in enumerate(self.train.stages):
+            if stage.name != "joint":
+                raise ValueError(f"train.stages.{index}: network trains as a whole, in stage joint; got {stage.name}")
+        if self.joint.handover:
+            raise ValueError("joint.handover needs network_sr and network_seg; network has one encoder already")
 
     def _own_teacher(self) -> bool:
         return any(stage.name == "seg_hr" for stage in self.train.stages)

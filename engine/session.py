@@ -23,6 +23,7 @@ from engine.options_file import parse_options
 from engine.progress import Progress
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
+from models.whole import Model, count_parameters
 from tracking.git import commit_hash
 from tracking.tracker import NullTracker, Tracker
 from tracking.wandb_sink import WandbSettings
@@ -121,13 +122,18 @@ def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
 
 
 def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:
-    sr, seg = (sum(p.numel() for p in network.parameters()) for network in (trainer.model.sr, trainer.model.seg))
     plan = zip(trainer.plan.stages, trainer.plan.lengths, strict=True)
     stages = ", ".join(f"{stage.name} {length}" for stage, length in plan)
-    networks = f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"
-    print(f"experiment {experiment.folder}: {networks} on {trainer.fabric.device}")
+    print(f"experiment {experiment.folder}: {_networks(trainer.model, options)} on {trainer.fabric.device}")
     resumed = f"; resuming after step {start}" if start else ""
     print(f"{len(trainer.dataset)} training photographs; stages: {stages}{resumed}")
+
+
+def _networks(model: Model, options: Options) -> str:
+    if options.network is not None:
+        return f"{options.network.type} ({count_parameters(model):,} parameters)"
+    sr, seg = count_parameters(model.sr), count_parameters(model.seg)
+    return f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"
 
 
 def _check_same(options: Options, state: dict, experiment: Experiment) -> None:

@@ -1,7 +1,8 @@
 """Stages of training: pure functions of the step that say what trains, on what and with which weights.
 
 The phases are those of the paper (Kondo & Ukita, IEEE TIM 2024): SR with the true kernel, kernel
-predictors alone, the whole SR network, both networks; and two for separately trained networks.
+predictors alone, the whole SR network, both networks; two for separately trained networks; and one for
+the blur skip, which is added to networks that are trained already.
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ class Kind:
     """What a kind of stage means.
 
     trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
-    those predictors, "seg": the segmentation network with all that hangs on it);
-    restores / segments: which halves of the model run; true_kernel: the SR network is given the
-    true kernel; sharp_input: the segmentation network sees the HR image.
+    those predictors, "skip": the blur skip of a segmentation network that has one, "seg": the rest);
+    segments: whether segmentation runs; true_kernel: the SR network is given the true kernel;
+    sharp_input: the segmentation network sees the HR image, and no SR network runs.
     """
 
-    trains: frozenset[Literal["sr", "kernel", "seg"]]
-    restores: bool = True
+    trains: frozenset[Literal["sr", "kernel", "seg", "skip"]]
     segments: bool = False
     true_kernel: bool = False
     sharp_input: bool = False
@@ -36,9 +36,10 @@ KINDS: dict[str, Kind] = {
     "sr_true_kernel": Kind(frozenset({"sr"}), true_kernel=True),
     "kernel": Kind(frozenset({"kernel"})),
     "sr": Kind(frozenset({"sr", "kernel"})),
-    "joint": Kind(frozenset({"sr", "kernel", "seg"}), segments=True),
-    "seg": Kind(frozenset({"seg"}), segments=True),
-    "seg_hr": Kind(frozenset({"seg"}), restores=False, segments=True, sharp_input=True),
+    "joint": Kind(frozenset({"sr", "kernel", "seg", "skip"}), segments=True),
+    "seg": Kind(frozenset({"seg", "skip"}), segments=True),
+    "seg_hr": Kind(frozenset({"seg", "skip"}), segments=True, sharp_input=True),
+    "blur_skip": Kind(frozenset({"skip"}), segments=True),
 }
 
 
@@ -46,8 +47,9 @@ KINDS: dict[str, Kind] = {
 class Moment:
     """Everything that depends on the step alone.
 
-    step counts from 1; beta weighs segmentation, alpha the region terms of its loss; lr is the
-    rate of the segmentation network and sr_lr that of the SR network.
+    step counts from 1; beta weighs segmentation, alpha the region terms of its loss; oriented: whether
+    the fail- and crack-oriented weights are in force; lr is the rate of the segmentation network and
+    sr_lr that of the SR network.
     """
 
     step: int
@@ -56,6 +58,7 @@ class Moment:
     kind: Kind
     alpha: float
     beta: float
+    oriented: bool
     lr: float
     sr_lr: float
 
@@ -93,6 +96,7 @@ class Plan:
             kind=KINDS[stage.name],
             alpha=self._alpha(index, inside),
             beta=self._beta(stage, inside, self.lengths[index]),
+            oriented=step > self.loss.oriented_from,
             lr=rate,
             sr_lr=rate * stage.sr_lr_factor,
         )
@@ -111,11 +115,16 @@ class Plan:
         if not KINDS[self.stages[index].name].segments or alpha.schedule == "constant":
             return alpha.start
         if alpha.schedule == "paper":
-            return alpha_paper(inside, self.epoch_steps, start=alpha.start, floor=alpha.floor)
+            return alpha_paper(self._since_first(index, inside), self.epoch_steps, start=alpha.start, floor=alpha.floor)
         progress = (inside - 1) / max(1, self.lengths[index] - 1)
         if alpha.schedule == "rising":
             return alpha_rising(progress, 1.0)
         return alpha.start + (alpha.floor - alpha.start) * progress
+
+    def _since_first(self, index: int, inside: int) -> int:
+        """Steps of this kind of stage so far: joint training in two stages (for beta, say) is one training."""
+        name = self.stages[index].name
+        return inside + sum(self.lengths[i] for i in range(index) if self.stages[i].name == name)
 
     def _beta(self, stage: Stage, inside: int, length: int) -> float:
         beta = self.loss.beta if stage.beta is None else stage.beta

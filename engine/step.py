@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.errors import UserError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
-from engine.stages import Kind, Moment
+from engine.options import Stage
+from engine.stages import KINDS, Kind, Moment
 from losses.joint import JointLoss
-from models.joint import JointModel
+from models.whole import Model
 
 
 class Envelope:
@@ -26,14 +27,14 @@ class Envelope:
 class TrainStep(nn.Module):
     """Forward of one step. teacher: a model that saw HR images, for soft targets, or None."""
 
-    def __init__(self, model: JointModel, loss: JointLoss, teacher_weight: float = 0.0) -> None:
+    def __init__(self, model: Model, loss: JointLoss, teacher_weight: float = 0.0) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
         self.teacher_weight = teacher_weight
-        self._teacher: list[JointModel] = []  # in a list: not a part of the module
+        self._teacher: list[Model] = []  # in a list: not a part of the module
 
-    def set_teacher(self, teacher: JointModel | None) -> None:
+    def set_teacher(self, teacher: Model | None) -> None:
         """Take a model whose answers on HR images become soft targets (None: no teacher)."""
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
 
@@ -43,57 +44,73 @@ class TrainStep(nn.Module):
 
     def forward(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise (scalar) and its detached terms by name."""
-        batch, moment = envelope.batch, envelope.moment
-        restored = self._restore(batch, moment.kind) if moment.kind.restores else None
-        segmented = self._segment(batch, restored, moment.kind) if moment.kind.segments else None
-        restores = bool({"sr", "kernel"} & moment.kind.trains)
+        batch, moment, kind = envelope.batch, envelope.moment, envelope.moment.kind
+        output = self._run(batch, kind)
         report = self.loss(
-            _output(restored if restores else None, segmented),
+            output,
             batch,
             alpha=moment.alpha,
             beta=moment.beta,
-            parts=[part for part, wanted in (("sr", restores), ("seg", segmented is not None)) if wanted],
+            parts=[part for part, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
+            oriented=moment.oriented,
         )
-        if segmented is None or not self._teacher or moment.kind.sharp_input or self.teacher_weight == 0:
+        if not kind.segments or not self._teacher or kind.sharp_input or self.teacher_weight == 0:
             return report.total, report.terms
-        soft = self._soft_loss(batch, segmented)
+        soft = self._soft_loss(batch, output)
         weight = self.teacher_weight * (moment.beta if moment.name == "joint" else 1.0)
         return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}
 
-    def _restore(self, batch: DegradedBatch, kind: Kind) -> Restored:
-        frozen = not {"sr", "kernel"} & kind.trains
-        with torch.no_grad() if frozen else nullcontext():
-            return self.model.restore(batch.lr, batch.kernel if kind.true_kernel else None)
-
-    def _segment(self, batch: DegradedBatch, restored: Restored | None, kind: Kind) -> Segmented:
-        if restored is None or kind.sharp_input:
+    def _run(self, batch: DegradedBatch, kind: Kind) -> JointOutput | Restored | Segmented:
+        """As much of the model as this kind of stage needs; a frozen restoration without its graph."""
+        kernel = batch.kernel if kind.true_kernel else None
+        if kind.sharp_input:
             return self.model.segment(batch.hr)
+        if not kind.segments:
+            return self.model.restore(batch.lr, kernel)
+        if trains_restoration(kind):
+            return self.model(batch.lr, kernel)
+        with torch.no_grad():
+            restored = self.model.restore(batch.lr, kernel)
         return self.model.segment(restored.sr, restored.kernel, restored.features)
 
-    def _soft_loss(self, batch: DegradedBatch, segmented: Segmented) -> Tensor:
+    def _soft_loss(self, batch: DegradedBatch, segmented: JointOutput | Segmented) -> Tensor:
         with torch.no_grad():
             target = self._teacher[0].segment(batch.hr).logits.float().sigmoid()
         return functional.binary_cross_entropy_with_logits(segmented.logits.float(), target)
 
 
-def _output(restored: Restored | None, segmented: Segmented | None) -> JointOutput | Restored | Segmented:
-    """What this step's loss looks at."""
-    if restored is None or segmented is None:
-        return restored or segmented
-    return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux)
+def trains_restoration(kind: Kind) -> bool:
+    """Whether any of the SR network's weights change."""
+    return bool({"sr", "kernel"} & kind.trains)
 
 
-def parts(model: JointModel) -> dict[str, list[nn.Parameter]]:
-    """The parameters of a joint model by trainable part: "sr", "kernel" and "seg"."""
-    predictors = list(model.sr.kernel_parameters()) if hasattr(model.sr, "kernel_parameters") else []
-    known = {id(parameter) for parameter in predictors}
-    network = [parameter for parameter in model.sr.parameters() if id(parameter) not in known]
-    known |= {id(parameter) for parameter in network}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    return {"sr": network, "kernel": predictors, "seg": rest}
+def parts(model: Model) -> dict[str, list[nn.Parameter]]:
+    """The parameters of a model by trainable part: "sr", "kernel", "skip" and "seg", all that is left."""
+    kernel = _parameters(model.sr, "kernel_parameters")
+    skip = _parameters(model.seg, "blur_skip_parameters")
+    sr = _without(model.sr.parameters(), kernel)
+    return {"sr": sr, "kernel": kernel, "skip": skip, "seg": _without(model.parameters(), sr + kernel + skip)}
 
 
-def set_trainable(model: JointModel, kind: Kind, train_batchnorm: bool = True) -> None:
+def _parameters(network: nn.Module, method: str) -> list[nn.Parameter]:
+    """What a network's method of that name lists; nothing where it has none."""
+    return list(getattr(network, method, tuple)())
+
+
+def _without(parameters: Iterable[nn.Parameter], known: list[nn.Parameter]) -> list[nn.Parameter]:
+    identities = {id(parameter) for parameter in known}
+    return [parameter for parameter in parameters if id(parameter) not in identities]
+
+
+def require_trainable(model: Model, stages: list[Stage]) -> None:
+    """Raise UserError for a stage that would train nothing, as the networks lack what it trains."""
+    by_part = parts(model)
+    for index, stage in enumerate(stages):
+        if not any(by_part[part] for part in KINDS[stage.name].trains):
+            raise UserError(f"train.stages.{index}: these networks have nothing that stage {stage.name} trains")
+
+
+def set_trainable(model: Model, kind: Kind, train_batchnorm: bool = True) -> None:
     """Let exactly the parts of this stage train; the others keep their weights and statistics.
 
     train_batchnorm False leaves the scales and shifts of the segmentation network's norms alone,
@@ -103,8 +120,10 @@ def set_trainable(model: JointModel, kind: Kind, train_batchnorm: bool = True) -
         for parameter in parameters:
             parameter.requires_grad_(name in kind.trains)
     model.train()
-    model.sr.train(bool({"sr", "kernel"} & kind.trains))
+    model.sr.train(trains_restoration(kind))
     model.seg.train("seg" in kind.trains)
+    if "skip" in kind.trains and hasattr(model.seg, "blur_skip"):
+        model.seg.blur_skip.train()
     if not train_batchnorm:
         for parameter in _norm_parameters(model.seg):
             parameter.requires_grad_(False)

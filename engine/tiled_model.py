@@ -1,4 +1,4 @@
-"""Runs a joint model over a photograph of any size, tile by tile, without seams.
+"""Runs a model over a photograph of any size, tile by tile, without seams.
 
 Restoring comes first, for all of the photograph; then its mean and deviation are taken once, and the
 segmentation sees every tile normalised by them. Statistics of each tile by itself would differ from
@@ -19,14 +19,17 @@ from torch import Tensor
 from contracts.errors import UserError
 from engine.progress import Progress
 from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
-from models.joint import JointModel
+from models.dsrl import DSRL
 from models.normalisation import EPSILON, InstanceNormalisation
+from models.whole import Model
 
 SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
 
 
-def normalisation_of(model: JointModel, image: Tensor) -> Callable[[Tensor], Tensor]:
+def normalisation_of(model: Model, image: Tensor) -> Callable[[Tensor], Tensor]:
     """The model's normalisation with the statistics of all of ``image`` [1,3,H,W], to apply to its tiles."""
+    if isinstance(model, DSRL):
+        return lambda tile: tile
     if not isinstance(model.normalise, InstanceNormalisation):
         return model.normalise
     variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
@@ -47,7 +50,7 @@ def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
 
 
 class TiledModel:
-    """A joint model in evaluation mode that restores and segments photographs of any size.
+    """A model in evaluation mode that restores and segments photographs of any size.
 
     tile, overlap: side and least overlap of tiles in low-resolution pixels; the segmentation works on
     tiles of ``scale`` times that (rounded up to what its network needs), as the restored image has.
@@ -56,7 +59,7 @@ class TiledModel:
     0 <= overlap < tile and the tile is at least 16 pixels.
     """
 
-    def __init__(self, model: JointModel, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
+    def __init__(self, model: Model, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
         if tile < 16 or not 0 <= overlap < tile:
             raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
@@ -66,37 +69,45 @@ class TiledModel:
     def restore(self, photo: Tensor, name: str = "") -> tuple[Tensor, Tensor | None]:
         """Super-resolve ``photo`` [1,3,h,w] in [0,1]; ``name`` is shown with the progress.
 
-        Returns the image [1,3,H,W], followed along the channels by what the handover adds to the
-        normalised image (3) and to the logits (1) where the model has one, and the mean of the tiles'
-        estimated kernels [1,1,k,k] (None without).
+        Returns the image [1,3,H,W], followed along the channels by what ``segment`` needs beside it, and the
+        mean of the tiles' estimated kernels [1,1,k,k] (None without).
         """
         kernels: list[Tensor] = []
 
         def one(tile: Tensor) -> dict[str, Tensor]:
-            restored = self.model.restore(tile.to(self.device))
-            if restored.kernel is not None:
-                kernels.append(restored.kernel)
-            found = [restored.sr]
-            if self.model.handover is not None:
-                handover = self.model.handover
-                found += [handover.to_image(restored.features), handover.to_logits(restored.features)]
+            found, kernel = self._restore_tile(tile.to(self.device))
+            if kernel is not None:
+                kernels.append(kernel)
             return {"image": torch.cat(found, 1)}
 
         image = self._run(one, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
         return image, torch.stack(kernels).mean(0) if kernels else None
 
+    def _restore_tile(self, tile: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """The restored tile with maps of its size for ``segment``, and the estimated kernel.
+
+        These are what a handover adds to the normalised image (3 channels) and to the logits (1), or the
+        logits (1) of a network that does not look at the restored image.
+        """
+        if isinstance(self.model, DSRL):
+            output = self.model(tile)
+            return [output.sr, output.logits], None
+        restored, handover = self.model.restore(tile), self.model.handover
+        if handover is None:
+            return [restored.sr], restored.kernel
+        handed = [handover.to_image(restored.features), handover.to_logits(restored.features)]
+        return [restored.sr, *handed], restored.kernel
+
     @torch.inference_mode()
     def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
         """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
-        normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.seg.multiple
+        if isinstance(self.model, DSRL) and image.shape[1] > 3:
+            return image[:, 3:].sigmoid()
+        normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.stride
 
         def one(tile: Tensor) -> dict[str, Tensor]:
             tile = tile.to(self.device)
-            normalised, handed = normalise(tile[:, :3]), tile.shape[1] > 3
-            if handed:
-                normalised = normalised + tile[:, 3:6]
-            logits = self.model.segment_padded(normalised, kernel).logits
-            return {"image": (logits + tile[:, 6:] if handed else logits).float().sigmoid()}
+            return {"image": self._segment_tile(tile, normalise(tile[:, :3]), kernel).float().sigmoid()}
 
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
@@ -105,6 +116,14 @@ class TiledModel:
         padded = F.pad(image, (0, right, 0, down), mode="reflect") if down or right else image
         found = self._run(one, padded, tile, tile - stride, 1, f"{name}: segmenting")
         return found[..., :height, :width]
+
+    def _segment_tile(self, tile: Tensor, normalised: Tensor, kernel: Tensor | None) -> Tensor:
+        """The logits of a tile, with what follows its image along the channels, as ``restore`` returned it."""
+        if isinstance(self.model, DSRL):
+            return self.model.segment(normalised).logits
+        if tile.shape[1] == 3:
+            return self.model.segment_padded(normalised, kernel).logits
+        return self.model.segment_padded(normalised + tile[:, 3:6], kernel).logits + tile[:, 6:]
 
     def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
         total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])

@@ -22,7 +22,7 @@ from engine.interruption import Interruption, Stopped
 from engine.layout import channels_last
 from engine.options import Options
 from engine.stages import Moment, Plan
-from engine.step import Envelope, TrainStep, set_trainable
+from engine.step import Envelope, TrainStep, require_trainable, set_trainable
 from engine.sync_batchnorm import synchronise
 from engine.training_log import TrainingLog, not_finite
 from engine.validation import Validator
@@ -47,6 +47,7 @@ class Trainer:
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
         self.model = channels_last(build_model(options))
+        require_trainable(self.model, options.train.stages)
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)

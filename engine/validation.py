@@ -13,7 +13,7 @@ from engine.evaluator import Evaluator
 from engine.options import Options
 from engine.pictures import panels
 from metrics import names
-from models.joint import JointModel
+from models.whole import Model
 from tracking.keys import val_key
 
 CHOOSABLE = {name: metric for name, metric in names.METRICS.items() if metric.of not in ("distances", "count")}
@@ -34,7 +34,7 @@ class Validator:
             options, source, device, list(options.val.conditions), seed=seed, surface=0, keep=options.logger.pictures
         )
 
-    def check(self, model: JointModel) -> None:
+    def check(self, model: Model) -> None:
         """Read all photographs and run two of them, so that a broken validation shows before the training."""
         for index in range(len(self.evaluator.source)):
             self.evaluator.load(index)
@@ -49,7 +49,7 @@ class Validator:
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
     def run(
-        self, model: JointModel, progress: Callable[[], None] | None = None
+        self, model: Model, progress: Callable[[], None] | None = None
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Return the figures by key and the pictures by key; ``progress`` is called after each photograph."""
         result = self.evaluator.run(model, progress)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
+from losses.affinity import FeatureAffinity
 from losses.combo import SegmentationLoss
 from losses.sr import KBPNLoss
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
@@ -20,6 +21,7 @@ class JointLoss:
 
     ``L_seg = L(main) + aux_weight * sum over side outputs of C L(aux)``, where C is the number of maps
     (channels) in a side output. Kondo & Ukita, 2024, with the released code's weight of side outputs.
+    For a network that hands out features (DSRL), ``affinity_weight`` times their affinity loss is added.
     """
 
     def __init__(
@@ -29,11 +31,16 @@ class JointLoss:
         aux_weight: float = 0.4,
         fail_amplitude: float = 0.0,
         crack_amplitude: float = 0.0,
+        affinity: FeatureAffinity | None = None,
+        affinity_weight: float = 0.0,
     ) -> None:
         """aux_weight: of side outputs; fail_amplitude, crack_amplitude: of the SR pixel weights, 0 = off.
 
         Fail-oriented weights need a segmentation of the restored image: without one they are left out.
+        affinity, affinity_weight: the loss on pairs of features and its weight, None or 0 = off.
         """
+        self.affinity = affinity if affinity_weight else None
+        self.affinity_weight = affinity_weight
         self.seg_loss, self.sr_loss, self.aux_weight = seg_loss, sr_loss, aux_weight
         self.fail_amplitude, self.crack_amplitude = fail_amplitude, crack_amplitude
 
@@ -44,13 +51,15 @@ class JointLoss:
         alpha: float = 1.0,
         beta: float = 0.5,
         parts: Collection[str] = (SR, SEG),
+        oriented: bool = True,
     ) -> LossReport:
         """Return the loss that this step optimises, with its terms.
 
         output: what the parts ask for: ``sr`` and ``kernel`` for "sr", ``logits`` and ``aux`` for "seg".
         alpha: share of the region terms in the segmentation loss; beta: share of L_seg, used only when
-        both parts are asked for. Terms (batch means, detached): sr, sr_image, sr_lr, sr_kernel, seg,
-        seg_main, seg_aux, as far as they exist, and none that was not computed.
+        both parts are asked for; oriented: whether the SR pixel weights are in force. Terms (batch means,
+        detached): sr, sr_image, sr_lr, sr_kernel, seg, seg_main, seg_aux, affinity, as far as they exist,
+        and none that was not computed.
         Raises ValueError for an unknown or empty choice of parts, or for an output without them.
         """
         _check(parts, output, beta)
@@ -58,14 +67,19 @@ class JointLoss:
         weighted: list[Tensor] = []
         both = len(set(parts)) == 2
         if SR in parts:
-            weighted.append(self._sr(output, batch, terms) * (1 - beta if both else 1.0))
+            weighted.append(self._sr(output, batch, terms, oriented) * (1 - beta if both else 1.0))
         if SEG in parts:
             weighted.append(self._seg(output, batch, alpha, terms) * (beta if both else 1.0))
+        if both and self.affinity is not None and output.features is not None:
+            terms["affinity"] = self.affinity(output.features)
+            weighted.append(self.affinity_weight * terms["affinity"])
         detached = {name: term.detach() for name, term in terms.items()}
         return LossReport(total=torch.stack(weighted).sum(), terms=detached)
 
-    def _sr(self, output: JointOutput | Restored, batch: DegradedBatch, terms: dict[str, Tensor]) -> Tensor:
-        weights = self._pixel_weights(output, batch)
+    def _sr(
+        self, output: JointOutput | Restored, batch: DegradedBatch, terms: dict[str, Tensor], oriented: bool
+    ) -> Tensor:
+        weights = self._pixel_weights(output, batch) if oriented else []
         loss = self.sr_loss(output.sr, output.kernel, batch.hr, batch.lr, batch.kernel, weights)
         terms[SR] = loss.total.mean()
         terms.update({name: term.mean() for name, term in loss.terms.items()})

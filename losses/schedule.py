@@ -25,23 +25,6 @@ def alpha_rising(epoch: float, epochs: float) -> float:
     return min(1.0, max(0.0, epoch / epochs))
 
 
-def constant(value: float) -> float:
-    """Return a weight that does not change. Raises ValueError outside [0, 1]."""
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"a share must lie in [0, 1]; received {value}")
-    return float(value)
-
-
-def beta_ramp(step: int, first: int = 30_000, last: int = 170_000) -> float:
-    """Weight of the segmentation loss rising linearly from 0 at step ``first`` to 1 at ``last``.
-
-    The released code's ramp (its TASK_LOSS_WEIGHT of -1), floored at 0 as well as capped at 1.
-    step: counted over the whole training, from 1.
-    """
-    _require_positive("last - first", last - first)
-    return min(1.0, max(0.0, (step - first) / (last - first)))
-
-
 def _require_positive(name: str, value: float) -> None:
     if value <= 0:
         raise ValueError(f"{name} must be positive; received {value}")

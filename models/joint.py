@@ -40,6 +40,11 @@ class JointModel(nn.Module):
         self.normalise = build_normalisation(normalise, window)
         self.handover = FeatureHandover(sr.feature_channels) if handover else None
 
+    @property
+    def stride(self) -> int:
+        """What sides are padded to a multiple of before segmentation."""
+        return self.seg.multiple
+
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
         """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given.
 

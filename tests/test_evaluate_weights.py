@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 from tiny_runs import ROOT, TINY, assert_error, run_here
+from torch import nn
 
 from contracts.errors import UserError
-from engine.checkpoint import load_file, save_atomic
+from engine.checkpoint import load_file, load_weights, save_atomic
 from engine.experiment import Experiment, newest, weights_of
 
 
@@ -131,3 +132,20 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path: Path) -> None:
         save_atomic({"model": {"a": torch.zeros(10_000)}, "step": 2}, path)
     assert "weights.pth: cannot be written (No space left on device)" in str(caught.value)
     assert load_file(path)["step"] == 1 and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [((), None), (("added.",), None), (("added.bias",), "1 missing"), (("kept.",), "2 missing")],
+)
+def test_parts_that_may_lack_are_absent_as_a_whole(lost: tuple[str, ...], told: str | None) -> None:
+    module = nn.ModuleDict({"kept": nn.Linear(2, 2), "added": nn.Linear(2, 2)})
+    state = {key: torch.ones_like(value) for key, value in module.state_dict().items() if not key.startswith(lost)}
+    if told is not None:
+        with pytest.raises(UserError, match=f"here: .*{told}"):
+            load_weights(module, state, "here", may_lack=("added.",))
+        return
+    before = module["added"].weight.clone()
+    load_weights(module, state, "here", may_lack=("added.",))
+    assert torch.equal(module["kept"].weight, torch.ones(2, 2))
+    assert torch.equal(module["added"].weight, before if lost else torch.ones(2, 2))

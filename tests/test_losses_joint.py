@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
+from losses.affinity import FeatureAffinity
 from losses.combo import BoundaryCombo, RegionCombo
 from losses.joint import JointLoss
 from losses.sr import KBPNLoss
@@ -104,6 +105,25 @@ def test_oriented_weights(batch, output) -> None:
     report = joint(fail_amplitude=1.0, crack_amplitude=0.1)(output, batch)
     expected = ((output.sr - batch.hr).abs() * fail * crack).mean()
     torch.testing.assert_close(report.terms["sr_image"], expected.detach())
+
+
+def test_oriented_weights_can_be_out_of_force(batch, output) -> None:
+    report = joint(fail_amplitude=1.0, crack_amplitude=0.1)(output, batch, oriented=False)
+    torch.testing.assert_close(report.terms["sr_image"], (output.sr - batch.hr).abs().mean().detach())
+
+
+def test_affinity_is_added_for_networks_with_features(batch, output) -> None:
+    """Two pixels after pooling: similarities 2x2 of 1 against those of 2 and 0."""
+    segmentation = torch.ones(2, 1, 2, 4)
+    restoration = torch.zeros(2, 1, 2, 4)
+    restoration[..., :2] = 2.0
+    loss = joint(affinity=FeatureAffinity(pool=2), affinity_weight=0.25)
+    plain = loss(output, batch, alpha=0.5, beta=0.3)
+    both = loss(replace(output, features=(segmentation, restoration)), batch, alpha=0.5, beta=0.3)
+    expected = (abs(1 - 4) + 3 * abs(1 - 0)) / 4
+    assert both.terms["affinity"] == pytest.approx(expected)
+    torch.testing.assert_close(both.total, plain.total + 0.25 * expected)
+    assert "affinity" not in plain.terms
 
 
 def test_loss_without_distance_map(batch, output) -> None:

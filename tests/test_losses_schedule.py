@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from losses.schedule import alpha_paper, alpha_rising, beta_ramp, constant
+from losses.schedule import alpha_paper, alpha_rising
 
 
 def test_alpha_equals_repeated_subtraction() -> None:
@@ -31,17 +31,5 @@ def test_alpha_arguments() -> None:
         alpha_paper(1, 0)
 
 
-def test_rising_and_constant() -> None:
+def test_rising() -> None:
     assert [alpha_rising(epoch, 4) for epoch in (-1, 0, 1, 4, 9)] == [0.0, 0.0, 0.25, 1.0, 1.0]
-    assert constant(0.3) == 0.3
-    for wrong in (-0.1, 1.5, float("nan")):
-        with pytest.raises(ValueError, match="share"):
-            constant(wrong)
-
-
-def test_beta_ramp() -> None:
-    steps = (1, 30_000, 30_001, 100_000, 170_000, 700_000)
-    expected = [0.0, 0.0, 1 / 140_000, 0.5, 1.0, 1.0]
-    assert [beta_ramp(step) for step in steps] == pytest.approx(expected)
-    with pytest.raises(ValueError, match="positive"):
-        beta_ramp(1, first=5, last=5)

@@ -16,7 +16,9 @@ from engine.stages import Plan
 from losses.combo import SEGMENTATION_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
+from models.whole import WHOLE_NETWORKS
 
+DUAL = ("network_sr=null", "network_seg=null", "network={type: dsrl}")
 SHIPPED = sorted(path for path in (ROOT / "options").rglob("*.yml") if not path.stem.endswith("base"))
 
 
@@ -31,7 +33,10 @@ def test_shipped_file_loads(path: Path) -> None:
     for network, table, fixed in (
         (options.network_sr, SR_NETWORKS, ("scale", "kernel_side")),
         (options.network_seg, SEG_NETWORKS, ()),
+        (options.network, WHOLE_NETWORKS, ("scale", "clip")),
     ):
+        if network is None:
+            continue
         checked_arguments(table[network.type], network.arguments(), "network", fixed=fixed)
     build_loss(options)
     for condition in ("train", "clean", "degraded"):
@@ -116,6 +121,9 @@ def test_missing_key_is_named() -> None:
         (["datasets:train:count=null"], ["datasets.train", "count"]),
         (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
         (["degradation={preset: field, steps: [{type: downscale}]}"], ["degradation", "preset: null"]),
+        (["network={type: dsrl}"], ["network_sr and network_seg to null"]),
+        ([*DUAL, "train:stages=[{name: joint, iterations: 5}, {name: seg}]"], ["train.stages.1", "stage joint", "seg"]),
+        ([*DUAL, "train:stages=[{name: joint}]", "joint:handover=true"], ["joint.handover", "network_sr"]),
         (["val:best=hr/dice"], ["val", "hr/dice", "degraded"]),
         (["val:conditions=[]"], ["val.conditions"]),
         (["evaluation:conditions=[]"], ["evaluation.conditions"]),
@@ -178,6 +186,8 @@ def test_every_segmentation_loss_can_be_chosen(name: str) -> None:
         (["loss:segmentation_args:positive=-1"], ["loss"]),
         (["loss={segmentation: dice, segmentation_args: {bce_weight: 1}}"], ["segmentation_args.bce_weight"]),
         (["loss:sr_weights=[0, 0, 0]"], ["weights"]),
+        (["loss:affinity_args={pol: 2}"], ["loss.affinity_args.pol", "'pool'"]),
+        (["loss:affinity_args={pool: 0}"], ["loss.affinity_args", "at least 1"]),
     ],
 )
 def test_wrong_loss_is_named(changes: list[str], told: list[str]) -> None:
@@ -189,6 +199,7 @@ def test_wrong_loss_is_named(changes: list[str], told: list[str]) -> None:
 
 # -- corrections ----------------------------------------------------------------------------------
 
+AFFINITY = "loss:affinity=0.5"
 CORRECTIONS = sorted(Corrections.model_fields)
 
 
@@ -211,3 +222,5 @@ def test_reference_changes_what_is_built() -> None:
     assert (ours.weights, ours.border, ours.kernel_term) == ((0.4, 0.4, 0.2), "reflect", "sum")
     assert (theirs.weights, theirs.border, theirs.kernel_term) == ((0.4, 0.4, 0.0), "zero", "mean")
     assert build_degradation(changed("compat=reference"), "train").border == "zero"
+    affinity = [build_loss(changed(*changes)).affinity for changes in ([AFFINITY], [AFFINITY, "compat=reference"])]
+    assert [loss.reduction for loss in affinity] == ["mean", "sum"]

@@ -26,6 +26,7 @@ from engine.predict import search
 from engine.predict_plan import Settings, output_names, photographs, plan
 from engine.tiled_model import TiledModel, aligned_length, normalisation_of
 from engine.tiles import tile_starts
+from models.dsrl import DSRL
 from models.joint import JointModel
 from models.sr.bicubic import Bicubic
 from models.sr.kbpn import KBPN
@@ -116,6 +117,24 @@ def test_one_tile_equals_the_model(size, handover):
     torch.testing.assert_close(image[:, :3], whole.sr, rtol=0, atol=1e-6)
     torch.testing.assert_close(kernel, whole.kernel)
     torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-5)
+
+
+def test_one_network_for_both_tasks_tile_by_tile():
+    """DSRL segments what it was given, not what it restored; a sharp photograph is segmented at its size."""
+    torch.manual_seed(0)
+    model, photo = DSRL(encoder="resnet18", width=0.1).eval(), as_tensor(photograph(40, 52))
+    tiled = TiledModel(model, CPU, tile=64)
+    with torch.inference_mode():
+        whole, sharp = model(photo), model.segment(photo)
+        image, kernel = tiled.restore(photo)
+        prob, direct = tiled.segment(image, kernel), tiled.segment(photo)
+    assert kernel is None
+    torch.testing.assert_close(image[:, :3], whole.sr, rtol=0, atol=1e-6)
+    torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(direct, sharp.logits.sigmoid(), rtol=0, atol=1e-5)
+    found = search(TiledModel(model, CPU, tile=32, overlap=8), photograph(40, 52), restore=True)
+    assert found.probability.shape == (40, 52) and found.restored.shape == (160, 208, 3)
+    assert np.isfinite(found.fine).all() and found.fine.min() >= 0 and found.fine.max() <= 1
 
 
 def test_a_pixel_is_crack_if_a_crack_runs_through_it():

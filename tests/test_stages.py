@@ -16,7 +16,7 @@ from contracts.records import DegradedBatch
 from engine.build import build_degradation, build_loss, build_model, build_optimizer
 from engine.options import Options, Stage
 from engine.stages import KINDS, Plan, stage_lengths
-from engine.step import Envelope, TrainStep, parts, set_trainable
+from engine.step import Envelope, TrainStep, parts, require_trainable, set_trainable
 from losses.schedule import alpha_paper
 from models.joint import JointModel
 
@@ -154,6 +154,13 @@ def network() -> JointModel:
     return build_model(options)
 
 
+@pytest.fixture(scope="module")
+def skipping() -> JointModel:
+    """A model whose segmentation network has a blur skip."""
+    torch.manual_seed(0)
+    return build_model(tiny(Path("nowhere"), "network_seg={type: pspnet_blurskip, encoder: resnet18, width: 0.0625}"))
+
+
 @pytest.fixture
 def model(network: JointModel) -> JointModel:
     return copy.deepcopy(network)
@@ -196,17 +203,30 @@ def test_parts_cover_the_model_once(model: JointModel) -> None:
     assert any(name.startswith("handover.") for name in places)
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"blur_skip"}))
 def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBatch, name: str) -> None:
     before = copy.deepcopy(model.state_dict())
     places = part_of(model)
     one_step(model, batch, name, "train:optimizer={type: adamw, weight_decay: 0.1}")
     changed = {places[key] for key in places if not torch.equal(before[key], model.state_dict()[key])}
-    assert changed == KINDS[name].trains
+    assert changed == KINDS[name].trains - {"skip"}
     statistics = [key for key in before if key.endswith(("running_mean", "running_var"))]
     after = model.state_dict()
     moved = {key.split(".")[0] for key in statistics if not torch.equal(before[key], after[key])}
     assert moved == ({"seg"} if "seg" in KINDS[name].trains else set())
+
+
+@pytest.mark.parametrize("name", ["blur_skip", "seg"])
+def test_blur_skip_trains_alone_or_with_the_segmentation(
+    skipping: JointModel, batch: DegradedBatch, name: str
+) -> None:
+    model = copy.deepcopy(skipping)
+    before, places = copy.deepcopy(model.state_dict()), part_of(model)
+    one_step(model, batch, name)
+    after = model.state_dict()
+    assert {places[key] for key in places if not torch.equal(before[key], after[key])} == KINDS[name].trains
+    moved = {key for key in before if "running" in key and not torch.equal(before[key], after[key])}
+    assert moved and ({key.startswith("seg.blur_skip.") for key in moved} == {True}) == (name == "blur_skip")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +243,28 @@ def test_a_stage_reports_what_it_optimises(
     model: JointModel, batch: DegradedBatch, name: str, terms: set
 ) -> None:
     assert set(one_step(model, batch, name)) == terms
+
+
+@pytest.mark.parametrize(
+    ("sr", "stage"), [("kbpn", "blur_skip"), ("bicubic", "sr"), ("bicubic", "kernel"), ("dbpn", "kernel")]
+)
+def test_a_stage_with_nothing_to_train_is_refused(sr: str, stage: str) -> None:
+    options = tiny(Path("nowhere"), f"network_sr={{type: {sr}}}", f"train:stages=[{{name: joint}}, {{name: {stage}}}]")
+    with pytest.raises(UserError, match=f"train.stages.1: .*stage {stage} trains"):
+        require_trainable(build_model(options), options.train.stages)
+
+
+def test_oriented_weights_come_into_force_after_their_step() -> None:
+    laid = plan("loss:oriented_from=40", "train:stages=[{name: sr, iterations: 30}, {name: joint}]")
+    assert [laid.at(step).oriented for step in (1, 40, 41, 100)] == [False, False, True, True]
+
+
+def test_alpha_of_the_paper_goes_on_in_a_second_joint_stage() -> None:
+    two = "train:stages=[{name: sr, iterations: 10}, {name: joint, iterations: 50}, {name: joint}]"
+    one = "train:stages=[{name: sr, iterations: 10}, {name: joint}]"
+    alpha = "loss:alpha={schedule: paper}"
+    parted, whole = (plan(alpha, stages) for stages in (two, one))
+    assert [parted.at(step).alpha for step in range(1, 101)] == [whole.at(step).alpha for step in range(1, 101)]
 
 
 def test_true_kernel_makes_the_kernel_term_vanish(model: JointModel, batch: DegradedBatch) -> None:

@@ -18,7 +18,7 @@ from models.reference_keys import load_reference, reference_keys
 from models.seg import CrackFormer, SegNet
 from models.sr import DBPN
 from tools.import_csbsr.__main__ import main
-from tools.import_csbsr.released import converted, imported, read_released
+from tools.import_csbsr.released import build_empty, converted, imported, read_released
 from tools.import_csbsr.variants import Variant, recognise
 from tools.parity.weights import synthesise
 
@@ -95,9 +95,10 @@ def test_networks_are_recognised_by_their_names(sr: str | None, seg: str, shared
     variant = recognise(listed(shared, sr, seg))
     (sr_label, expected), (seg_label, seg_type) = SR_PARTS[sr], SEG_PARTS[seg]
     assert variant.name == f"{sr_label}_{seg_label}" + ("_stages2" if sr == "kbpn_x4_stage2" else "")
-    assert expected.items() <= variant.sr.items()
-    assert ("stages" in variant.sr) == ("stages" in expected)
-    assert variant.seg["type"] == seg_type
+    found = variant.networks["network_sr"]
+    assert expected.items() <= found.items()
+    assert ("stages" in found) == ("stages" in expected)
+    assert variant.networks["network_seg"]["type"] == seg_type
 
 
 @pytest.mark.parametrize(("sr", "seg"), PAIRS)
@@ -111,12 +112,22 @@ def test_every_tensor_of_our_networks_is_found_in_the_released_lists(sr: str | N
     assert options.compat == "reference" and options.joint.normalise == "instance" and options.joint.clip
     assert options.scale == 4 and options.degradation.kernel_side == 21 and options.datasets.train.crop == 224
     learned = {stage.name for stage in options.train.stages}
-    assert ("kernel" in learned) == (variant.sr["type"] == "kbpn") and ("joint" in learned) == bool(sr)
+    assert ("kernel" in learned) == (options.network_sr.type == "kbpn") and ("joint" in learned) == bool(sr)
 
 
-def test_dsrl_is_refused_by_name(shared: Path) -> None:
-    with pytest.raises(UserError, match="DSRL .*cannot run yet"):
-        recognise(listed(shared, "dsrl_deeplab"))
+def test_dsrl_is_one_network(shared: Path) -> None:
+    state = listed(shared, "dsrl_deeplab")
+    variant = recognise(state)
+    options = variant.options()
+    assert variant.name == "dsrl" and options.network.arguments()["up_steps"] == 3
+    assert options.network_sr is None and [stage.name for stage in options.train.stages] == ["joint"]
+    weights = converted(variant, state)
+    assert {name.split(".")[0] for name in weights} == {"encoder", "sr", "seg"}
+    assert weights.keys() == {name for name, _ in build_empty(variant).state_dict().items()}
+
+
+def test_dsrl_beside_another_network_is_refused(shared: Path) -> None:
+    assert "unexpected (parallel_model." in refusal(listed(shared, "dsrl_deeplab") | listed(shared, None, "segnet"))
 
 
 def test_blur_skip_needs_a_kernel(shared: Path) -> None:
@@ -288,9 +299,8 @@ def test_a_misfit_writes_nothing(pair, tmp_path) -> None:
 
 def test_stages_come_from_the_names(pair) -> None:
     names = [name for name in pair if not name.startswith(("sr_model.up4.", "sr_model.down3."))]
-    assert recognise(names) == Variant(
-        "cssr_crackformer_stages3", {"type": "dbpn", "width": 64, "stages": 3}, {"type": "crackformer", "width": 64}
-    )
+    sr, seg = {"type": "dbpn", "width": 64, "stages": 3}, {"type": "crackformer", "width": 64}
+    assert recognise(names) == Variant("cssr_crackformer_stages3", {"network_sr": sr, "network_seg": seg})
 
 
 def test_help_teaches(capsys) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from contracts.errors import UserError
-from tools.table import row
+from tools.table import main, row
 
 
 @pytest.fixture
@@ -51,3 +52,20 @@ def test_a_file_of_results_that_is_cut_off_is_named(experiment: Path) -> None:
     path.write_text(path.read_text()[:20])
     with pytest.raises(UserError, match="results.json is no results file .*run evaluate.py again"):
         row(f"x={experiment}")
+
+
+def test_several_seeds_give_mean_and_deviation(experiment: Path, tmp_path: Path) -> None:
+    for name, dice in (("b", 0.35), ("c", 0.45)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps({"degraded": {"dice": dice}}))
+    line = row(f"joint={experiment},{tmp_path / 'b'},{tmp_path / 'c'}", ["hr", "degraded"])
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1] == "- / 0.350 ± 0.100"  # 0.25, 0.35, 0.45
+    assert cells[6] == "- / -" and cells[7] == "5 min"
+
+
+def test_conditions_are_chosen(experiment: Path, capsys) -> None:
+    with mock.patch("sys.argv", ["table", f"joint={experiment}", "--conditions", "degraded"]):
+        main()
+    head, _, line = capsys.readouterr().out.splitlines()
+    assert head.startswith("| degraded | Dice |") and line.startswith("| joint | 0.250 |")

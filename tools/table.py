@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ EXPLANATION = """\
 Each row is LABEL=FOLDER or LABEL=FOLDER:classical, FOLDER being an experiment that evaluate.py has been
 run on (or a folder of results). A cell holds the figures under hr / clean / degraded; '-' where a
 condition was not evaluated. The last column is the wall time of the training, from metrics.jsonl.
+FOLDER,FOLDER,... are the same experiment with other seeds: mean and standard deviation (over n - 1).
 
 example:
   python -m tools.table "bicubic=experiments/cfd_bicubic" "joint=experiments/cfd_joint" \\
       "classical=experiments/cfd_bicubic:classical"
+  python -m tools.table --conditions degraded "joint=experiments/cfd_joint,experiments/cfd_joint_s2"
 """
 CONDITIONS = ("hr", "clean", "degraded")
 COLUMNS = (
@@ -36,6 +40,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.table", description=__doc__, epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, help="figures of a cell (unset: all three)"
     )
     parser.add_argument("rows", nargs="+", metavar="LABEL=FOLDER", help="rows of the table, in order")
     return parser.parse_args(arguments)
@@ -58,31 +65,38 @@ def training_minutes(folder: Path) -> float | None:
     return (entries[-1]["time"] - entries[0]["time"]) / 60 if len(entries) > 1 else None
 
 
-def row(argument: str) -> str:
-    """One line of the table from LABEL=FOLDER[:classical]. Raises UserError for another form."""
+def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
+    """One line of the table from LABEL=FOLDER[,FOLDER...][:classical]. Raises UserError for another form."""
     label, equals, place = argument.rpartition("=")
     if not equals or not label:
         raise UserError(f"'{argument}': write a row as LABEL=FOLDER")
     place, _, system = place.partition(":")
     if system not in ("", "classical"):
         raise UserError(f"'{argument}': only ':classical' may follow the folder")
-    results = read_results(Path(place))
-    figures = results.get("classical", {}) if system else results
-    minutes = None if system else training_minutes(Path(place))
-    cells = [" / ".join(_figure(figures.get(c, {}), key, form) for c in CONDITIONS) for key, _, form in COLUMNS]
-    return "| " + " | ".join([label, *cells, "-" if minutes is None else f"{minutes:.0f} min"]) + " |"
+    folders = [Path(folder) for folder in place.split(",")]
+    found = [read_results(folder) for folder in folders]
+    runs = [results.get("classical", {}) if system else results for results in found]
+    cells = [" / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions)
+             for key, _, form in COLUMNS]
+    minutes = [] if system else [one for folder in folders if (one := training_minutes(folder)) is not None]
+    return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
 
 
-def _figure(figures: dict[str, float], key: str, form: str) -> str:
-    return format(figures[key], form) if key in figures else "-"
+def _figure(runs: list[dict[str, float]], key: str, form: str) -> str:
+    """One run's figure, or the mean and standard deviation of several; '-' unless all of them have it."""
+    values = [run[key] for run in runs if key in run]
+    if len(values) < len(runs):
+        return "-"
+    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{form}}{spread}"
 
 
 def main() -> None:
     arguments = parse()
-    print("| hr / clean / degraded | " + " | ".join(title for _, title, _ in COLUMNS) + " | training |")
+    print(f"| {' / '.join(arguments.conditions)} | " + " | ".join(title for _, title, _ in COLUMNS) + " | training |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for argument in arguments.rows:
-        print(row(argument))
+        print(row(argument, arguments.conditions))
 
 
 if __name__ == "__main__":

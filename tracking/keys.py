@@ -20,6 +20,7 @@ TRAIN_SR_KERNEL = "train/sr_kernel"
 TRAIN_SEG_MAIN = "train/seg_main"
 TRAIN_SEG_AUX = "train/seg_aux"
 TRAIN_TEACHER = "train/teacher"
+TRAIN_AFFINITY = "train/affinity"
 TRAIN_LR = "train/lr"
 TRAIN_ALPHA = "train/alpha"
 TRAIN_BETA = "train/beta"
@@ -37,6 +38,7 @@ LOSS_KEYS = (
     TRAIN_SEG_MAIN,
     TRAIN_SEG_AUX,
     TRAIN_TEACHER,
+    TRAIN_AFFINITY,
 )
 SCHEDULE_KEYS = (TRAIN_LR, TRAIN_ALPHA, TRAIN_BETA, TRAIN_GRAD_NORM)
 SPEED_KEYS = (TRAIN_STEPS_PER_SECOND, TRAIN_DATA_WAIT)

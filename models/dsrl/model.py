@@ -45,7 +45,8 @@ class DSRL(nn.Module):
     Raises UserError for other up_steps, a scale below what they give, a width that is not positive.
     """
 
-    multiple = 4
+    multiple = 4  # of the sides that ``outputs`` takes
+    stride = 16  # of the encoder
 
     def __init__(
         self, scale: int = 4, encoder: str = "resnet101", pretrained: str = "none", up_steps: int = 3,

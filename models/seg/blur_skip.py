@@ -99,6 +99,7 @@ class PSPNetBlurSkip(PSPNet):
     """
 
     needs_kernel = True
+    added = ("blur_skip.",)  # weights of a PSPNet without it fit, too
 
     def __init__(
         self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,

@@ -15,8 +15,9 @@ from tools.import_csbsr.released import imported
 EXPLANATION = """\
 A released file is a flat dictionary of tensors: sr_model.* (KBPN, DBPN or SrcNet; none: the image is enlarged
 bicubically) together with segmentation_model.* (PSPNet, PSPNet with blur skip, U-Net, CrackFormer, HRNet+OCR or
-SegNet), with or without 'module.' in front. Which networks they are is read from the names; every tensor has
-to fit, by name and shape, or nothing is written. Pickled objects are refused unread, as they could run code.
+SegNet), or parallel_model.* (DSRL), with or without 'module.' in front. Which networks they are is read from the
+names; every tensor has to fit, by name and shape, or nothing is written. Pickled objects are refused unread, as
+they could run code.
 
 The folder gets
   models/latest.pth   the weights with their options, for --weights
@@ -58,6 +59,11 @@ def write(content: dict, folder: Path) -> Experiment:
     return experiment
 
 
+def described(options: dict) -> str:
+    """A network's type, with its stages if it has some."""
+    return options["type"] + (f" ({options['stages']} stages)" if "stages" in options else "")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Import the file and say what it was and how to use it."""
     options = parse(arguments)
@@ -65,11 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     experiment = write(content, options.out or Path("experiments") / content["options"]["name"])
     weights = content["model"].values()
     size = sum(tensor.numel() for tensor in weights) / 1e6
-    stages = f" ({variant.sr['stages']} stages)" if "stages" in variant.sr else ""
-    print(
-        f"{options.file}: {variant.sr['type']}{stages} and {variant.seg['type']}, "
-        f"{len(weights)} tensors, {size:.1f} million numbers"
-    )
+    networks = " and ".join(map(described, variant.networks.values()))
+    print(f"{options.file}: {networks}, {len(weights)} tensors, {size:.1f} million numbers")
     print(f"wrote {experiment.latest} and options.yml; use it with:")
     print(f"  python predict.py PHOTO --weights {experiment.latest}")
     print(f"  python evaluate.py --degraded --weights {experiment.latest} --force_yml datasets:test:root=FOLDER")

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contracts.errors import UserError
 from engine.build import build_model
-from models.joint import JointModel
 from models.reference_keys import convert
 from models.reference_keys.conversion import strip_parallel
+from models.whole import Model
 from tools.import_csbsr.variants import Variant, recognise
 
 REPAIR = "give a .pth file of weights that the authors released"
+PLACES: dict[str, Callable[[Model], tuple[nn.Module, str]]] = {  # a section's network, and its prefix in ours
+    "network_sr": lambda model: (model.sr, "sr."),
+    "network_seg": lambda model: (model.seg, "seg."),
+    "network": lambda model: (model, ""),
+}
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|callable ([\w.]+)")
 
 
@@ -70,20 +75,21 @@ def refused_object(message: str) -> str | None:
     return next(filter(None, match.groups())) if match else None
 
 
-def build_empty(variant: Variant) -> JointModel:
-    """The joint model of a variant without memory for its weights. Raises UserError if there is none."""
+def build_empty(variant: Variant) -> Model:
+    """The model of a variant without memory for its weights. Raises UserError if there is none."""
     with torch.device("meta"):
         return build_model(variant.options(), pretrained=False)
 
 
 def converted(variant: Variant, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a released checkpoint under the names of our joint model, in its precision.
+    """The tensors of a released checkpoint under the names of our model, in its precision.
 
     Raises UserError naming missing and unexpected tensors (three each, and their number), or another shape.
     """
     model = build_empty(variant)
     weights: dict[str, Tensor] = {}
-    for prefix, network, options in (("sr.", model.sr, variant.sr), ("seg.", model.seg, variant.seg)):
+    for section, options in variant.networks.items():
+        network, prefix = PLACES[section](model)
         own = network.state_dict()
         if own:
             found = convert(options["type"], network, state)

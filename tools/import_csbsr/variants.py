@@ -13,7 +13,7 @@ from engine.options import Options
 from engine.options_file import merge, parse_options, read_tree
 from models.reference_keys.conversion import some
 
-PAPER = Path(__file__).resolve().parents[2] / "options" / "csbsr_pspnet.yml"
+PAPER = Path(__file__).resolve().parents[2] / "options" / "paper" / "base.yml"
 SR_PREFIX, SEG_PREFIX, DSRL_PREFIX = "sr_model.", "segmentation_model.", "parallel_model."
 
 
@@ -54,23 +54,32 @@ SEG_KNOWN = (
     ),
     Known(r"segmentation_model\.ConvEn\d\d\.", "segnet", {"type": "segnet", "width": 1.0}),
 )
+WHOLE_KNOWN = (
+    Known(
+        r"parallel_model\.up_edsr_(\d+)\.", "dsrl", {"type": "dsrl", "encoder": "resnet101", "pretrained": "imagenet"}
+    ),
+)
 BICUBIC = Known("", "bicubic", {"type": "bicubic"})
-RELEASED_STAGES = 4
+RELEASED_STAGES, RELEASED_UP_STEPS = 4, 3
+DSRL_LOSS = {"beta": 2 / 3, "affinity": 1 / 3}  # the released 0.5, 1 and 0.5 (affinity), over 1.5
 # Stages of training that these SR networks have, in the released lengths; KBPN: those of the options file.
 STAGES = {
     "dbpn": [{"name": "sr", "iterations": 30000}, {"name": "joint"}],
     "srcnet": [{"name": "sr", "iterations": 30000}, {"name": "joint"}],
     "bicubic": [{"name": "seg"}],
+    "dsrl": [{"name": "joint"}],
 }
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The pair of networks in a checkpoint, as options; name: a short one for files, such as csbsr_pspnet."""
+    """The networks in a checkpoint; name: a short one for files, such as csbsr_pspnet.
+
+    networks: their options by section, network_sr and network_seg, or network.
+    """
 
     name: str
-    sr: dict[str, Any]
-    seg: dict[str, Any]
+    networks: dict[str, dict[str, Any]]
 
     def options(self) -> Options:
         """The paper's options for these networks, following the released program but for HD95's percentile."""
@@ -81,19 +90,28 @@ class Variant:
             "joint": {"normalise": "instance", "clip": True},
             "wandb": {"group": "released"},
         }
-        if self.sr["type"] in STAGES:
-            change["train"] = {"stages": STAGES[self.sr["type"]]}
+        first = next(iter(self.networks.values()))["type"]
+        if first in STAGES:
+            change["train"] = {"stages": STAGES[first]}
+        if first == "dsrl":
+            change["loss"] = DSRL_LOSS
         tree = merge(read_tree(PAPER), change)
-        return parse_options({**tree, "network_sr": self.sr, "network_seg": self.seg}, f"options of {self.name}")
+        sections = {"network_sr": None, "network_seg": None, **self.networks}
+        return parse_options({**tree, **sections}, f"options of {self.name}")
 
 
 def recognise(names: Collection[str]) -> Variant:
     """The variant that a checkpoint with these tensor names (without ``module.``) holds.
 
     A checkpoint without an SR network is one of a segmentation network behind bicubic enlargement.
-    Raises UserError for names of neither network, networks not known, and DSRL.
+    Raises UserError for names of neither network, and networks not known.
     """
     refuse_strays(names)
+    whole = found(WHOLE_KNOWN, DSRL_PREFIX, names)
+    if whole is not None:
+        steps = count_stages(whole.mark, names)
+        suffix = "" if steps == RELEASED_UP_STEPS else f"_up{steps}"
+        return Variant(f"{whole.label}{suffix}", {"network": {**whole.options, "up_steps": steps}})
     sr = found(SR_KNOWN, SR_PREFIX, names) or BICUBIC
     seg = found(SEG_KNOWN, SEG_PREFIX, names)
     if seg is None:
@@ -101,18 +119,15 @@ def recognise(names: Collection[str]) -> Variant:
     stages = count_stages(sr.mark, names)
     sr_options = {**sr.options, "stages": stages} if stages else dict(sr.options)
     suffix = "" if stages in (0, RELEASED_STAGES) else f"_stages{stages}"
-    return Variant(f"{sr.label}_{seg.label}{suffix}", sr_options, dict(seg.options))
+    networks = {"network_sr": sr_options, "network_seg": dict(seg.options)}
+    return Variant(f"{sr.label}_{seg.label}{suffix}", networks)
 
 
 def refuse_strays(names: Collection[str]) -> None:
-    """Raise UserError if there are tensors that belong to neither of the two networks."""
-    if names and all(name.startswith(DSRL_PREFIX) for name in names):
-        raise UserError(
-            "holds DSRL (parallel_model.*), one network for both tasks, which evaluate.py and predict.py "
-            "cannot run yet; give a checkpoint of sr_model.* and segmentation_model.*"
-        )
+    """Raise UserError if there are tensors that belong to neither of the two networks, nor to DSRL alone."""
+    dual = bool(names) and all(name.startswith(DSRL_PREFIX) for name in names)
     strays = sorted(name for name in names if not name.startswith((SR_PREFIX, SEG_PREFIX)))
-    if strays:
+    if strays and not dual:
         raise UserError(f"0 missing, {some('unexpected', strays)}; expected sr_model.* and segmentation_model.* alone")
 
 

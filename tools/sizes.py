@@ -1,0 +1,114 @@
+"""Parameters, multiply-adds and CPU time of whole systems as a Markdown table: ``python -m tools.sizes``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from contracts.errors import UserError, run_main
+from engine.build import build_model
+from engine.layout import channels_last
+from engine.options import Options
+from engine.options_file import load_options
+from engine.progress import Progress
+from engine.stages import KINDS
+from models.whole import Model, count_parameters
+
+PAPER = Path(__file__).resolve().parent.parent / "options" / "paper"
+SYSTEMS = (
+    "hr_pspnet", "bicubic_pspnet", "srcnet_segnet", "dsrl", "cssr_pspnet", "csbsr_pspnet", "csbsr_unet",
+    "csbsr_crackformer", "csbsr_hrnet_ocr", "csbsr_pspnet_blur_skip",
+)  # the rows of the comparison that differ in size
+EXPLANATION = f"""\
+One forward pass of one image in evaluation mode, from LR to the restored image and the crack probability; a
+system that is trained on sharp images alone segments the HR image. Multiply-adds are those of convolutions and
+matrix products that our code really does (KBPN's constant kernel maps cost it less than the dense
+formulation). Time is the median of the runs after one to warm up.
+
+Without FILE: {", ".join(SYSTEMS)} of options/paper/.
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of one system: numbers that training can change (in SR, in all), multiply-adds, seconds per image."""
+
+    sr: int
+    parameters: int
+    multiply_adds: int
+    seconds: float
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Raises UserError for a side or number of runs that measures nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.sizes", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="options files (unset: see below)")
+    parser.add_argument("--side", type=int, default=56, help="side of the LR image in pixels (56: HR 224)")
+    parser.add_argument("--runs", type=int, default=3, help="timed runs of each system")
+    chosen = parser.parse_args(arguments)
+    if chosen.side < 16 or chosen.runs < 1:
+        raise UserError(f"--side {chosen.side} --runs {chosen.runs}: give a side of 16 or more and a run or more")
+    return chosen
+
+
+def sharp_only(options: Options) -> bool:
+    """Whether the system never sees anything but HR images."""
+    return all(KINDS[stage.name].sharp_input for stage in options.train.stages)
+
+
+def measure(options: Options, side: int, runs: int) -> Size:
+    """Build the system without its weights and run it on noise [1,3,side,side]."""
+    torch.manual_seed(0)
+    model: Model = channels_last(build_model(options, pretrained=False).eval())
+    sharp = sharp_only(options)
+    side *= options.scale if sharp else 1
+    image = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
+    run: Callable[[Tensor], object] = model.segment if sharp else model
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            run(image)
+        seconds = [_timed(run, image) for _ in range(runs)]
+    parameters = count_parameters(model)
+    return Size(count_parameters(model.sr), parameters, counter.get_total_flops() // 2, statistics.median(seconds))
+
+
+def _timed(run: Callable[[Tensor], object], image: Tensor) -> float:
+    began = time.perf_counter()
+    run(image)
+    return time.perf_counter() - began
+
+
+def row(label: str, size: Size) -> str:
+    """One line of the table."""
+    millions = f"{size.parameters / 1e6:.2f} | {size.sr / 1e6:.2f}"
+    return f"| {label} | {millions} | {size.multiply_adds / 1e9:.1f} | {1e3 * size.seconds:.0f} |"
+
+
+def main() -> None:
+    arguments = parse()
+    files = arguments.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
+    systems = [load_options(path) for path in files]  # all are read before the first is measured
+    lines = []
+    with Progress(len(files), "measuring") as bar:
+        for path, options in zip(files, systems, strict=True):
+            lines.append(row(f"`{path.stem}`", measure(options, arguments.side, arguments.runs)))
+            bar.update()
+    machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    print(f"LR {arguments.side}x{arguments.side}, float32, {machine}")
+    print("\n| system | parameters / M | of them SR / M | multiply-adds / G | CPU ms |\n|---|---|---|---|---|")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    run_main(main)
