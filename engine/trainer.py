@@ -176,7 +176,7 @@ class Trainer:
             return
         teacher = build_model(self.options, pretrained=False)
         try:
-            load_weights(teacher, load_file(path)["model"], path)
+            load_weights(teacher, load_file(path)["model"], path, may_lack=("handover.",))  # sharp images need none
         except UserError as error:
             raise UserError(f"train.teacher: {error}") from None
         self.step_module.set_teacher(teacher.to(self.fabric.device))
