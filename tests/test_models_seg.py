@@ -18,6 +18,8 @@ from network_checks import (
     parameters_without_gradient,
 )
 from torch import Tensor, nn
+from torchvision.models import resnet50
+from torchvision.models.feature_extraction import create_feature_extractor
 
 from contracts.errors import UserError
 from models.seg import SEG_NETWORKS, encoders, lite_weights
@@ -37,6 +39,7 @@ SMALL = {
 }
 CASES = [
     *((name, {}) for name in sorted(SEG_NETWORKS)),
+    ("pspnet", {"encoder": "resnet50"}),
     *((name, {"encoder": LITE0}) for name in sorted(SMALL) if "encoder" in SMALL[name]),
     ("fpn", {"encoder": LITE0, "full_resolution": True, "dropout": 0.2}),
 ]
@@ -112,6 +115,20 @@ def test_only_the_later_blocks_of_a_dilated_resnet_are_dilated() -> None:
     assert found["layer2"] == [(1, 1)] * 4
     assert found["layer3"] == [(1, 1)] + [(2, 2)] * 5
     assert found["layer4"] == [(1, 1)] + [(4, 4)] * 2
+
+
+def test_dilated_resnet50_equals_torchvisions() -> None:
+    """torchvision dilates the first block of layer4 by 2, where the paper's backbone does not dilate it."""
+    torch.manual_seed(0)
+    encoder = build_encoder("resnet50", (3, 4), dilated=True).eval()
+    theirs = resnet50(replace_stride_with_dilation=[False, True, True]).eval()
+    theirs.layer4[0].conv2.dilation = theirs.layer4[0].conv2.padding = (1, 1)
+    theirs.load_state_dict(encoder.state_dict(), strict=False)
+    bodies = create_feature_extractor(theirs, ["layer3", "layer4"])
+    x = torch.randn(1, 3, 32, 48)
+    with torch.inference_mode():
+        for ours, expected in zip(encoder(x), bodies(x).values(), strict=True):
+            torch.testing.assert_close(ours, expected)
 
 
 def test_pyramid_pooling_equals_concatenation_before_the_bottleneck() -> None:

@@ -35,9 +35,10 @@ def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: 
 
 
 def undilate_first_block(layer: nn.Sequential) -> None:
-    """Set dilation 1 in the first basic block of a dilated layer; the following blocks keep theirs."""
-    for convolution in (layer[0].conv1, layer[0].conv2):
-        convolution.dilation = convolution.padding = (1, 1)
+    """Set dilation 1 in the first block of a dilated layer, basic or bottleneck; the following blocks keep theirs."""
+    for part in layer[0].modules():
+        if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
+            part.dilation = part.padding = (1, 1)
 
 
 def download(name: str, levels: tuple[int, ...], dilated: bool) -> nn.Module:
@@ -98,6 +99,7 @@ def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: s
 ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], nn.Module]] = {
     "resnet18": build_resnet,
     "resnet34": build_resnet,
+    "resnet50": build_resnet,
     LITE0: build_lite0,
     "plain": build_plain,
 }
