@@ -1,0 +1,12 @@
+"""The options of an experiment: every key, its type, its default and what it means.
+
+Unknown keys, wrong types and contradictions are refused before anything is built. Options of a
+network are the keyword arguments of its class, so a new network needs no entry here.
+"""
+
+from engine.options.data import Dataset
+from engine.options.experiment import Corrections, Options
+from engine.options.networks import Network
+from engine.options.training import Stage
+
+__all__ = ["Corrections", "Dataset", "Network", "Options", "Stage"]

@@ -1,0 +1,69 @@
+"""Options of photographs and of how they are degraded."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from engine.options.section import Section
+
+
+class Degradation(Section):
+    """How a sharp photograph becomes a low-resolution one: a preset, or one's own ordered steps."""
+
+    preset: str | None = Field("kondo_ukita", description="kondo_ukita, field or clean")
+    steps: list[dict[str, Any]] | None = Field(None, description="own steps instead of a preset")
+    kernel_side: int = Field(21, ge=3, description="side of the blur kernel in pixels, odd")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Degradation:
+        if self.steps is not None and "preset" in self.model_fields_set and self.preset is not None:
+            raise ValueError("give either preset or steps (set preset: null to use steps)")
+        if self.kernel_side % 2 == 0:
+            raise ValueError(f"kernel_side {self.kernel_side} is even; give an odd side such as 21")
+        return self
+
+
+class Dataset(Section):
+    """Photographs with masks: a folder pair, or the embedded generator."""
+
+    type: Literal["synthetic", "folder"] = "synthetic"
+    root: str | None = Field(None, description="folder with the images and masks (type folder)")
+    lists: str | list[str] | None = Field(None, description="split list files, one FOLDER/STEM a line")
+    part: Literal["train", "test"] | None = Field(None, description="half of a set that has both")
+    count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
+    size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
+    seed: int = Field(0, ge=0, description="seed of the synthetic images, and of a test set's degradation")
+    frozen: str | None = Field(None, description="rendered test set of tools.freeze to read LR images from")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Dataset:
+        if self.type == "folder" and self.root is None:
+            raise ValueError("type folder needs root: the folder that holds images and masks")
+        if self.type == "synthetic" and self.count is None:
+            raise ValueError("type synthetic needs count: the number of images to draw")
+        if self.type == "synthetic" and (self.root or self.lists):
+            raise ValueError("root and lists belong to type folder; set type: folder to read photographs")
+        return self
+
+
+class TrainDataset(Dataset):
+    """Photographs to train on, with the crops and flips made of them."""
+
+    crop: int = Field(224, ge=16, description="side of the HR crop in pixels, a multiple of the scale")
+    batch_size: int = Field(6, ge=1, description="samples per step over all processes together")
+    workers: int = Field(1, ge=0, description="loader processes per training process")
+    horizontal_flip: float = Field(0.5, ge=0, le=1)
+    vertical_flip: float | None = Field(None, ge=0, le=1, description="unset: 0.3, or 0 with the reference")
+    rotate: bool = Field(False, description="rotate by multiples of 90 degrees")
+    crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
+    photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
+    cache_mb: int = Field(1024, ge=0, description="memory for decoded photographs, in MiB")
+    holdout: float = Field(0.0, ge=0, lt=1, description="part kept for validation if datasets.val is absent")
+
+
+class Datasets(Section):
+    train: TrainDataset
+    val: Dataset | None = None
+    test: Dataset | None = None

@@ -1,0 +1,90 @@
+"""The options of a whole experiment, and where it departs from the reference."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from engine.options.data import Datasets, Degradation
+from engine.options.networks import Joint, Network
+from engine.options.reports import Evaluation, Logger, Paths, Validation, Wandb
+from engine.options.section import Section
+from engine.options.training import Loss, Train
+
+
+class Corrections(Section):
+    """Where we depart from the released reference code; unset entries follow ``compat``."""
+
+    binary_masks: bool | None = Field(None, description="masks thresholded at half range (else grey)")
+    reflected_borders: bool | None = Field(None, description="blur reflects at borders (else zeros)")
+    supervised_kernel: bool | None = Field(None, description="kernel loss weight 0.2, summed (else 0)")
+    vertical_flip: bool | None = Field(None, description="apply the declared vertical flip, p = 0.3")
+    train_batchnorm: bool | None = Field(None, description="train batch-norm scales and shifts")
+    hd_percentile_95: bool | None = Field(None, description="HD95 at percentile 95 (else 50)")
+    empty_diagonal: bool | None = Field(None, description="one empty mask costs the diagonal (else the width)")
+    mean_affinity: bool | None = Field(None, description="feature affinity averaged over the batch (else summed)")
+
+
+class Options(Section):
+    """A whole experiment."""
+
+    name: str = Field(pattern=r"^[\w.\-]+$", description="folder of the results below experiments/")
+    seed: int = Field(1121, ge=0)
+    compat: Literal["corrected", "reference"] = Field("corrected", description="see corrections")
+    corrections: Corrections = Corrections()
+    scale: Literal[2, 4, 8] = 4
+    degradation: Degradation = Degradation()
+    datasets: Datasets
+    network_sr: Network | None = None
+    network_seg: Network | None = None
+    network: Network | None = Field(None, description="one network for both tasks (dsrl), instead of these two")
+    joint: Joint = Joint()
+    loss: Loss = Loss()
+    train: Train
+    val: Validation = Validation()
+    evaluation: Evaluation = Evaluation()
+    logger: Logger = Logger()
+    wandb: Wandb = Wandb()
+    path: Paths = Paths()
+
+    def corrected(self, name: str) -> bool:
+        """Whether the correction ``name`` is in force (its own entry, else ``compat``)."""
+        chosen = getattr(self.corrections, name)
+        return self.compat == "corrected" if chosen is None else chosen
+
+    def resolved_corrections(self) -> dict[str, bool]:
+        """Every correction and whether it is in force."""
+        return {name: self.corrected(name) for name in Corrections.model_fields}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Options:
+        crop = self.datasets.train.crop
+        if crop % self.scale:
+            raise ValueError(
+                f"datasets.train.crop {crop} is not a multiple of scale {self.scale}; "
+                f"try {crop // self.scale * self.scale}"
+            )
+        if self.degradation.kernel_side // 2 >= crop:
+            raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
+        self._check_networks()
+        if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
+            raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
+        return self
+
+    def _check_networks(self) -> None:
+        if self.network is None:
+            for name in ("network_sr", "network_seg"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name}: missing; add it")
+            return
+        if self.network_sr is not None or self.network_seg is not None:
+            raise ValueError("network does both tasks; set network_sr and network_seg to null, or leave network out")
+        for index, stage in enumerate(self.train.stages):
+            if stage.name != "joint":
+                raise ValueError(f"train.stages.{index}: network trains as a whole, in stage joint; got {stage.name}")
+        if self.joint.handover:
+            raise ValueError("joint.handover needs network_sr and network_seg; network has one encoder already")
+
+    def _own_teacher(self) -> bool:
+        return any(stage.name == "seg_hr" for stage in self.train.stages)

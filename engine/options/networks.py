@@ -1,0 +1,32 @@
+"""Options of networks and of how they are connected."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.options.section import Section
+
+
+class Network(BaseModel):
+    """A network by its type; every other key is an argument of its class."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str
+    weights: str | None = Field(None, description="file of weights to start from")
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments for the class."""
+        return dict(self.model_extra or {})
+
+
+class Joint(Section):
+    """How the two networks are connected."""
+
+    normalise: Literal["instance", "local", "fixed", "none"] = Field(
+        "instance", description="before segmentation; local: instance, in windows of the training crop's side"
+    )
+    clip: bool = Field(True, description="clip the restored image to [0,1] at inference, as the paper does")
+    handover: bool = Field(False, description="hand the SR network's features over beside the image")

@@ -1,0 +1,48 @@
+"""Options of validation, evaluation, logging and tracking."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from engine.options.section import Section
+
+Condition = Literal["hr", "clean", "degraded"]
+
+
+class Validation(Section):
+    val_freq: int = Field(2000, ge=0, description="steps between validations; 0: never")
+    conditions: list[Condition] = Field(["degraded"], min_length=1)
+    best: str = Field("degraded/aiu", description="condition/metric that chooses the best weights")
+
+    @model_validator(mode="after")
+    def _measured(self) -> Validation:
+        if self.best.split("/")[0] not in self.conditions:
+            raise ValueError(f"best '{self.best}' is of none of the conditions ({', '.join(self.conditions)})")
+        return self
+
+
+class Evaluation(Section):
+    conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1)
+    surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
+    panels: int = Field(8, ge=0, description="pictures to write")
+    classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
+
+
+class Logger(Section):
+    print_freq: int = Field(50, ge=1)
+    save_checkpoint_freq: int = Field(2000, ge=1)
+    pictures: int = Field(2, ge=0, description="pictures logged at each validation")
+
+
+class Wandb(Section):
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "crack-csbsr"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = []
+
+
+class Paths(Section):
+    experiments_root: str = "experiments"

@@ -1,0 +1,85 @@
+"""Options of losses, stages and the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from engine.options.section import Section
+
+StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "blur_skip"]
+
+
+class Alpha(Section):
+    """Weight of the region terms against the boundary term, a function of the joint step."""
+
+    schedule: Literal["paper", "linear", "rising", "constant"] = Field(
+        "paper", description="paper: -0.01 an epoch; linear: start to floor over the stage; rising: 0 to 1"
+    )
+    start: float = Field(1.0, ge=0, le=1)
+    floor: float = Field(0.01, ge=0, le=1)
+
+
+class Loss(Section):
+    """The joint loss (1-beta) L_SR + beta L_seg and its parts."""
+
+    segmentation: str = Field("boundary_combo", description="name of the segmentation loss")
+    segmentation_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that loss")
+    aux_weight: float = Field(0.4, ge=0, description="weight of auxiliary outputs")
+    alpha: Alpha = Alpha()
+    beta: float = Field(0.3, ge=0, le=1, description="weight of segmentation in the joint loss")
+    sr_weights: list[float] | None = Field(
+        None, min_length=3, max_length=3, description="HR, LR and kernel terms; unset: 0.4, 0.4, 0.2"
+    )
+    fail_oriented: float = Field(0.0, ge=0, description="m of the fail-oriented SR pixel weights; 0: off")
+    crack_oriented: float = Field(0.0, ge=0, description="m of the crack-oriented SR pixel weights; 0: off")
+    oriented_from: int = Field(0, ge=0, description="steps of the whole training before these two come into force")
+    affinity: float = Field(0.0, ge=0, description="weight of the feature affinity of network dsrl; 0: off")
+    affinity_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that loss")
+    teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
+
+
+class Stage(Section):
+    """A phase of training. Length: iterations, or share of total_iter, or (one stage) the rest."""
+
+    name: StageName
+    iterations: int | None = Field(None, ge=0)
+    share: float | None = Field(None, ge=0, le=1)
+    beta: float | None = Field(None, ge=0, le=1, description="instead of loss.beta in this stage")
+    beta_end: float | None = Field(None, ge=0, le=1, description="beta runs linearly to this value")
+    lr: float | None = Field(None, gt=0, description="instead of train.optimizer.lr in this stage")
+    sr_lr_factor: float = Field(1.0, ge=0, description="learning rate of the SR network relative to the rest")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Stage:
+        if self.iterations is not None and self.share is not None:
+            raise ValueError("give iterations or share, not both")
+        return self
+
+
+class Optimizer(Section):
+    type: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(2e-5, gt=0)
+    betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
+    weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.9, ge=0, description="sgd only")
+
+
+class Scheduler(Section):
+    """Learning rate within each stage: warm-up, then constant or a decay to ``final`` times the rate."""
+
+    type: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_iter: int = Field(0, ge=0)
+    final: float = Field(0.0, ge=0, le=1)
+
+
+class Train(Section):
+    total_iter: int = Field(700000, ge=1)
+    stages: list[Stage] = Field(min_length=1)
+    optimizer: Optimizer = Optimizer()
+    scheduler: Scheduler = Scheduler()
+    grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on GPUs")
+    teacher: str | None = Field(None, description="weights of a model that saw HR images")
