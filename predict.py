@@ -4,6 +4,7 @@ python predict.py photo.jpg                              results/photo_mask.png 
 python predict.py photo.jpg folder/ -o results/          files and folders
 python predict.py folder/ --restore never                segment as they are: quick, for large photographs
 python predict.py photo.jpg --weights experiments/joint/models/best.pth --threshold 0.3 --overwrite
+python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
 
 Each photograph STEM gives, in the results folder:
   STEM_mask.png         cracks white, at the photograph's own size (a pixel that a crack runs through)
@@ -44,6 +45,10 @@ def parse() -> argparse.Namespace:
         "tiles of that times the scale; smaller ones need less memory",
     )
     add("--overlap", type=int, default=32, metavar="PX", help="overlap of tiles, blended (32)")
+    add(
+        "--rle", type=Path, metavar="FILE",
+        help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
+    )
     add("--overwrite", action="store_true", help="replace earlier results")
     return parser.parse_args()
 

@@ -31,7 +31,8 @@ class HRBatch:
 
     hr: [B,3,H,W]; mask: [B,1,H,W]; name: B image names (seeds of the degradation);
     epoch: the pass over the data each sample belongs to, B integers;
-    distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None.
+    distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None;
+    label: [B], 1 for a photograph with a crack, else 0, where image labels stand in for masks (NaN), or None.
     """
 
     hr: Tensor
@@ -39,6 +40,7 @@ class HRBatch:
     name: tuple[str, ...]
     epoch: tuple[int, ...]
     distance: Tensor | None = None
+    label: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class DegradedBatch:
     kernel: Tensor
     name: tuple[str, ...]
     distance: Tensor | None = None
+    label: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,19 +14,21 @@ from torch.utils.data import Dataset
 from contracts.errors import UserError
 from contracts.records import HRBatch
 from data.distance import signed_distance_map
+from data.labels import Labelled
 from data.sources import Source
 from data.transforms import crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One photograph of a batch. hr: [3,H,W] in [0, 1]; mask, distance: [1,H,W]."""
+    """One photograph of a batch. hr: [3,H,W] in [0, 1]; mask, distance: [1,H,W]; label: its image label, if any."""
 
     hr: Tensor
     mask: Tensor
     name: str
     epoch: int
     distance: Tensor | None = None
+    label: bool | None = None
 
 
 class CrackDataset(Dataset):
@@ -85,7 +87,8 @@ class CrackDataset(Dataset):
         image, mask = crop(image, mask, self.crop, drawn, self.crack_crop_probability)
         image, mask = flip_and_turn(image, mask, drawn, self.horizontal_flip, self.vertical_flip, self.rotate)
         hr = tone_table(drawn, self.photometric)[image]
-        return _sample(hr, mask, name, epoch, self.distance)
+        label = self.source.label(index) if isinstance(self.source, Labelled) else None
+        return replace(_sample(hr, mask, name, epoch, self.distance), label=label)
 
 
 def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
@@ -98,12 +101,14 @@ def whole_image(source: Source, index: int, multiple: int, distance: bool = Fals
 def collate(samples: Sequence[Sample]) -> HRBatch:
     """Stack samples of one size into a batch."""
     distances = [sample.distance for sample in samples if sample.distance is not None]
+    labels = [float(sample.label) for sample in samples if sample.label is not None]
     return HRBatch(
         hr=torch.stack([sample.hr for sample in samples]),
         mask=torch.stack([sample.mask for sample in samples]),
         name=tuple(sample.name for sample in samples),
         epoch=tuple(sample.epoch for sample in samples),
         distance=torch.stack(distances) if distances else None,
+        label=torch.tensor(labels) if labels else None,
     )
 
 

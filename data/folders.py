@@ -51,15 +51,58 @@ def find_pairs(root: Path | str, split_list: SplitLists | None = None, part: str
     root = Path(root)
     folders = find_folders(root)
     if part is not None:
-        if part not in folders:
-            valid = ", ".join(sorted(filter(None, folders))) or "none"
-            raise UserError(f"no part '{part}' in '{root}'{nearest(part, folders)}; parts there: {valid}")
-        folders = {part: folders[part]}
+        folders = {part: _chosen(folders, part, root)}
     if not split_list:
         pairs = [pair for folder in folders.values() for pair in folder.pairs()]
     else:
         pairs = _listed_pairs(root, folders, split_list)
     return sorted(pairs, key=lambda pair: pair.name)
+
+
+def find_photographs(
+    root: Path | str, split_list: SplitLists | None = None, part: str | None = None
+) -> list[tuple[str, Path]]:
+    """Return the photographs under ``root`` as (name, path), sorted by name; masks are not looked for.
+
+    Layouts, ``split_list`` and ``part`` as in `find_pairs`; a folder that holds nothing but photographs will do,
+    too. Raises UserError as `find_pairs` does, but for masks.
+    """
+    root = Path(root)
+    folders = {"": root} if root.is_dir() and image_files(root) else _image_folders(root, part)
+    found = {
+        f"{name}/{stem}" if name else stem: path
+        for name, folder in folders.items() for stem, path in _by_stem(folder, "images").items()
+    }
+    if split_list:
+        names = [_listed(line, file, found) for line, file in read_split_lists(split_list, root).items()]
+        found = {name: found[name] for name in names}
+    if not found:
+        raise no_image(root)
+    return sorted(found.items())
+
+
+def _image_folders(root: Path, part: str | None) -> dict[str, Path]:
+    folders = find_folders(root)
+    if part is not None:
+        folders = {part: _chosen(folders, part, root)}
+    return {name: folder.images for name, folder in folders.items()}
+
+
+def _listed(line: str, file: Path, found: dict[str, Path]) -> str:
+    """The name that a line of a split list means, with or without the file's suffix."""
+    bare = str(Path(line).with_suffix("")) if Path(line).suffix.lower() in IMAGE_SUFFIXES else line
+    for name in (line, bare):
+        if name in found:
+            return name
+    raise UserError(f"split list '{file}' names '{line}', but there is no such image{nearest(bare, found)}")
+
+
+def _chosen(folders: dict[str, Folder], part: str, root: Path) -> Folder:
+    """The folder called ``part``. Raises UserError naming those there are."""
+    if part not in folders:
+        valid = ", ".join(sorted(filter(None, folders))) or "none"
+        raise UserError(f"no part '{part}' in '{root}'{nearest(part, folders)}; parts there: {valid}")
+    return folders[part]
 
 
 def find_folders(root: Path) -> dict[str, Folder]:

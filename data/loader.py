@@ -90,6 +90,7 @@ class LoadedBatch(HRBatch):
             name=self.name,
             epoch=self.epoch,
             distance=None if self.distance is None else self.distance.pin_memory(),
+            label=None if self.label is None else self.label.pin_memory(),
         )
 
 

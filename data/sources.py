@@ -108,13 +108,6 @@ class FilePairs:
         return [[pair.name, pair.image.stat().st_size, pair.mask.stat().st_size] for pair in self.pairs]
 
 
-class FolderSource(Cached):
-    """`FilePairs` in a `Cached` source: decoded once, then from memory while it lasts."""
-
-    def __init__(self, pairs: Sequence[Pair], cache_mb: float = 1024, binarise: bool = True) -> None:
-        super().__init__(FilePairs(pairs, binarise), cache_mb)
-
-
 class Subset:
     """The photographs of ``source`` at ``indices``, in that order. Raises UserError without indices."""
 

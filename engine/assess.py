@@ -13,7 +13,8 @@ from contracts.errors import UserError
 from data.sources import Source, fingerprint
 from degradations.frozen import FrozenSet, read_frozen
 from engine import report
-from engine.build import build_model, build_source
+from engine.build import build_model
+from engine.build_data import build_source
 from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator
 from engine.experiment import Experiment, archive, newest, require_writable, weights_of

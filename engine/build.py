@@ -1,26 +1,20 @@
-"""The composition root: the one place where options become objects."""
+"""Where options become networks, losses and the optimiser. Photographs: engine/build_data.py."""
 
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from contracts.errors import UserError, lookup
-from data.dataset import CrackDataset
-from data.folders import find_pairs
-from data.sources import Cached, FolderSource, Source, require_cracks, split_random
-from data.synthetic import SyntheticSource
-from degradations.pipeline import Pipeline
-from degradations.presets import build_pipeline
 from engine.arguments import checked_arguments
 from engine.checkpoint import load_file, load_weights
-from engine.options import Dataset, Network, Options
+from engine.options import Network, Options
 from engine.step import parts
 from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES, SegmentationLoss
+from losses.image_label import IMAGE_LABEL_LOSSES, ImageLabelLoss
 from losses.joint import JointLoss
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
 from models.joint import JointModel
@@ -29,67 +23,6 @@ from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS, Model
 
 DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code meant
-VALIDATION_CACHE_MB = 512
-
-
-def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
-    """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
-    if dataset.type == "synthetic":
-        return Cached(SyntheticSource(dataset.count, size=dataset.size, seed=dataset.seed), cache_mb)
-    try:
-        pairs = find_pairs(Path(dataset.root), split_list=dataset.lists, part=dataset.part)
-        return FolderSource(pairs[: dataset.count], binarise=binary_masks, cache_mb=cache_mb)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def build_train_sources(options: Options) -> tuple[Source, Source | None]:
-    """Training and validation photographs (None where the options name none)."""
-    train = options.datasets.train
-    binary = options.corrected("binary_masks")
-    source = build_source(train, "datasets.train", binary, train.cache_mb)
-    require_cracks(source, "datasets.train")
-    if options.datasets.val is not None:
-        return source, build_source(options.datasets.val, "datasets.val", cache_mb=VALIDATION_CACHE_MB)
-    if train.holdout == 0:
-        return source, None
-    kept, held = split_random(source, [1 - train.holdout, train.holdout], options.seed)
-    return kept, held
-
-
-def build_dataset(options: Options, source: Source) -> CrackDataset:
-    """Crops, flips and distance maps of the training photographs."""
-    train = options.datasets.train
-    vertical = train.vertical_flip
-    if vertical is None:
-        vertical = 0.3 if options.corrected("vertical_flip") else 0.0
-    return CrackDataset(
-        source,
-        crop=train.crop,
-        seed=options.seed,
-        horizontal_flip=train.horizontal_flip,
-        vertical_flip=vertical,
-        rotate=train.rotate,
-        distance=build_segmentation_loss(options).needs_distance,
-        crack_crop_probability=train.crack_crop_probability,
-        photometric=train.photometric,
-    )
-
-
-def build_degradation(options: Options, condition: str = "degraded") -> Pipeline:
-    """The degradation of a condition: "degraded" as the options say, "clean" the reduction alone.
-
-    Evaluation quantises to 8 bit, as every photograph is; ``train`` does not.
-    """
-    degradation = options.degradation
-    steps = degradation.preset if degradation.steps is None else degradation.steps
-    return build_pipeline(
-        "clean" if condition == "clean" else steps,
-        scale=options.scale,
-        kernel_side=degradation.kernel_side,
-        border="reflect" if options.corrected("reflected_borders") else "zero",
-        quantise=condition != "train",
-    )
 
 
 def _build_network(network: Network, table: dict, path: str, pretrained: bool, **fixed: object) -> nn.Module:
@@ -141,10 +74,10 @@ def _start_from(network: nn.Module, options: Network, prefix: str, path: str) ->
     load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "added", ()))
 
 
-def build_segmentation_loss(options: Options) -> SegmentationLoss:
+def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLoss:
     """The segmentation loss by name, with its arguments checked."""
     loss = options.loss
-    make = lookup(SEGMENTATION_LOSSES, loss.segmentation, "loss.segmentation")
+    make = lookup({**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES}, loss.segmentation, "loss.segmentation")
     fixed = getattr(make, "keywords", {})
     cls = getattr(make, "func", make)
     arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=tuple(fixed))

@@ -21,7 +21,7 @@ from data.dataset import whole_image
 from data.sources import Source
 from degradations.frozen import FrozenSet
 from degradations.resize import bicubic_up
-from engine.build import build_degradation
+from engine.build_data import build_degradation
 from engine.options import Options
 from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
@@ -67,15 +67,18 @@ class Evaluator:
 
     conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
     (0: distances at 0.5 only); classical: score the classical baseline too; keep: number of images
-    whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing.
+    whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
+    extra: further figures of a prediction, by name.
     """
 
     def __init__(
         self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
         surface: int = 1, classical: bool = False, keep: int = 0, frozen: FrozenSet | None = None,
+        extra: Callable[[Prediction], dict[str, float]] | None = None,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
         self.seed, self.surface, self.classical, self.frozen = seed, surface, classical, frozen
+        self.extra = extra or (lambda _: {})
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
         names = [condition for condition in conditions if condition != "hr"]
         self.degradations = {name: build_degradation(options, name) for name in names}
@@ -119,7 +122,7 @@ class Evaluator:
             if position in self.kept_indices:
                 result.kept.append(prediction)
         future = pool.submit(self.score, prediction)
-        waiting.append((result.scores[condition], prediction, future, _quality(prediction)))
+        waiting.append((result.scores[condition], prediction, future, _quality(prediction) | self.extra(prediction)))
         if self.classical:
             plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
             future = pool.submit(self._score_classical, plain, prediction.mask)

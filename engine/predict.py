@@ -18,6 +18,7 @@ from engine.assess import default_device, find, load_model
 from engine.experiment import require_writable
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, Settings, photographs, plan
 from engine.progress import format_seconds
+from engine.rle import Submission, check_new
 from engine.tiled_model import TiledModel
 from tracking.panels import overlay
 
@@ -50,15 +51,18 @@ def predict(
     paths = photographs(inputs)
     options, content, source = find(opt, weights, [])
     jobs = plan(paths, settings, options.scale)
+    if settings.rle is not None:
+        check_new(settings.rle, settings.overwrite)
     network = load_model(options, content, source)
     model = TiledModel(network, default_device(), settings.tile, settings.overlap)
     settings.out.mkdir(parents=True, exist_ok=True)
     print(f"{len(jobs)} photographs, {source} (step {content['step']}), on {model.device}", flush=True)
-    _all(model, jobs, settings)
+    submission = None if settings.rle is None else Submission(settings.rle, settings.overwrite)
+    _all(model, jobs, settings, submission)
     return jobs
 
 
-def _all(model: TiledModel, jobs: list[Job], settings: Settings) -> None:
+def _all(model: TiledModel, jobs: list[Job], settings: Settings, submission: Submission | None) -> None:
     """Do the photographs one after the other. Raises UserError at the end for those that cannot be decoded."""
     began, broken = time.perf_counter(), []
     for number, job in enumerate(jobs, start=1):
@@ -68,7 +72,7 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings) -> None:
             broken.append(error)
             told = f"{job.path} left out: it cannot be read"
         else:
-            told = _one(model, job, pixels, settings)
+            told = _one(model, job, pixels, settings, submission)
         gone = time.perf_counter() - began
         left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
         rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
@@ -82,11 +86,15 @@ def _work(jobs: list[Job], scale: int) -> float:
     return sum(job.megapixels * (scale**2 if job.restore else 1) for job in jobs)
 
 
-def _one(model: TiledModel, job: Job, pixels: np.ndarray, settings: Settings) -> str:
+def _one(
+    model: TiledModel, job: Job, pixels: np.ndarray, settings: Settings, submission: Submission | None
+) -> str:
     """Do one photograph uint8 [h,w,3]; return the line about it."""
     began = time.perf_counter()
     found = search(model, pixels, job.restore, job.path.name)
     write(job, pixels, found, settings.threshold)
+    if submission is not None:
+        submission.add(job.path.name, found.probability >= settings.threshold)
     return line(job, found, settings, time.perf_counter() - began)
 
 

@@ -19,7 +19,7 @@ class Settings:
 
     out: folder of the results; restore: "auto", "always" or "never"; threshold: crack from this
     probability on, in (0,1); tile, overlap: in pixels of the photograph before restoring;
-    overwrite: replace earlier results.
+    overwrite: replace earlier results; rle: a CSV file to write the masks to as runs, or None.
     """
 
     out: Path = Path("results")
@@ -28,6 +28,7 @@ class Settings:
     tile: int = 256
     overlap: int = 32
     overwrite: bool = False
+    rle: Path | None = None
 
 
 @dataclass(frozen=True)

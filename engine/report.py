@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,13 @@ from engine.evaluator import Evaluation
 from engine.pictures import panels
 from metrics import names
 from metrics.sweep import THRESHOLDS
+from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall
 from tracking.keys import TEST_PER_IMAGE, classical_key, curve_key, test_key
 from tracking.tracker import NullTracker
+
+BARS = {names.IOU: "IoU", names.DICE: "Dice (F1)", names.PRECISION: "precision", names.RECALL: "recall",
+        names.ACCURACY: "accuracy"}
 
 
 def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
@@ -57,12 +61,20 @@ def pictures(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """Curves and panels by tracking key, uint8 RGB [H,W,3]."""
     curves = {condition: scores.curves() for condition, scores in evaluation.scores.items()}
     ious = {condition: curve[names.IOU] for condition, curve in curves.items()}
+    figures = {condition: scores.summary() for condition, scores in evaluation.scores.items()}
     pairs = {condition: (curve[names.RECALL], curve[names.PRECISION]) for condition, curve in curves.items()}
     return {
         curve_key("iou_over_threshold"): iou_over_threshold(THRESHOLDS, ious),
         curve_key("precision_recall"): precision_recall(pairs),
+        curve_key("confusion"): confusion(_chosen(figures, names.CONFUSION)),
+        curve_key("scores"): bars(_chosen(figures, BARS), list(BARS.values())),
         **panels("test", evaluation.kept),
     }
+
+
+def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[str, list[float]]:
+    """Some figures of each condition in order, NaN for those that do not apply."""
+    return {condition: [found.get(key, np.nan) for key in keys] for condition, found in figures.items()}
 
 
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]], made: dict[str, np.ndarray]) -> None:

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from contracts.errors import UserError
 from data.sources import fingerprint
-from engine.build import build_train_sources
+from engine.build_data import build_train_sources
 from engine.checkpoint import load_file
 from engine.experiment import Experiment, archive, require_writable
 from engine.options import Options

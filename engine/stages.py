@@ -73,7 +73,8 @@ class Plan:
         self.optimizer = options.train.optimizer
         self.scheduler = options.train.scheduler
         self.lengths = stage_lengths(self.stages, self.total)
-        self.epoch_steps = train_images // options.datasets.train.batch_size + 1
+        self.epoch_steps = train_images // options.datasets.train.batch_size + 1  # as the released code counts
+        self.pass_steps = math.ceil(train_images / options.datasets.train.batch_size)  # steps of a pass over the images
 
     def index_at(self, step: int) -> tuple[int, int]:
         """The stage that ``step`` (1..total) falls in and the step within it, from 1."""
@@ -116,9 +117,10 @@ class Plan:
             return alpha.start
         if alpha.schedule == "paper":
             return alpha_paper(self._since_first(index, inside), self.epoch_steps, start=alpha.start, floor=alpha.floor)
+        if alpha.schedule == "boundary_rising":
+            epochs = math.ceil(self.lengths[index] / self.pass_steps)
+            return 1 - alpha_rising((inside - 1) // self.pass_steps, epochs)
         progress = (inside - 1) / max(1, self.lengths[index] - 1)
-        if alpha.schedule == "rising":
-            return alpha_rising(progress, 1.0)
         return alpha.start + (alpha.floor - alpha.start) * progress
 
     def _since_first(self, index: int, inside: int) -> int:

@@ -124,6 +124,8 @@ def set_trainable(model: Model, kind: Kind, train_batchnorm: bool = True) -> Non
     model.seg.train("seg" in kind.trains)
     if "skip" in kind.trains and hasattr(model.seg, "blur_skip"):
         model.seg.blur_skip.train()
+    for parameter in _parameters(model.seg, "frozen_parameters"):
+        parameter.requires_grad_(False)
     if not train_batchnorm:
         for parameter in _norm_parameters(model.seg):
             parameter.requires_grad_(False)

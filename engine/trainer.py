@@ -14,7 +14,8 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, to_device
 from data.loader import make_loader
 from data.sources import Source
-from engine.build import build_dataset, build_degradation, build_loss, build_model, build_optimizer
+from engine.build import build_loss, build_model, build_optimizer
+from engine.build_data import build_dataset, build_degradation
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.ema import EMA
 from engine.experiment import Experiment
@@ -131,7 +132,7 @@ class Trainer:
     def _validate(self, moment: Moment, log: TrainingLog) -> None:
         if not self.fabric.is_global_zero:
             return
-        values, pictures = self.validator.run(self.ema.average, self.interruption.check)
+        values, pictures = self.validator.run(self.ema.average, moment.alpha, self.interruption.check)
         log.validation(moment, values, pictures)
         score = self.validator.score(values)
         if moment.kind.segments and score > self.best:
@@ -158,7 +159,7 @@ class Trainer:
     def _degraded(self, batch: HRBatch) -> DegradedBatch:
         made = self.degrade(batch.hr, batch.name, self.options.seed, batch.epoch)
         lr, hr = (image.contiguous(memory_format=torch.channels_last) for image in (made.lr, batch.hr))
-        return DegradedBatch(lr, hr, batch.mask, made.kernel, batch.name, batch.distance)
+        return DegradedBatch(lr, hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
 
     def _enter(self, moment: Moment) -> None:
         """On the first step of a stage (or after a resume): let its parts train."""

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 
 from contracts.errors import lookup
+from data.distance import signed_distance_map
 from data.sources import Source
-from engine.evaluator import Evaluator
+from engine.build import build_segmentation_loss
+from engine.evaluator import Evaluator, Prediction
 from engine.options import Options
 from engine.pictures import panels
+from losses.image_label import ImageLabelLoss
 from metrics import names
 from models.whole import Model
 from tracking.keys import val_key
@@ -30,8 +33,10 @@ class Validator:
         lookup(CHOOSABLE, self.metric, "val.best: metric")
         self.best_key = val_key(condition, self.metric)
         seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
+        self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
         self.evaluator = Evaluator(
-            options, source, device, list(options.val.conditions), seed=seed, surface=0, keep=options.logger.pictures
+            options, source, device, list(options.val.conditions), seed=seed, surface=0,
+            keep=options.logger.pictures, extra=self.losses,
         )
 
     def check(self, model: Model) -> None:
@@ -48,10 +53,25 @@ class Validator:
             return float("-inf")
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
+    def losses(self, prediction: Prediction) -> dict[str, float]:
+        """The segmentation loss of a whole photograph, at the current alpha."""
+        prob, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.prob, prediction.mask))
+        if isinstance(self.loss, ImageLabelLoss):
+            value = self.loss(prob.logit(eps=1e-6), mask.amax((1, 2, 3)).float())
+        else:
+            distance = signed_distance_map(prediction.mask)[None, None] if self.loss.needs_distance else None
+            distance = None if distance is None else torch.from_numpy(distance)
+            value = self.loss(prob, mask.float(), distance, self.alpha)
+        return {names.LOSS: float(value[0])}
+
     def run(
-        self, model: Model, progress: Callable[[], None] | None = None
+        self, model: Model, alpha: float, progress: Callable[[], None] | None = None
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Return the figures by key and the pictures by key; ``progress`` is called after each photograph."""
+        """Return the figures by key and the pictures by key; ``progress`` is called after each photograph.
+
+        alpha: share of the region terms in the validation loss, as in training at this step.
+        """
+        self.alpha = alpha
         result = self.evaluator.run(model, progress)
         values = {
             val_key(condition, name): value

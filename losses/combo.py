@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -53,14 +53,15 @@ class RegionCombo:
         region: str = "dice",
         bce_weight: float = 1.0,
         region_weight: float = 1.0,
-        positive: float = 1.0,
+        positive: float | Literal["ratio"] = 1.0,
         negative: float = 1.0,
     ) -> None:
         """region: a name in REGION_TERMS; bce_weight, region_weight: u1, u2; positive, negative: of WBCE.
 
+        positive "ratio": background over crack pixels of the sample, so that both weigh the same at negative 1.
         Raises UserError when weights are negative or sum to zero.
         """
-        for pair in ((bce_weight, region_weight), (positive, negative)):
+        for pair in ((bce_weight, region_weight), (0.0 if positive == "ratio" else positive, negative)):
             if min(pair) < 0 or not 0 < sum(pair) < float("inf"):
                 raise UserError(f"loss weights must not be negative and need a positive sum; received {pair}")
         self.region = lookup(REGION_TERMS, region, "region term")
@@ -72,7 +73,8 @@ class RegionCombo:
         prob = prob.clamp(min=regions.EPSILON)
         total = 0.0
         if self.bce_weight:
-            total = self.bce_weight * regions.weighted_bce(prob, mask, self.positive, self.negative)
+            positive = regions.background_ratio(mask) if self.positive == "ratio" else self.positive
+            total = self.bce_weight * regions.weighted_bce(prob, mask, positive, self.negative)
         if self.region_weight:
             total = total + self.region_weight * self.region(prob, mask)
         return total / (self.bce_weight + self.region_weight)

@@ -10,6 +10,7 @@ from torch import Tensor
 from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
 from losses.affinity import FeatureAffinity
 from losses.combo import SegmentationLoss
+from losses.image_label import ImageLabelLoss
 from losses.sr import KBPNLoss
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 
@@ -21,12 +22,13 @@ class JointLoss:
 
     ``L_seg = L(main) + aux_weight * sum over side outputs of C L(aux)``, where C is the number of maps
     (channels) in a side output. Kondo & Ukita, 2024, with the released code's weight of side outputs.
+    An ``ImageLabelLoss`` looks at the outputs and the image labels alone.
     For a network that hands out features (DSRL), ``affinity_weight`` times their affinity loss is added.
     """
 
     def __init__(
         self,
-        seg_loss: SegmentationLoss,
+        seg_loss: SegmentationLoss | ImageLabelLoss,
         sr_loss: KBPNLoss,
         aux_weight: float = 0.4,
         fail_amplitude: float = 0.0,
@@ -96,12 +98,24 @@ class JointLoss:
     def _seg(
         self, output: JointOutput | Segmented, batch: DegradedBatch, alpha: float, terms: dict[str, Tensor]
     ) -> Tensor:
+        if isinstance(self.seg_loss, ImageLabelLoss):
+            return self._labels(output, batch.label, terms)
         main = self.seg_loss(_probability(output.logits), batch.mask, batch.distance, alpha)
         terms["seg_main"] = main.mean()
         terms[SEG] = terms["seg_main"]
         if output.aux and self.aux_weight:
             sides = [m.shape[1] * self.seg_loss(m, batch.mask, batch.distance, alpha) for m in output.aux]
             terms["seg_aux"] = torch.stack(sides).sum(dim=0).mean()
+            terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
+        return terms[SEG]
+
+
+    def _labels(self, output: JointOutput | Segmented, label: Tensor, terms: dict[str, Tensor]) -> Tensor:
+        """The loss of image labels, of the main map of logits and of auxiliary probabilities."""
+        terms["seg_main"] = self.seg_loss(output.logits, label).mean()
+        terms[SEG] = terms["seg_main"]
+        if output.aux and self.aux_weight:
+            terms["seg_aux"] = sum(self.seg_loss(one.float().logit(eps=1e-6), label).mean() for one in output.aux)
             terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
         return terms[SEG]
 

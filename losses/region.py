@@ -27,14 +27,26 @@ def flat_pair(prob: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     return prob.to(dtype).flatten(1), other.to(dtype).expand_as(prob).flatten(1)
 
 
-def weighted_bce(prob: Tensor, mask: Tensor, positive: float = 1.0, negative: float = 1.0) -> Tensor:
+def background_ratio(mask: Tensor) -> Tensor:
+    """Background over crack pixels of each sample [B]; 1 where one of the two is missing."""
+    y = mask.flatten(1)
+    crack = y.sum(1)
+    background = y.shape[1] - crack
+    return torch.where((crack > 0) & (background > 0), background / crack.clamp(min=1), torch.ones_like(crack))
+
+
+def weighted_bce(
+    prob: Tensor, mask: Tensor, positive: float | Tensor = 1.0, negative: float | Tensor = 1.0
+) -> Tensor:
     """Cross-entropy whose weights sum to one [B]: at 1:1 half of the usual binary cross-entropy.
 
-    ``-mean[positive y log(p + 1e-8) + negative (1-y) log(1-p + 1e-8)] / (positive + negative)``
+    ``-mean[positive y log(p + 1e-8) + negative (1-y) log(1-p + 1e-8)] / (positive + negative)``, with weights
+    for all samples or one for each [B].
     """
     p, y = flat_pair(prob, mask)
-    terms = positive * y * torch.log(p + EPSILON) + negative * (1 - y) * torch.log(1 - p + EPSILON)
-    return -terms.mean(dim=1) / (positive + negative)
+    crack = (y * torch.log(p + EPSILON)).mean(dim=1)
+    background = ((1 - y) * torch.log(1 - p + EPSILON)).mean(dim=1)
+    return -(positive * crack + negative * background) / (positive + negative)
 
 
 def bce(prob: Tensor, mask: Tensor) -> Tensor:

@@ -20,7 +20,10 @@ def alpha_paper(
 
 
 def alpha_rising(epoch: float, epochs: float) -> float:
-    """Share that rises linearly from 0 at the start to 1 after ``epochs`` epochs, then stays."""
+    """Share that rises linearly from 0 at the start to 1 after ``epochs`` epochs, then stays.
+
+    Systems that write alpha for the share of the boundary term let it rise like this.
+    """
     _require_positive("epochs", epochs)
     return min(1.0, max(0.0, epoch / epochs))
 

@@ -46,6 +46,7 @@ class Accumulator:
             **self._surface_summary(),
             names.HD95_OUTLIERS: float(sum(scores.outliers for scores in self._scores)),
             **self._means(self._extra),
+            **dict(zip(names.CONFUSION, map(float, self._confusion()), strict=True)),
             names.IMAGES: float(len(self._names)),
         }
 
@@ -84,6 +85,10 @@ class Accumulator:
         present = [getattr(scores, attribute) for scores in self._scores]
         return _mean_of_present(np.stack([curve for curve in present if curve is not None]))
 
+    def _confusion(self) -> NDArray[np.int64]:
+        """Pixels of all images by ``names.CONFUSION``, at 0.5."""
+        return np.sum([scores.confusion for scores in self._scores], axis=0)
+
     def _surface_summary(self) -> dict[str, float]:
         if all(scores.hd_curve is None for scores in self._scores):
             return {}
@@ -110,4 +115,4 @@ def _row(scores: ImageScores, best: int) -> dict[str, float]:
     if scores.hd_curve is not None:
         row[names.AHD95] = float(np.nanmean(scores.hd_curve))
     row[names.HD95_OUTLIERS] = float(scores.outliers)
-    return row
+    return row | dict(zip(names.CONFUSION, map(float, scores.confusion), strict=True))

@@ -13,6 +13,7 @@ DICE = "dice"
 IOU = "iou"
 PRECISION = "precision"
 RECALL = "recall"
+ACCURACY = "accuracy"  # share of all pixels that are right
 HD95 = "hd95"  # robust Hausdorff distance at percentile 95, pixels
 ASSD = "assd"  # average symmetric surface distance, pixels
 CLIOU = "cliou"  # IoU of the centrelines with a tolerance
@@ -28,6 +29,7 @@ PSNR = "psnr"  # dB
 SSIM = "ssim"
 KERNEL_PSNR = "kernel_psnr"
 KERNEL_SSIM = "kernel_ssim"
+LOSS = "loss"  # the segmentation loss of whole images, in validation
 IMAGES = "images"
 
 
@@ -36,11 +38,11 @@ class Metric:
     """What a metric is measured on, and how it is shown.
 
     of: "mask" (one image's, cut at probability 0.5), "sweep" (all images and thresholds), "distances"
-    (the same, where distances are swept too), "image" (restored), "kernel" (estimated) or "count";
+    (the same, where distances are swept too), "image" (restored), "kernel" (estimated), "loss" or "count";
     heading: of its column in printed tables, "" for no column; digits: after the point there.
     """
 
-    of: Literal["mask", "sweep", "distances", "image", "kernel", "count"]
+    of: Literal["mask", "sweep", "distances", "image", "kernel", "loss", "count"]
     heading: str = ""
     digits: int = 3
     lower_is_better: bool = False
@@ -51,6 +53,7 @@ METRICS = {  # in the order of printed tables
     IOU: Metric("mask", "IoU"),
     PRECISION: Metric("mask", "Prec."),
     RECALL: Metric("mask", "Recall"),
+    ACCURACY: Metric("mask"),
     IOU_MAX: Metric("sweep", "IoU_max"),
     AIU: Metric("sweep", "AIU"),
     HD95: Metric("mask", "HD95", digits=1, lower_is_better=True),
@@ -63,6 +66,8 @@ METRICS = {  # in the order of printed tables
     SSIM: Metric("image", "SSIM"),
     KERNEL_PSNR: Metric("kernel"),
     KERNEL_SSIM: Metric("kernel"),
+    LOSS: Metric("loss", lower_is_better=True),
 }
+CONFUSION = ("true_positives", "false_positives", "false_negatives", "true_negatives")  # pixels of all images
 AT_HALF = tuple(name for name, metric in METRICS.items() if metric.of == "mask")
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)

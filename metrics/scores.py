@@ -16,13 +16,15 @@ from metrics.surface import SurfaceTarget, outlier_distance, surface_sweep
 class ImageScores:
     """Scores of one image; a metric that does not apply is absent from ``values``, never 0.
 
-    values: dice, iou, precision, recall, hd95, assd, cliou at probability 0.5 (distances in pixels);
+    values: dice, iou, precision, recall, accuracy, hd95, assd, cliou at probability 0.5 (distances in pixels);
+    confusion: pixels at 0.5: true positives, false positives, false negatives, true negatives;
     iou_curve, dice_curve, precision_curve, recall_curve: at the 99 thresholds, NaN where they do not apply;
     hd_curve: robust Hausdorff distance at the 99 thresholds, NaN where not computed, or None;
     outliers: 1 where exactly one of the two masks is empty at 0.5, else 0.
     """
 
     values: dict[str, float]
+    confusion: tuple[int, int, int, int]
     iou_curve: NDArray[np.float64]
     dice_curve: NDArray[np.float64]
     precision_curve: NDArray[np.float64]
@@ -58,11 +60,13 @@ def evaluate_image(
         names.RECALL: sweep.recall(counts),
     }
     values = {name: float(curve[sweep.HALF]) for name, curve in curves.items()}
+    values[names.ACCURACY] = float(sweep.accuracy(counts)[sweep.HALF])
     hausdorff, mean, outlier = _surface_curves(levels, truth, percentile, empty, surface_thresholds)
     values[names.HD95], values[names.ASSD] = float(hausdorff[sweep.HALF]), float(mean[sweep.HALF])
     values[names.CLIOU] = centreline_iou(levels > sweep.HALF, truth, tolerance)
     return ImageScores(
         values={name: value for name, value in values.items() if np.isfinite(value)},
+        confusion=sweep.confusion(counts),
         iou_curve=curves[names.IOU],
         dice_curve=curves[names.DICE],
         precision_curve=curves[names.PRECISION],

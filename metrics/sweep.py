@@ -14,11 +14,12 @@ IOU_SMOOTHING = 1e-5
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixel counts of one image at each threshold, int64 [T]: true and false positives, misses."""
+    """Pixel counts of one image at each threshold, int64 [T]: true and false positives, misses; and all pixels."""
 
     true_positive: NDArray[np.int64]
     false_positive: NDArray[np.int64]
     false_negative: NDArray[np.int64]
+    pixels: int
 
 
 def threshold_levels(prob: NDArray, thresholds: NDArray = THRESHOLDS) -> NDArray[np.uint8]:
@@ -50,12 +51,23 @@ def count(levels: NDArray[np.uint8], mask: NDArray, thresholds: int = len(THRESH
     inside = np.bincount(levels[crack], minlength=size)
     outside = np.bincount(levels[~crack], minlength=size)
     true_positive = _pixels_above(inside)
-    return Counts(true_positive, _pixels_above(outside), inside.sum() - true_positive)
+    return Counts(true_positive, _pixels_above(outside), inside.sum() - true_positive, levels.size)
 
 
 def _pixels_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of pixels whose level exceeds k, for k = 0 .. T-1."""
     return histogram[::-1].cumsum()[::-1][1:]
+
+
+def confusion(counts: Counts, index: int = HALF) -> tuple[int, int, int, int]:
+    """True positives, false positives, false negatives and true negatives at one threshold, pixels."""
+    found = (counts.true_positive[index], counts.false_positive[index], counts.false_negative[index])
+    return (*map(int, found), int(counts.pixels - sum(found)))
+
+
+def accuracy(counts: Counts) -> NDArray[np.float64]:
+    """Share of all pixels that are right [T]."""
+    return 1 - (counts.false_positive + counts.false_negative) / counts.pixels
 
 
 def iou(counts: Counts, smoothing: float = IOU_SMOOTHING) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from contracts.errors import UserError
 from data.folders import find_pairs
-from data.sources import Cached, FolderSource, Subset, fingerprint, require_cracks, split_random
+from data.sources import Cached, FilePairs, Subset, fingerprint, require_cracks, split_random
 
 
 class Numbers:
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("cache_mb", [0, 0.015, 10])  # nothing fits, two of five fit, all fit
 def test_load_is_the_same_with_any_cache(folder: Path, cache_mb: float) -> None:
-    source = FolderSource(find_pairs(folder), cache_mb=cache_mb)
+    source = Cached(FilePairs(find_pairs(folder)), cache_mb=cache_mb)
     for _ in range(2):
         for index in range(len(source)):
             image, mask = source.load(index)
@@ -58,7 +58,7 @@ def test_load_is_the_same_with_any_cache(folder: Path, cache_mb: float) -> None:
 
 
 def test_cached_arrays_cannot_be_changed(folder: Path) -> None:
-    image, mask = FolderSource(find_pairs(folder)).load(0)
+    image, mask = Cached(FilePairs(find_pairs(folder))).load(0)
     for array in (image, mask):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
@@ -73,7 +73,7 @@ def test_any_source_can_be_cached() -> None:
 
 
 def test_pickle_leaves_the_cache_behind(folder: Path) -> None:
-    source = FolderSource(find_pairs(folder))
+    source = Cached(FilePairs(find_pairs(folder)))
     bare = len(pickle.dumps(source))
     source.load(0)
     copy = pickle.loads(pickle.dumps(source))
@@ -83,24 +83,24 @@ def test_pickle_leaves_the_cache_behind(folder: Path) -> None:
 
 def test_bad_files_are_found_before_training(folder: Path) -> None:
     with pytest.raises(UserError, match="no pair"):
-        FolderSource([])
+        FilePairs([])
     Image.new("L", (48, 31)).save(folder / "masks/3.png")
     with pytest.raises(UserError, match=r"3\.png.*differ in size"):
-        FolderSource(find_pairs(folder))
+        Cached(FilePairs(find_pairs(folder)))
     (folder / "images/1.png").write_text("no image")
     with pytest.raises(UserError, match=r"cannot read image .*1\.png"):
-        FolderSource(find_pairs(folder))
+        Cached(FilePairs(find_pairs(folder)))
 
 
 def test_size_is_checked_again_when_loading(folder: Path) -> None:
-    source = FolderSource(find_pairs(folder))
+    source = Cached(FilePairs(find_pairs(folder)))
     Image.new("L", (48, 31)).save(folder / "masks/3.png")
     with pytest.raises(UserError, match="differ in size"):
         source.load(3)
 
 
 def test_all_masks_empty(folder: Path) -> None:
-    require_cracks(FolderSource(find_pairs(folder)), "datasets:train")
+    require_cracks(Cached(FilePairs(find_pairs(folder))), "datasets:train")
     with pytest.raises(UserError, match=r"datasets:train.*all 3 images are empty.*white"):
         require_cracks(Numbers(3), "datasets:train")
 
@@ -130,10 +130,10 @@ def test_bad_fractions(fractions: list[float]) -> None:
 
 
 def test_fingerprint(folder: Path) -> None:
-    source = FolderSource(find_pairs(folder))
+    source = Cached(FilePairs(find_pairs(folder)))
     before = fingerprint(source)
     assert len(before) == 64
-    assert fingerprint(FolderSource(find_pairs(folder), cache_mb=0)) == before
+    assert fingerprint(Cached(FilePairs(find_pairs(folder)), cache_mb=0)) == before
     assert fingerprint(Subset(source, [0, 1])) != fingerprint(Subset(source, [0, 2]))
     with (folder / "masks/3.png").open("ab") as file:
         file.write(b"x")

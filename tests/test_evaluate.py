@@ -16,6 +16,7 @@ from tiny_runs import TINY, Outcome, assert_error, run_here, write_photographs
 from contracts.errors import UserError
 from engine.assess import evaluate, find
 from engine.options_file import force, parse_options
+from metrics.names import CONFUSION
 
 NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 
@@ -107,13 +108,14 @@ def test_figures_are_the_means_of_the_rows(trained: Path, evaluated: Outcome) ->
                 if name in NOT_MEANS:
                     continue
                 values = [float(row[name]) for row in chosen if row[name] != ""]
-                expected = sum(values) if name == "hd95_outliers" else np.mean(values)
+                expected = sum(values) if name in ("hd95_outliers", *CONFUSION) else np.mean(values)
                 assert figure == pytest.approx(expected, abs=1e-9), (system, condition, name)
 
 
 def test_pictures_show_something(trained: Path, evaluated: Outcome) -> None:
     folder = trained / "experiments" / "tiny" / "results"
-    names = ["curves/iou_over_threshold", "curves/precision_recall", "clean/panel_0", "degraded/panel_0"]
+    curves = [f"curves/{name}" for name in ("iou_over_threshold", "precision_recall", "confusion", "scores")]
+    names = [*curves, "clean/panel_0", "degraded/panel_0"]
     assert sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.png")) == sorted(f"{n}.png" for n in names)
     for name in names:
         picture = np.asarray(Image.open(folder / f"{name}.png"))

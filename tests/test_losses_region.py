@@ -14,7 +14,7 @@ from contracts.errors import UserError
 from data.distance import signed_distance_map
 from losses.boundary import boundary
 from losses.combo import SEGMENTATION_LOSSES, BoundaryCombo, RegionCombo
-from losses.region import bce, dice, generalised_dice, weighted_bce
+from losses.region import background_ratio, bce, dice, generalised_dice, weighted_bce
 from tools.parity.functions import SINGLE_PRECISION, check_losses
 
 EMPTY, FULL = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
@@ -28,6 +28,21 @@ def batch(size: int = 3, side: int = 12, dtype: torch.dtype = torch.float64) -> 
     mask[:-1, :, 3:9, 2:7] = 1
     distance = torch.stack([torch.from_numpy(signed_distance_map(m[0].numpy()))[None] for m in mask])
     return prob, mask, distance.to(dtype)
+
+
+def test_ratio_lets_crack_and_background_weigh_the_same() -> None:
+    """Per sample: the mean of the two classes' mean cross-entropies, times a constant; without a crack plain."""
+    prob, mask, _ = batch()
+    found = RegionCombo(region_weight=0.0, positive="ratio")(prob, mask, None, 1.0)
+    for value, p, y in zip(found[:-1], prob, mask, strict=False):
+        ratio = float((1 - y).sum() / y.sum())
+        crack, background = -torch.log(p[y == 1]).mean(), -torch.log(1 - p[y == 0]).mean()
+        share = float(y.mean())
+        expected = (ratio * share * crack + (1 - share) * background) / (ratio + 1)
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=0)
+        assert ratio * share == pytest.approx(1 - share)
+    torch.testing.assert_close(found[-1], weighted_bce(prob, mask)[-1])
+    assert background_ratio(torch.ones(1, 1, 2, 2)).item() == 1.0
 
 
 def test_reference_numbers_subset(root: Path) -> None:

@@ -31,6 +31,9 @@ def test_values_at_half() -> None:
     assert scores.values[names.IOU] == pytest.approx(both / (predicted | true).sum(), abs=1e-5)
     assert scores.values[names.PRECISION] == pytest.approx(both / predicted.sum())
     assert scores.values[names.RECALL] == pytest.approx(both / true.sum())
+    assert scores.values[names.ACCURACY] == pytest.approx((predicted == true).mean())
+    missed, false = (true & ~predicted).sum(), (predicted & ~true).sum()
+    assert scores.confusion == (both, false, missed, (~predicted & ~true).sum())
     expected = surface_distance(predicted, true)
     assert (scores.values[names.HD95], scores.values[names.ASSD]) == expected
     assert scores.hd_curve[sweep.HALF] == expected.hausdorff and scores.outliers == 0
@@ -95,6 +98,8 @@ def test_summary_is_over_images_at_one_common_threshold() -> None:
     assert summary[names.AHD95] == pytest.approx(np.mean(curves[names.HD95]))
     assert summary[names.HD95_OUTLIERS] == 1 and summary[names.IMAGES] == 4
     assert summary[names.PSNR] == 20.5  # only where it applies
+    assert sum(summary[name] for name in names.CONFUSION) == 4 * 24 * 32
+    assert summary["true_positives"] + summary["false_negatives"] == 3 * 4 * 25  # the crack of three images
     assert all(isinstance(value, float) and np.isfinite(value) for value in summary.values())
 
 
@@ -122,6 +127,6 @@ def test_same_keys_for_every_experiment() -> None:
     summary = filled().summary()
     expected = set(names.AT_HALF) | {
         names.IOU_MAX, names.IOU_MAX_THRESHOLD, names.AIU, names.HD95_MIN, names.AHD95,
-        names.HD95_OUTLIERS, names.PSNR, names.IMAGES,
+        names.HD95_OUTLIERS, names.PSNR, names.IMAGES, *names.CONFUSION,
     }  # fmt: skip
     assert set(summary) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from pathlib import Path
 
@@ -22,17 +23,23 @@ from torchvision.models import resnet50
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from contracts.errors import UserError
+from engine.stages import KINDS
+from engine.step import set_trainable
+from models.joint import JointModel
 from models.seg import SEG_NETWORKS, encoders, lite_weights
 from models.seg.crackformer import CrackFormer
 from models.seg.encoders import ENCODERS, LITE0, build_encoder
 from models.seg.fpn import FPN
 from models.seg.pspnet import BINS, PSPNet, PyramidPooling
+from models.seg.unet_encoder import EncoderUNet
+from models.sr.bicubic import Bicubic
 
 SMALL = {
     "pspnet": {"encoder": "resnet18", "width": 0.05},
     "pspnet_blurskip": {"encoder": "resnet18", "width": 0.05, "kernel_side": 5},
     "segnet": {"width": 0.05},
     "unet": {"width": 0.06},
+    "unet_encoder": {"encoder": "resnet18", "width": 0.05},
     "fpn": {"encoder": "resnet18", "width": 8},
     "crackformer": {"width": 16},
     "hrnet_ocr": {"width": 4, "pixel_channels": 16, "context_channels": 8},
@@ -40,6 +47,8 @@ SMALL = {
 CASES = [
     *((name, {}) for name in sorted(SEG_NETWORKS)),
     ("pspnet", {"encoder": "resnet50"}),
+    ("unet_encoder", {"encoder": "resnet50"}),
+    ("unet_encoder", {"cam": True}),
     *((name, {"encoder": LITE0}) for name in sorted(SMALL) if "encoder" in SMALL[name]),
     ("fpn", {"encoder": LITE0, "full_resolution": True, "dropout": 0.2}),
 ]
@@ -141,6 +150,34 @@ def test_pyramid_pooling_equals_concatenation_before_the_bottleneck() -> None:
     torch.testing.assert_close(pyramid(x), F.relu(pyramid.bottleneck(torch.cat([*contexts, x], 1))))
 
 
+def test_a_frozen_encoder_stays_as_it_is() -> None:
+    network = EncoderUNet("resnet18", width=0.05, freeze_encoder=True).train()
+    model = JointModel(Bicubic(4), network)
+    set_trainable(model, KINDS["seg_hr"])
+    before = copy.deepcopy(network.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.segment(torch.rand(2, 3, 64, 64)).logits.square().mean().backward()
+    optimizer.step()
+    after = network.state_dict()
+    changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"steps", "head"}
+
+
+def test_refinement_is_the_geometric_mean_of_both_maps() -> None:
+    torch.manual_seed(0)
+    network = EncoderUNet("resnet18", width=0.05, cam=True).eval()
+    x = torch.randn(1, 3, 64, 64)
+    refined = network(x).logits.sigmoid()
+    *_, deepest = network.encoder(x)
+    activation = F.interpolate(network.cam(deepest), (64, 64), mode="bilinear", align_corners=False).sigmoid()
+    network.cam = None
+    torch.testing.assert_close(refined, (network(x).logits.sigmoid() * activation).sqrt())
+
+
+def test_bias_of_the_last_layer_is_an_argument() -> None:
+    assert EncoderUNet("resnet18", width=0.05, bias=-2.0).head.bias.item() == -2.0
+
+
 def test_dropout_rates_are_arguments() -> None:
     network = PSPNet("resnet18", width=0.05, pyramid_dropout=0.5, step_dropout=0.0, auxiliary_dropout=0.2)
     rates = (network.pyramid_dropout.p, network.step_dropout.p, network.auxiliary[3].p)
@@ -153,6 +190,7 @@ def test_dropout_rates_are_arguments() -> None:
         (lambda: FPN(encoder="resnet19"), "did you mean 'resnet18'"),
         (lambda: PSPNet(width=0), "width 0"),
         (lambda: FPN(width=0), "width 0"),
+        (lambda: EncoderUNet(width=0), "width 0"),
         (lambda: FPN(pretrained="imagnet"), "neither 'none', 'imagenet' nor a file"),
     ],
 )

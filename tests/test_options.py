@@ -9,7 +9,8 @@ from tiny_runs import MINIMAL, ROOT, TINY, changed, option_error
 
 from contracts.errors import UserError
 from engine.arguments import checked_arguments
-from engine.build import build_degradation, build_loss, build_segmentation_loss
+from engine.build import build_loss, build_segmentation_loss
+from engine.build_data import build_degradation
 from engine.options import Corrections
 from engine.options_file import load_options, parse_options
 from engine.stages import Plan

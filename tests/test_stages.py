@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch
-from engine.build import build_degradation, build_loss, build_model, build_optimizer
+from engine.build import build_loss, build_model, build_optimizer
+from engine.build_data import build_degradation
 from engine.options import Options, Stage
 from engine.stages import KINDS, Plan, stage_lengths
 from engine.step import Envelope, TrainStep, parts, require_trainable, set_trainable
@@ -102,8 +103,8 @@ def test_other_alphas() -> None:
     linear = plan("loss:alpha={schedule: linear, start: 0.9, floor: 0.5}")
     assert [linear.at(step).alpha for step in (1, 100)] == pytest.approx([0.9, 0.5])
     assert linear.at(34).alpha == pytest.approx(0.9 - 0.4 * 33 / 99)
-    rising = plan("loss:alpha:schedule=rising")
-    assert [rising.at(step).alpha for step in (1, 100)] == [0.0, 1.0]
+    rising = plan("loss:alpha:schedule=boundary_rising", images=40)  # 20 steps a pass, 5 passes
+    assert [rising.at(step).alpha for step in (1, 20, 21, 81, 100)] == pytest.approx([1.0, 1.0, 0.8, 0.2, 0.2])
     constant = plan("loss:alpha={schedule: constant, start: 0.7}")
     assert {constant.at(step).alpha for step in range(1, 101)} == {0.7}
 

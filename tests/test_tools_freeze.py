@@ -14,7 +14,7 @@ import torch
 from contracts.errors import UserError, run_main
 from contracts.records import JointOutput
 from degradations.frozen import read_frozen
-from engine.build import build_source
+from engine.build_data import build_source
 from engine.evaluator import Evaluator
 from engine.options import Options
 from engine.options_file import load_options

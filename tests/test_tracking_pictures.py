@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall, training_curves
 from tracking.drawing import coloured, fitting
 from tracking.panels import (
@@ -32,6 +33,17 @@ def sample(height=320, width=480, scale=4):
     prob[height // 2, : width // 2] = 0.9
     prob[0] = 0.6
     return lr, hr, prob, mask
+
+
+def test_charts_show_every_condition(tmp_path):
+    counts = {"clean": [90.0, 5.0, 10.0, 895.0], "degraded": [0.0, 0.0, 100.0, 900.0]}
+    wide, narrow = confusion(counts, tmp_path / "confusion.png"), confusion({"clean": counts["clean"]})
+    assert wide.shape[0] == narrow.shape[0] and wide.shape[1] == 2 * narrow.shape[1]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "confusion.png").convert("RGB")), wide)
+    scores = {"clean": [0.5, 0.25], "degraded": [np.nan, 1.0]}
+    drawn = bars(scores, ["IoU", "precision"])
+    other = bars({**scores, "clean": [0.4, 0.25]}, ["IoU", "precision"])
+    assert drawn.dtype == np.uint8 and not np.array_equal(drawn, other)
 
 
 def test_error_colours_of_a_2x2_image():

@@ -14,7 +14,7 @@ from run_records import assert_same_run, experiment, load, log_of, losses_of
 from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
-from engine.build import build_dataset, build_source
+from engine.build_data import build_dataset, build_source
 from engine.options import Options
 from engine.trainer import Trainer
 from tracking.keys import TRAIN_LOSS

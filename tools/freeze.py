@@ -19,7 +19,7 @@ from contracts.errors import UserError, run_main
 from data.sources import Source, fingerprint
 from degradations.frozen import Item, to_uint8, write_frozen
 from degradations.pipeline import Pipeline
-from engine.build import build_degradation, build_source
+from engine.build_data import build_degradation, build_source
 from engine.evaluator import evaluation_image
 from engine.experiment import require_writable
 from engine.options import Options

@@ -1,8 +1,4 @@
-"""Figures of curves, drawn with matplotlib off screen and written as PNG.
-
-Colours belong to the input condition and are the same in every figure; line styles differ too, so
-that the curves stay apart in black and white.
-"""
+"""Figures of curves, drawn with matplotlib off screen and written as PNG."""
 
 from __future__ import annotations
 
@@ -12,60 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tracking.drawing import GREEN, INK, ORANGE, SKY_BLUE, VERMILLION
+from tracking.figures import OTHER_COLOURS, new_figure, polish, rendered, style_of
 from tracking.keys import CONDITIONS, LOSS_KEYS, SCHEDULE_KEYS, STEP, TRAIN_LOSS, val_key
 
-
-def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    """Return an 8-bit colour in matplotlib's range."""
-    red, green, blue = colour
-    return red / 255, green / 255, blue / 255
-
-
-STYLES = {
-    "hr": {"color": _rgb(INK), "linestyle": "--"},
-    "clean": {"color": _rgb(SKY_BLUE), "linestyle": "-."},
-    "degraded": {"color": _rgb(VERMILLION), "linestyle": "-"},
-}
-OTHER_COLOURS = [_rgb(c) for c in (INK, VERMILLION, SKY_BLUE, GREEN, ORANGE)]
 METRIC_NAMES = {"dice": "Dice", "iou": "IoU", "iou_max": "IoU_max", "aiu": "AIU", "psnr": "PSNR / dB"}
-DOTS_PER_INCH = 150
-
-
-def _style(name: str, index: int) -> dict:
-    """Return colour and line style of a curve; names other than a condition get the next colour."""
-    known = STYLES.get(name)
-    return dict(known) if known else {"color": OTHER_COLOURS[index % len(OTHER_COLOURS)]}
-
-
-def _polish(axes: Axes, title: str, horizontal: str, vertical: str) -> None:
-    """Give axes their texts, a light grid and no box."""
-    axes.set_title(title, fontsize=11, fontweight="bold", loc="left")
-    axes.set_xlabel(horizontal)
-    axes.set_ylabel(vertical)
-    axes.grid(True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _figure(columns: int = 1, width: float = 5.2, height: float = 4.0) -> tuple[Figure, np.ndarray]:
-    """Return an off-screen figure with a row of axes, [columns]; width and height of each in inches."""
-    figure = Figure(figsize=(columns * width, height), dpi=DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, columns, squeeze=False).ravel()
-
-
-def _save(figure: Figure, path: Path | None) -> np.ndarray:
-    """Write the figure if there is a path; return its pixels, uint8 RGB [H,W,3]."""
-    canvas = figure.canvas
-    canvas.draw()
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
 
 
 def iou_over_threshold(
@@ -78,21 +26,21 @@ def iou_over_threshold(
 
     curves: by condition (or by the name of a method). Returns the figure, uint8 RGB [H,W,3].
     """
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     grid = np.asarray(thresholds, float)
     for index, (name, values) in enumerate(curves.items()):
-        iou, style = np.asarray(values, float), _style(name, index)
+        iou, style = np.asarray(values, float), style_of(name, index)
         if np.isnan(iou).all():
             continue
         best = int(np.nanargmax(iou))
         label = f"{name}   IoU$_{{max}}$ {iou[best]:.3f}   AIU {np.nanmean(iou):.3f}"
         axes.plot(grid, iou, linewidth=1.8, label=label, **style)
         axes.plot(grid[best], iou[best], "o", color=style["color"], markersize=5)
-    _polish(axes, title, "threshold", "IoU")
+    polish(axes, title, "threshold", "IoU")
     axes.set_xlim(0, 1)
     axes.set_ylim(bottom=0)
     _legend_below(figure)
-    return _save(figure, path)
+    return rendered(figure, path)
 
 
 def _legend_below(figure: Figure) -> None:
@@ -111,21 +59,21 @@ def precision_recall(
     curves: (recall [T], precision [T]) by condition, in the order of the thresholds. The best Dice
     of each is marked. Returns the figure, uint8 RGB [H,W,3].
     """
-    figure, (axes,) = _figure(height=4.8)
+    figure, (axes,) = new_figure(height=4.8)
     _equal_dice(axes)
     for index, (name, (recall, precision)) in enumerate(curves.items()):
-        r, p, style = np.asarray(recall, float), np.asarray(precision, float), _style(name, index)
+        r, p, style = np.asarray(recall, float), np.asarray(precision, float), style_of(name, index)
         dice = 2 * p * r / np.maximum(p + r, 1e-12)
         if np.isnan(dice).all():
             continue
         best = int(np.nanargmax(dice))
         axes.plot(r, p, linewidth=1.8, label=f"{name}   best Dice {dice[best]:.3f}", **style)
         axes.plot(r[best], p[best], "o", color=style["color"], markersize=5)
-    _polish(axes, title, "recall", "precision")
+    polish(axes, title, "recall", "precision")
     axes.grid(False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     _legend_below(figure)
-    return _save(figure, path)
+    return rendered(figure, path)
 
 
 def _equal_dice(axes: Axes) -> None:
@@ -172,22 +120,22 @@ def training_curves(
 
     entries: of ``metrics_log.read_metrics``. Returns the figure, uint8 RGB [H,W,3].
     """
-    figure, (losses, validation, schedule) = _figure(columns=3, width=4.6, height=3.6)
+    figure, (losses, validation, schedule) = new_figure(columns=3, width=4.6, height=3.6)
     _draw_keys(losses, entries, LOSS_KEYS)
-    _polish(losses, "Training losses", "step", "loss")
+    polish(losses, "Training losses", "step", "loss")
     for condition in CONDITIONS:
         steps, values = _series(entries, val_key(condition, metric))
         if steps.size:
-            validation.plot(steps, values, marker=".", label=condition, **_style(condition, 0))
+            validation.plot(steps, values, marker=".", label=condition, **style_of(condition, 0))
     shown = METRIC_NAMES.get(metric, metric)
-    _polish(validation, f"Validation {shown}", "step", shown)
+    polish(validation, f"Validation {shown}", "step", shown)
     _draw_keys(schedule, entries, SCHEDULE_KEYS)
     schedule.set_yscale("log")
-    _polish(schedule, "Schedule and gradient", "step", "value")
+    polish(schedule, "Schedule and gradient", "step", "value")
     values = _series(entries, TRAIN_LOSS)[1]
     if values.size and values.min() > 0 and values.max() > 50 * values.min():
         losses.set_yscale("log")
     for axes in (losses, validation, schedule):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
-    return _save(figure, path)
+    return rendered(figure, path)

@@ -17,10 +17,10 @@ SMALLEST = 32  # px
 TEXTURE_SHARES = {"fine_asphalt": 0.34, "coarse_asphalt": 0.24, "concrete": 0.25, "plaster": 0.17}
 
 
-def draw(seed: int, index: int, size: int = 448) -> tuple[np.ndarray, np.ndarray]:
+def draw(seed: int, index: int, size: int = 448, crack_free_share: float = CRACK_FREE) -> tuple[np.ndarray, np.ndarray]:
     """Draw number ``index`` of series ``seed``: image uint8 [size,size,3] RGB, mask uint8 [size,size]."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, index)))
-    crack_free = rng.random() < CRACK_FREE
+    crack_free = rng.random() < crack_free_share
     texture = rng.choice(list(TEXTURE_SHARES), p=list(TEXTURE_SHARES.values()))
     surface = TEXTURES[texture](rng, size)
     stain(rng, surface)
@@ -35,15 +35,19 @@ class SyntheticSource:
 
     The same (seed, number, size) gives the same image whatever ``count``, the order of calls or the
     process. Series of different seeds, or ranges that do not overlap, share no image. ``size``: side in
-    px, at least 32. Raises UserError if ``count`` or ``size`` is too small, ``seed`` or ``first`` negative.
+    px, at least 32; ``crack_free``: share of images without a crack.
+    Raises UserError if ``count`` or ``size`` is too small, ``seed`` or ``first`` negative, the share not one.
     """
 
     count: int
     size: int = 448
     seed: int = 0
     first: int = 0
+    crack_free: float = CRACK_FREE
 
     def __post_init__(self) -> None:
+        if not 0 <= self.crack_free <= 1:
+            raise UserError(f"synthetic images: crack_free is {self.crack_free}; give a share from 0 to 1")
         for name, least in (("count", 1), ("size", SMALLEST), ("seed", 0), ("first", 0)):
             value = getattr(self, name)
             if value < least:
@@ -63,4 +67,8 @@ class SyntheticSource:
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 [size,size,3] RGB and mask uint8 [size,size] in {0,1}."""
-        return draw(self.seed, self._number(index), self.size)
+        return draw(self.seed, self._number(index), self.size, self.crack_free)
+
+    def identity(self) -> list:
+        """All that the images depend on."""
+        return ["synthetic", self.seed, self.first, self.count, self.size, self.crack_free]

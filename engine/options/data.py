@@ -25,6 +25,22 @@ class Degradation(Section):
         return self
 
 
+class Split(Section):
+    """A random split of the photographs, drawn from their names and a seed; the same on every machine."""
+
+    use: str = Field(description="name of the fraction to use")
+    fractions: dict[str, float] = Field({"train": 0.8, "val": 0.1, "test": 0.1}, description="their sum at most 1")
+    seed: int = Field(42, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> Split:
+        if self.use not in self.fractions:
+            raise ValueError(f"use '{self.use}' is none of the fractions ({', '.join(self.fractions)})")
+        if min(self.fractions.values()) <= 0 or sum(self.fractions.values()) > 1 + 1e-9:
+            raise ValueError(f"fractions {self.fractions}: each has to be above 0, and their sum at most 1")
+        return self
+
+
 class Dataset(Section):
     """Photographs with masks: a folder pair, or the embedded generator."""
 
@@ -34,8 +50,12 @@ class Dataset(Section):
     part: Literal["train", "test"] | None = Field(None, description="half of a set that has both")
     count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
     size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
+    crack_free: float = Field(0.15, ge=0, le=1, description="share of synthetic images without a crack")
     seed: int = Field(0, ge=0, description="seed of the synthetic images, and of a test set's degradation")
     frozen: str | None = Field(None, description="rendered test set of tools.freeze to read LR images from")
+    split: Split | None = Field(None, description="use one fraction of a random split of these photographs")
+    resize: int | None = Field(None, ge=32, description="resize to squares of this side; distorts widths of cracks")
+    keep_aspect: bool = Field(False, description="resize to this longer side instead, in proportion")
 
     @model_validator(mode="after")
     def _complete(self) -> Dataset:
@@ -45,6 +65,24 @@ class Dataset(Section):
             raise ValueError("type synthetic needs count: the number of images to draw")
         if self.type == "synthetic" and (self.root or self.lists):
             raise ValueError("root and lists belong to type folder; set type: folder to read photographs")
+        if self.keep_aspect and self.resize is None:
+            raise ValueError("keep_aspect needs resize: the length of the longer side")
+        return self
+
+
+class Labels(Section):
+    """Image labels, "cracked" or not, to learn from instead of masks."""
+
+    source: Literal["masks", "prefix", "csv"] = Field(
+        description="masks: is there any crack pixel; prefix: of file names; csv: a file of NAME,1 or NAME,0"
+    )
+    uncracked: list[str] = Field(["noncrack"], min_length=1, description="prefixes of photographs without a crack")
+    file: str | None = Field(None, description="the CSV file")
+
+    @model_validator(mode="after")
+    def _named(self) -> Labels:
+        if (self.source == "csv") != (self.file is not None):
+            raise ValueError("file names the CSV file of source csv; give both or neither")
         return self
 
 
@@ -60,7 +98,15 @@ class TrainDataset(Dataset):
     crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
     photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
     cache_mb: int = Field(1024, ge=0, description="memory for decoded photographs, in MiB")
+    labels: Labels | None = Field(None, description="image labels instead of masks, for loss image_label")
     holdout: float = Field(0.0, ge=0, lt=1, description="part kept for validation if datasets.val is absent")
+
+    @model_validator(mode="after")
+    def _learnable(self) -> TrainDataset:
+        if self.labels is not None and (self.holdout > 0 or self.crack_crop_probability > 0):
+            key = "holdout" if self.holdout > 0 else "crack_crop_probability"
+            raise ValueError(f"{key} needs masks, which labels hide; set it to 0 (validate on datasets.val)")
+        return self
 
 
 class Datasets(Section):

@@ -68,6 +68,7 @@ class Options(Section):
         if self.degradation.kernel_side // 2 >= crop:
             raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
         self._check_networks()
+        self._check_labels()
         if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
             raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
         return self
@@ -85,6 +86,15 @@ class Options(Section):
                 raise ValueError(f"train.stages.{index}: network trains as a whole, in stage joint; got {stage.name}")
         if self.joint.handover:
             raise ValueError("joint.handover needs network_sr and network_seg; network has one encoder already")
+
+    def _check_labels(self) -> None:
+        labels, loss = self.datasets.train.labels, self.loss
+        if labels is None and loss.segmentation == "image_label":
+            raise ValueError("loss.segmentation image_label learns from datasets.train.labels; add them")
+        if labels is not None and loss.segmentation != "image_label":
+            raise ValueError(f"datasets.train.labels hide the masks that {loss.segmentation} needs; use image_label")
+        if labels is not None and (loss.fail_oriented > 0 or loss.crack_oriented > 0):
+            raise ValueError("loss.fail_oriented and crack_oriented need masks, which datasets.train.labels hide")
 
     def _own_teacher(self) -> bool:
         return any(stage.name == "seg_hr" for stage in self.train.stages)

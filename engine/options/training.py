@@ -14,8 +14,10 @@ StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", 
 class Alpha(Section):
     """Weight of the region terms against the boundary term, a function of the joint step."""
 
-    schedule: Literal["paper", "linear", "rising", "constant"] = Field(
-        "paper", description="paper: -0.01 an epoch; linear: start to floor over the stage; rising: 0 to 1"
+    schedule: Literal["paper", "linear", "boundary_rising", "constant"] = Field(
+        "paper",
+        description="paper: -0.01 an epoch; linear: start to floor over the stage; boundary_rising: 1 - epoch/epochs, "
+        "the share of the boundary term rises from 0 to 1",
     )
     start: float = Field(1.0, ge=0, le=1)
     floor: float = Field(0.01, ge=0, le=1)

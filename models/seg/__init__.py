@@ -14,6 +14,7 @@ from models.seg.hrnet_ocr import HRNetOCR
 from models.seg.pspnet import PSPNet
 from models.seg.segnet import SegNet
 from models.seg.unet import UNet
+from models.seg.unet_encoder import EncoderUNet
 
 SEG_NETWORKS: dict[str, type[nn.Module]] = {
     "pspnet": PSPNet,
@@ -23,4 +24,5 @@ SEG_NETWORKS: dict[str, type[nn.Module]] = {
     "crackformer": CrackFormer,
     "hrnet_ocr": HRNetOCR,
     "unet": UNet,
+    "unet_encoder": EncoderUNet,
 }

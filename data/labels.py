@@ -1,0 +1,133 @@
+"""Image labels, "cracked" or not, and sources that hand them over instead of masks."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import UserError, nearest
+from data.images import IMAGE_SUFFIXES, image_size, read_image
+from data.sources import Loaded, Source, identity_of
+
+WORDS = {"1": True, "cracked": True, "crack": True, "true": True, "0": False, "uncracked": False,
+         "noncrack": False, "false": False}
+
+
+def labels_by_prefix(names: Iterable[str], uncracked: Sequence[str]) -> dict[str, bool]:
+    """False for every name whose stem starts with one of the prefixes, else True."""
+    return {name: not name.rpartition("/")[2].startswith(tuple(uncracked)) for name in names}
+
+
+def labels_from_masks(source: Source) -> dict[str, bool]:
+    """Whether the mask of each photograph has any crack pixel. Reads every mask once."""
+    return {source.name(index): bool((source.load(index)[1] >= 0.5).any()) for index in range(len(source))}
+
+
+def labels_from_csv(path: Path, names: Iterable[str]) -> dict[str, bool]:
+    """The labels that a CSV file gives to ``names``: lines NAME,LABEL with a label of 1 or 0.
+
+    A first line that holds no label is a heading; cracked, crack, true and their opposites uncracked, noncrack,
+    false are labels too. Names may carry a suffix such as .jpg. Lines for other photographs are passed over.
+    Raises UserError for a file that cannot be read, another label, and a name without a line.
+    """
+    given = dict(_rows(path))
+    found = {name: given.get(name, given.get(name.rpartition("/")[2])) for name in names}
+    without = [name for name, label in found.items() if label is None]
+    if without:
+        more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
+        told = f"no line for '{without[0]}'{more}{nearest(without[0], given)}"
+        raise UserError(f"labels '{path}': {told}; add NAME,1 or NAME,0")
+    return {name: bool(label) for name, label in found.items()}
+
+
+def _rows(path: Path) -> Iterable[tuple[str, bool]]:
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise UserError(f"labels '{path}' cannot be read: give a text file of lines NAME,1 or NAME,0") from None
+    for number, cells in enumerate(lines, start=1):
+        if not cells:
+            continue
+        label = WORDS.get(cells[1].strip().lower()) if len(cells) > 1 else None
+        if label is None:
+            if number == 1:
+                continue
+            raise UserError(f"labels '{path}' line {number}: '{','.join(cells)}' is not NAME,1 or NAME,0")
+        name = cells[0].strip()
+        yield str(Path(name).with_suffix("")) if Path(name).suffix.lower() in IMAGE_SUFFIXES else name, label
+
+
+class Photographs:
+    """Photographs on disk without masks: a source whose masks are NaN in every pixel.
+
+    files: (name, path) of each. Whatever looked at such a mask would not stay finite.
+    """
+
+    def __init__(self, files: Sequence[tuple[str, Path]]) -> None:
+        if not files:
+            raise UserError("no photograph in this split: give a root or split list with some")
+        for _, path in files:
+            image_size(path)
+        self.files = tuple(files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def name(self, index: int) -> str:
+        """The photograph's name, STEM or FOLDER/STEM."""
+        return self.files[index][0]
+
+    def load(self, index: int) -> Loaded:
+        """Image uint8 [H,W,3], and no mask: NaN [H,W]. UserError if the file cannot be read."""
+        image = read_image(self.files[index][1])
+        return image, no_mask(image)
+
+    def identity(self) -> list:
+        """Name and file size of every photograph."""
+        return [[name, path.stat().st_size] for name, path in self.files]
+
+
+class Labelled:
+    """Photographs of a source with image labels; their masks are hidden (NaN in every pixel).
+
+    labels: by name. Raises UserError unless there are photographs with cracks and such without.
+    """
+
+    def __init__(self, source: Source, labels: Mapping[str, bool], what: str = "datasets.train.labels") -> None:
+        self.source, self.labels = source, labels
+        cracked = sum(labels[source.name(index)] for index in range(len(source)))
+        if cracked in (0, len(source)):
+            kind = "none" if cracked == 0 else "all"
+            raise UserError(
+                f"{what}: {kind} of {len(source)} photographs count as cracked, so there is nothing to tell apart; "
+                "check the labels, or the prefixes under uncracked"
+            )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        """The photograph's name in the source."""
+        return self.source.name(index)
+
+    def label(self, index: int) -> bool:
+        """Whether the photograph shows a crack."""
+        return self.labels[self.name(index)]
+
+    def load(self, index: int) -> Loaded:
+        """The image, and a mask that tells nothing."""
+        image, _ = self.source.load(index)
+        return image, no_mask(image)
+
+    def identity(self) -> list:
+        """The identity of the source and the labels."""
+        return [identity_of(self.source), [int(self.label(index)) for index in range(len(self))]]
+
+
+def no_mask(image: NDArray) -> NDArray[np.float32]:
+    """NaN [H,W] for an image [H,W,3], without memory of its own."""
+    return np.broadcast_to(np.float32(np.nan), image.shape[:2])

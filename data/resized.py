@@ -1,0 +1,53 @@
+"""Photographs of any size brought to one size, as systems that take whole images need them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from contracts.errors import UserError
+from data.sources import Loaded, Source, identity_of
+
+
+class Resized:
+    """The photographs of a source resized: to squares of ``side`` pixels, or with ``keep_aspect`` to that longer side.
+
+    A square distorts: a crack across the longer side gets thinner than one along it. Images are averaged over
+    areas where they shrink and interpolated linearly where they grow; masks take the nearest pixel, so they stay
+    what they were, but thin cracks break up where a photograph shrinks a lot.
+    Raises UserError for a side below 32.
+    """
+
+    def __init__(self, source: Source, side: int, keep_aspect: bool = False) -> None:
+        if side < 32:
+            raise UserError(f"resize {side}: give a side of at least 32 pixels")
+        self.source, self.side, self.keep_aspect = source, side, keep_aspect
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        """The photograph's name in the source."""
+        return self.source.name(index)
+
+    def load(self, index: int) -> Loaded:
+        """Image and mask of the new size."""
+        image, mask = self.source.load(index)
+        size = self.new_size(*mask.shape)
+        if size == mask.shape:
+            return image, mask
+        shrinks = size[0] * size[1] < mask.size
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        mask = cv2.resize(np.ascontiguousarray(mask), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return image, mask
+
+    def new_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that a photograph of this size gets."""
+        if not self.keep_aspect:
+            return self.side, self.side
+        factor = self.side / max(height, width)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+    def identity(self) -> list:
+        """The identity of the source, the side and whether proportions are kept."""
+        return [identity_of(self.source), self.side, self.keep_aspect]

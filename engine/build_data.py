@@ -1,0 +1,116 @@
+"""Where options become photographs: sources, image labels, crops, degradations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.errors import UserError
+from data.dataset import CrackDataset
+from data.folders import find_pairs, find_photographs
+from data.labels import Labelled, Photographs, labels_by_prefix, labels_from_csv, labels_from_masks
+from data.resized import Resized
+from data.sources import Cached, FilePairs, Source, require_cracks, split_random
+from data.synthetic import SyntheticSource
+from degradations.pipeline import Pipeline
+from degradations.presets import build_pipeline
+from engine.build import build_segmentation_loss
+from engine.options import Dataset, Options
+from engine.options.data import TrainDataset
+
+VALIDATION_CACHE_MB = 512
+
+
+def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
+    """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
+    if dataset.type == "synthetic":
+        drawn = SyntheticSource(
+            dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free
+        )
+        return finished(drawn, dataset, cache_mb)
+    try:
+        pairs = find_pairs(Path(dataset.root), split_list=dataset.lists, part=dataset.part)
+        return finished(FilePairs(pairs[: dataset.count], binary_masks), dataset, cache_mb)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
+    """A source with what the options ask of all of them: one fraction, one size, a cache."""
+    if dataset.split is not None:
+        split = dataset.split
+        parts = split_random(source, list(split.fractions.values()), split.seed)
+        source = dict(zip(split.fractions, parts, strict=True))[split.use]
+    if dataset.resize is not None:
+        source = Resized(source, dataset.resize, dataset.keep_aspect)
+    return Cached(source, cache_mb)
+
+
+def build_labelled(train: TrainDataset) -> Labelled:
+    """The training photographs with image labels; unless the labels come from them, masks are not even looked for."""
+    labels = train.labels
+    try:
+        if labels.source == "masks":
+            source = build_source(train, "datasets.train", cache_mb=train.cache_mb)
+            return Labelled(source, labels_from_masks(source))
+        if train.type == "synthetic":
+            raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
+        files = find_photographs(Path(train.root), split_list=train.lists, part=train.part)
+        source = finished(Photographs(files[: train.count]), train, train.cache_mb)
+        names = [source.name(index) for index in range(len(source))]
+        if labels.source == "csv":
+            return Labelled(source, labels_from_csv(Path(labels.file), names))
+        return Labelled(source, labels_by_prefix(names, labels.uncracked))
+    except UserError as error:
+        told = str(error)
+        raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None
+
+
+def build_train_sources(options: Options) -> tuple[Source, Source | None]:
+    """Training and validation photographs (None where the options name none)."""
+    train = options.datasets.train
+    if train.labels is not None:
+        source: Source = build_labelled(train)
+    else:
+        source = build_source(train, "datasets.train", options.corrected("binary_masks"), train.cache_mb)
+        require_cracks(source, "datasets.train")
+    if options.datasets.val is not None:
+        return source, build_source(options.datasets.val, "datasets.val", cache_mb=VALIDATION_CACHE_MB)
+    if train.holdout == 0:
+        return source, None
+    kept, held = split_random(source, [1 - train.holdout, train.holdout], options.seed)
+    return kept, held
+
+
+def build_dataset(options: Options, source: Source) -> CrackDataset:
+    """Crops, flips and distance maps of the training photographs."""
+    train = options.datasets.train
+    vertical = train.vertical_flip
+    if vertical is None:
+        vertical = 0.3 if options.corrected("vertical_flip") else 0.0
+    return CrackDataset(
+        source,
+        crop=train.crop,
+        seed=options.seed,
+        horizontal_flip=train.horizontal_flip,
+        vertical_flip=vertical,
+        rotate=train.rotate,
+        distance=build_segmentation_loss(options).needs_distance,
+        crack_crop_probability=train.crack_crop_probability,
+        photometric=train.photometric,
+    )
+
+
+def build_degradation(options: Options, condition: str = "degraded") -> Pipeline:
+    """The degradation of a condition: "degraded" as the options say, "clean" the reduction alone.
+
+    Evaluation quantises to 8 bit, as every photograph is; ``train`` does not.
+    """
+    degradation = options.degradation
+    steps = degradation.preset if degradation.steps is None else degradation.steps
+    return build_pipeline(
+        "clean" if condition == "clean" else steps,
+        scale=options.scale,
+        kernel_side=degradation.kernel_side,
+        border="reflect" if options.corrected("reflected_borders") else "zero",
+        quantise=condition != "train",
+    )

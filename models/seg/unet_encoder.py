@@ -1,0 +1,100 @@
+"""U-Net (Ronneberger et al., MICCAI 2015) on a residual encoder, with transposed convolutions in the decoder."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.seg.encoders import build_encoder
+
+LEVELS = (0, 1, 2, 3, 4)
+STEPS = (512, 256, 128, 64)  # channels after each enlargement, coarsest first
+LAST = 32
+
+
+def conv_bn_relu(channels: int, out_channels: int) -> list[nn.Module]:
+    """3x3 convolution, batch norm, ReLU; the size is kept."""
+    convolution = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+
+
+class Step(nn.Module):
+    """x2 by a transposed convolution, joined by the encoder's features of that size (if any), two convolutions."""
+
+    def __init__(self, channels: int, skipped: int, out_channels: int) -> None:
+        super().__init__()
+        self.enlarge = nn.ConvTranspose2d(channels, out_channels, 2, stride=2)
+        self.layers = nn.Sequential(
+            *conv_bn_relu(out_channels + skipped, out_channels), *conv_bn_relu(out_channels, out_channels)
+        )
+
+    def forward(self, x: Tensor, skipped: Tensor | None) -> Tensor:
+        enlarged = self.enlarge(x)
+        return self.layers(enlarged if skipped is None else torch.cat([enlarged, skipped], 1))
+
+
+def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
+    """The logits of the geometric mean of two probabilities, in float32 or better."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    log_mean = 0.5 * (F.logsigmoid(logits.to(wide)) + F.logsigmoid(others.to(wide)))
+    return log_mean.exp().logit(eps=1e-7)
+
+
+class EncoderUNet(nn.Module):
+    """U-Net whose encoder comes from models.seg.encoders, strides 2 to 32.
+
+    encoder, pretrained: see there; width: factor on the decoder's channels; freeze_encoder: keep the encoder's
+    weights and statistics as they are; bias: of the last convolution at the start, a logit (negative: few
+    pixels are crack); cam: also learn a class activation map (B. Zhou et al., CVPR 2016) on the deepest features,
+    in training an auxiliary output, afterwards a refinement: the geometric mean of both probabilities.
+    Raises UserError for a width that is not positive.
+    """
+
+    multiple = 32
+
+    def __init__(
+        self, encoder: str = "resnet50", pretrained: str = "none", width: float = 1.0,
+        freeze_encoder: bool = False, bias: float = 0.0, cam: bool = False,
+    ) -> None:
+        super().__init__()
+        if width <= 0:
+            raise UserError(f"width {width} must be positive")
+        self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
+        self.freeze_encoder = freeze_encoder
+        *skipped, channels = self.encoder.feature_info.channels()
+        widths = [max(1, round(one * width)) for one in (*STEPS, LAST)]
+        self.steps = nn.ModuleList(
+            Step(before, joined, after)
+            for before, joined, after in zip([channels, *widths[:-1]], [*reversed(skipped), 0], widths, strict=True)
+        )
+        self.head = nn.Conv2d(widths[-1], 1, 1)
+        self.cam = nn.Conv2d(channels, 1, 1) if cam else None
+        nn.init.constant_(self.head.bias, bias)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        *finer, deepest = self.encoder(x)
+        decoded = deepest
+        for step, skipped in zip(self.steps, [*reversed(finer), None], strict=True):
+            decoded = step(decoded, skipped)
+        logits = self.head(decoded)
+        if self.cam is None:
+            return Segmented(logits)
+        activation = F.interpolate(self.cam(deepest), x.shape[2:], mode="bilinear", align_corners=False)
+        if self.training:
+            return Segmented(logits, (activation.sigmoid(),))
+        return Segmented(geometric_mean(logits, activation))
+
+    def train(self, mode: bool = True) -> EncoderUNet:
+        """As usual, but for a frozen encoder, whose statistics stay."""
+        super().train(mode)
+        if self.freeze_encoder:
+            self.encoder.eval()
+        return self
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        """What no stage trains."""
+        return list(self.encoder.parameters()) if self.freeze_encoder else []

@@ -1,0 +1,52 @@
+"""Run-length submissions: hand-worked, round trips, and what predict.py writes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from tiny_runs import assert_error, run_here
+
+from engine.rle import decode, encode
+
+
+def test_runs_go_down_the_columns_from_one() -> None:
+    mask = np.array([[0, 1, 0], [1, 1, 0], [1, 0, 1]])
+    assert encode(mask) == "2 4 9 1"  # columns: 0 1 1, 1 1 0, 0 0 1
+    assert encode(np.zeros((2, 2))) == "" and encode(np.ones((2, 3))) == "1 6"
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 1)))
+def test_round_trip(mask: np.ndarray) -> None:
+    assert np.array_equal(decode(encode(mask), *mask.shape), mask)
+
+
+@pytest.mark.parametrize("runs", ["1", "1 0", "0 2", "3 2 4 1", "1 7", "7 1"])
+def test_runs_of_no_mask_are_refused(runs: str) -> None:
+    with pytest.raises(ValueError):
+        decode(runs, 2, 3)
+
+
+def test_submission_holds_the_masks(tiny_weights: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, size in (("b.png", (40, 56)), ("a.jpg", (64, 32))):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / name)
+    command = ["predict.py", "b.png", "a.jpg", "--weights", tiny_weights, "--rle", "out/submission.csv"]
+    outcome = run_here(*command, "--threshold", "0.4", cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    with (tmp_path / "out" / "submission.csv").open() as file:
+        heading, *lines = list(csv.reader(file))
+    assert heading == ["ImageId", "EncodedPixels"] and [name for name, _ in lines] == ["b.png", "a.jpg"]
+    for name, runs in lines:
+        written = np.asarray(Image.open(tmp_path / "results" / f"{name[0]}_mask.png")) > 0
+        assert np.array_equal(decode(runs, *written.shape), written)
+    before = (tmp_path / "out" / "submission.csv").read_bytes()
+    again = run_here(*command, "-o", "elsewhere", cwd=tmp_path)
+    assert_error(again, "submission.csv exists", "--overwrite")
+    assert (tmp_path / "out" / "submission.csv").read_bytes() == before and not (tmp_path / "elsewhere").exists()
