@@ -65,7 +65,7 @@ def test_several_seeds_give_mean_and_deviation(experiment: Path, tmp_path: Path)
 
 
 def test_conditions_are_chosen(experiment: Path, capsys) -> None:
-    with mock.patch("sys.argv", ["table", f"joint={experiment}", "--conditions", "degraded"]):
+    with mock.patch("sys.argv", ["table", "--condition", "degraded", f"joint={experiment}"]):
         main()
     head, _, line = capsys.readouterr().out.splitlines()
     assert head.startswith("| degraded | Dice |") and line.startswith("| joint | 0.250 |")

@@ -22,7 +22,7 @@ FOLDER,FOLDER,... are the same experiment with other seeds: mean and standard de
 example:
   python -m tools.table "bicubic=experiments/cfd_bicubic" "joint=experiments/cfd_joint" \\
       "classical=experiments/cfd_bicubic:classical"
-  python -m tools.table --conditions degraded "joint=experiments/cfd_joint,experiments/cfd_joint_s2"
+  python -m tools.table --condition degraded "joint=experiments/cfd_joint,experiments/cfd_joint_s2"
 """
 CONDITIONS = ("hr", "clean", "degraded")
 COLUMNS = (
@@ -42,7 +42,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, help="figures of a cell (unset: all three)"
+        "--condition", action="append", choices=CONDITIONS, help="what a cell holds; may be repeated (unset: all three)"
     )
     parser.add_argument("rows", nargs="+", metavar="LABEL=FOLDER", help="rows of the table, in order")
     return parser.parse_args(arguments)
@@ -93,10 +93,11 @@ def _figure(runs: list[dict[str, float]], key: str, form: str) -> str:
 
 def main() -> None:
     arguments = parse()
-    print(f"| {' / '.join(arguments.conditions)} | " + " | ".join(title for _, title, _ in COLUMNS) + " | training |")
+    conditions = arguments.condition or CONDITIONS
+    print(f"| {' / '.join(conditions)} | " + " | ".join(title for _, title, _ in COLUMNS) + " | training |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for argument in arguments.rows:
-        print(row(argument, arguments.conditions))
+        print(row(argument, conditions))
 
 
 if __name__ == "__main__":
