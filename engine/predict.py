@@ -57,7 +57,7 @@ def predict(
     model = TiledModel(network, default_device(), settings.tile, settings.overlap)
     settings.out.mkdir(parents=True, exist_ok=True)
     print(f"{len(jobs)} photographs, {source} (step {content['step']}), on {model.device}", flush=True)
-    submission = None if settings.rle is None else Submission(settings.rle, settings.overwrite)
+    submission = None if settings.rle is None else Submission(settings.rle)
     _all(model, jobs, settings, submission)
     return jobs
 

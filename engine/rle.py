@@ -41,7 +41,9 @@ def decode(runs: str, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def check_new(path: Path, overwrite: bool) -> None:
-    """Raise UserError for a file that exists (unless ``overwrite``)."""
+    """Raise UserError for a file that exists (unless ``overwrite``), or whose name is not that of a CSV file."""
+    if path.suffix.lower() != ".csv":
+        raise UserError(f"--rle {path}: give a file that ends in .csv")  # never a photograph, whatever --overwrite says
     if path.exists() and not overwrite:
         raise UserError(f"--rle {path} exists; give --overwrite to replace it, or another file")
 
@@ -49,9 +51,8 @@ def check_new(path: Path, overwrite: bool) -> None:
 class Submission:
     """A CSV file with a line for each photograph, written as soon as it is done: nothing is lost by Ctrl-C."""
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
-        """Start the file. Raises UserError if it exists (unless ``overwrite``) or cannot be written."""
-        check_new(path, overwrite)
+    def __init__(self, path: Path) -> None:
+        """Start the file, in place of one that is there. Raises UserError if it cannot be written."""
         self.path = path
         self._write(HEADING, "w")
 

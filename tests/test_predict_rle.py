@@ -49,4 +49,8 @@ def test_submission_holds_the_masks(tiny_weights: Path, tmp_path: Path) -> None:
     before = (tmp_path / "out" / "submission.csv").read_bytes()
     again = run_here(*command, "-o", "elsewhere", cwd=tmp_path)
     assert_error(again, "submission.csv exists", "--overwrite")
+    photo = (tmp_path / "a.jpg").read_bytes()
+    onto = run_here(*command[:-1], "a.jpg", "-o", "elsewhere", "--overwrite", cwd=tmp_path)
+    assert_error(onto, "--rle a.jpg", "ends in .csv")
+    assert (tmp_path / "a.jpg").read_bytes() == photo
     assert (tmp_path / "out" / "submission.csv").read_bytes() == before and not (tmp_path / "elsewhere").exists()
