@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from data.synthetic.source import CRACK_FREE
 from engine.options.section import Section
 
 
@@ -50,7 +51,7 @@ class Dataset(Section):
     part: Literal["train", "test"] | None = Field(None, description="half of a set that has both")
     count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
     size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
-    crack_free: float = Field(0.15, ge=0, le=1, description="share of synthetic images without a crack")
+    crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="share of synthetic images without a crack")
     seed: int = Field(0, ge=0, description="seed of the synthetic images, and of a test set's degradation")
     frozen: str | None = Field(None, description="rendered test set of tools.freeze to read LR images from")
     split: Split | None = Field(None, description="use one fraction of a random split of these photographs")
