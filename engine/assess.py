@@ -19,6 +19,7 @@ from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator
 from engine.experiment import Experiment, archive, newest, require_writable, weights_of
 from engine.layout import channels_last
+from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import force, load_options, parse_options
 from engine.progress import Progress
@@ -69,6 +70,8 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     source = build_source(dataset, "datasets.test")
     frozen = frozen_set(options, source) if dataset.frozen else None
     device = default_device()
+    if device.type == "cpu":
+        keep_freed_memory()
     model = load_model(options, content, path).to(device)
     chosen = options.evaluation
     evaluator = Evaluator(

@@ -18,6 +18,7 @@ from data.sources import fingerprint
 from engine.build_data import build_train_sources
 from engine.checkpoint import load_file
 from engine.experiment import Experiment, archive, require_writable
+from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import parse_options
 from engine.progress import Progress
@@ -54,6 +55,8 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
             return experiment
     train_source, val_source = build_train_sources(options)
     fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
     meta = {"git": commit_hash(), "data": fingerprint(train_source)}
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
