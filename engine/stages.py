@@ -1,8 +1,8 @@
 """Stages of training: pure functions of the step that say what trains, on what and with which weights.
 
 The phases are those of the paper (Kondo & Ukita, IEEE TIM 2024): SR with the true kernel, kernel
-predictors alone, the whole SR network, both networks; two for separately trained networks; and one for
-the blur skip, which is added to networks that are trained already.
+predictors alone, the whole SR network, both networks; three for the segmentation network alone, of restored,
+sharp or bicubically enlarged images; and one for the blur skip, which is added to networks that are trained already.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class Kind:
     trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
     those predictors, "skip": the blur skip of a segmentation network that has one, "seg": the rest);
     segments: whether segmentation runs; true_kernel: the SR network is given the true kernel;
-    sharp_input: the segmentation network sees the HR image, and no SR network runs.
+    sees: what the segmentation network is shown: the "restored" image, or, without an SR network that runs, the
+    "sharp" HR image or the "bicubic" enlargement of the degraded one.
     """
 
     trains: frozenset[Literal["sr", "kernel", "seg", "skip"]]
     segments: bool = False
     true_kernel: bool = False
-    sharp_input: bool = False
+    sees: Literal["restored", "sharp", "bicubic"] = "restored"
 
 
 KINDS: dict[str, Kind] = {
@@ -38,7 +39,8 @@ KINDS: dict[str, Kind] = {
     "sr": Kind(frozenset({"sr", "kernel"})),
     "joint": Kind(frozenset({"sr", "kernel", "seg", "skip"}), segments=True),
     "seg": Kind(frozenset({"seg", "skip"}), segments=True),
-    "seg_hr": Kind(frozenset({"seg", "skip"}), segments=True, sharp_input=True),
+    "seg_hr": Kind(frozenset({"seg", "skip"}), segments=True, sees="sharp"),
+    "seg_bicubic": Kind(frozenset({"seg", "skip"}), segments=True, sees="bicubic"),
     "blur_skip": Kind(frozenset({"skip"}), segments=True),
 }
 

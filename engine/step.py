@@ -13,6 +13,7 @@ from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
 from engine.options import Stage
 from engine.stages import KINDS, Kind, Moment
 from losses.joint import JointLoss
+from models.sr.bicubic import bicubic_enlargement
 from models.whole import Model
 
 
@@ -54,7 +55,7 @@ class TrainStep(nn.Module):
             parts=[part for part, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
             oriented=moment.oriented,
         )
-        if not kind.segments or not self._teacher or kind.sharp_input or self.teacher_weight == 0:
+        if not kind.segments or not self._teacher or kind.sees == "sharp" or self.teacher_weight == 0:
             return report.total, report.terms
         soft = self._soft_loss(batch, output)
         weight = self.teacher_weight * (moment.beta if moment.name == "joint" else 1.0)
@@ -63,8 +64,10 @@ class TrainStep(nn.Module):
     def _run(self, batch: DegradedBatch, kind: Kind) -> JointOutput | Restored | Segmented:
         """As much of the model as this kind of stage needs; a frozen restoration without its graph."""
         kernel = batch.kernel if kind.true_kernel else None
-        if kind.sharp_input:
+        if kind.sees == "sharp":
             return self.model.segment(batch.hr)
+        if kind.sees == "bicubic":
+            return self.model.segment(bicubic_enlargement(batch.lr, self.model.scale))
         if not kind.segments:
             return self.model.restore(batch.lr, kernel)
         if trains_restoration(kind):

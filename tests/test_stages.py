@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_runs import tiny
 from torch import Tensor, nn
+from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch
@@ -238,6 +239,7 @@ def test_blur_skip_trains_alone_or_with_the_segmentation(
         ("joint", {"sr", "sr_image", "sr_lr", "sr_kernel", "seg", "seg_main"}),
         ("seg", {"seg", "seg_main"}),
         ("seg_hr", {"seg", "seg_main"}),
+        ("seg_bicubic", {"seg", "seg_main"}),
     ],
 )
 def test_a_stage_reports_what_it_optimises(
@@ -287,6 +289,14 @@ def test_hr_stage_ignores_the_degraded_input(model: JointModel, batch: DegradedB
     dark = DegradedBatch(batch.lr * 0, batch.hr, batch.mask, batch.kernel, batch.name, batch.distance)
     same = copy.deepcopy(model)
     assert one_step(model, batch, "seg_hr")["seg"] == one_step(same, dark, "seg_hr")["seg"]
+
+
+def test_bicubic_stage_sees_the_enlarged_input_alone(model: JointModel, batch: DegradedBatch) -> None:
+    enlarged = functional.interpolate(batch.lr, scale_factor=4, mode="bicubic", align_corners=False)
+    instead = DegradedBatch(batch.lr, enlarged, batch.mask, batch.kernel, batch.name, batch.distance)
+    same = copy.deepcopy(model)
+    assert one_step(model, batch, "seg_bicubic")["seg"] == one_step(same, instead, "seg_hr")["seg"]
+    assert all(parameter.grad is None for parameter in model.sr.parameters())
 
 
 def test_reference_leaves_batch_norm_scales_alone(model: JointModel, batch: DegradedBatch) -> None:

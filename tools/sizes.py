@@ -64,7 +64,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def sharp_only(options: Options) -> bool:
     """Whether the system never sees anything but HR images."""
-    return all(KINDS[stage.name].sharp_input for stage in options.train.stages)
+    return all(KINDS[stage.name].sees == "sharp" for stage in options.train.stages)
 
 
 def measure(options: Options, side: int, runs: int) -> Size:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from engine.options.section import Section
 
-StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "blur_skip"]
+StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip"]
 
 
 class Alpha(Section):
