@@ -65,7 +65,8 @@ def find_photographs(
     """Return the photographs under ``root`` as (name, path), sorted by name; masks are not looked for.
 
     Layouts, ``split_list`` and ``part`` as in `find_pairs`; a folder that holds nothing but photographs will do,
-    too. Raises UserError as `find_pairs` does, but for masks.
+    too, and so will one that holds a folder of photographs for each class. Raises UserError as `find_pairs`
+    does, but for masks.
     """
     root = Path(root)
     folders = {"": root} if root.is_dir() and image_files(root) else _image_folders(root, part)
@@ -82,6 +83,10 @@ def find_photographs(
 
 
 def _image_folders(root: Path, part: str | None) -> dict[str, Path]:
+    if part is None and root.is_dir() and not folders_of_layouts(root):
+        classes = {child.name: child for child in _subfolders(root) if image_files(child)}
+        if classes:
+            return classes
     folders = find_folders(root)
     if part is not None:
         folders = {part: _chosen(folders, part, root)}
@@ -109,17 +114,26 @@ def find_folders(root: Path) -> dict[str, Folder]:
     """Return the folders of photographs with masks under ``root`` by name; "" stands for root itself."""
     if not root.is_dir():
         raise UserError(f"no folder '{root}': give the folder that holds {LAYOUTS}")
-    children = sorted(child for child in root.iterdir() if child.is_dir())
+    folders = folders_of_layouts(root)
+    if not folders:
+        raise UserError(f"no photographs with masks in '{root}': it has to hold {LAYOUTS}")
+    return folders
+
+
+def folders_of_layouts(root: Path) -> dict[str, Folder]:
+    """What `find_folders` returns, or nothing where no layout is known."""
+    children = _subfolders(root)
     found = [Folder("", root / "images", root / "masks")]
     found += [Folder(child.name, child / "images", child / "masks") for child in children]
     for child in children:
         if child.name.endswith("_img"):
             part = child.name.removesuffix("_img")
             found.append(Folder(part, child, root / f"{part}_lab"))
-    found = [folder for folder in found if folder.images.is_dir()]
-    if not found:
-        raise UserError(f"no photographs with masks in '{root}': it has to hold {LAYOUTS}")
-    return {folder.name: folder for folder in found}
+    return {folder.name: folder for folder in found if folder.images.is_dir()}
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if child.is_dir())
 
 
 def pair_folders(

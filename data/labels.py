@@ -22,6 +22,11 @@ def labels_by_prefix(names: Iterable[str], uncracked: Sequence[str]) -> dict[str
     return {name: not name.rpartition("/")[2].startswith(tuple(uncracked)) for name in names}
 
 
+def labels_by_folder(names: Iterable[str], uncracked: Sequence[str]) -> dict[str, bool]:
+    """False for every FOLDER/STEM whose folder is one of ``uncracked``, else True."""
+    return {name: name.rpartition("/")[0] not in uncracked for name in names}
+
+
 def labels_from_masks(source: Source) -> dict[str, bool]:
     """Whether the mask of each photograph has any crack pixel. Reads every mask once."""
     return {source.name(index): bool((source.load(index)[1] >= 0.5).any()) for index in range(len(source))}
@@ -104,7 +109,7 @@ class Labelled:
             kind = "none" if cracked == 0 else "all"
             raise UserError(
                 f"{what}: {kind} of {len(source)} photographs count as cracked, so there is nothing to tell apart; "
-                "check the labels, or the prefixes under uncracked"
+                "check the labels, or the names under uncracked"
             )
 
     def __len__(self) -> int:

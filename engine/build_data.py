@@ -7,7 +7,7 @@ from pathlib import Path
 from contracts.errors import UserError
 from data.dataset import CrackDataset
 from data.folders import find_pairs, find_photographs
-from data.labels import Labelled, Photographs, labels_by_prefix, labels_from_csv, labels_from_masks
+from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefix, labels_from_csv, labels_from_masks
 from data.resized import Resized
 from data.sources import Cached, FilePairs, Source, require_cracks, split_random
 from data.synthetic import SyntheticSource
@@ -59,7 +59,8 @@ def build_labelled(train: TrainDataset) -> Labelled:
         names = [source.name(index) for index in range(len(source))]
         if labels.source == "csv":
             return Labelled(source, labels_from_csv(Path(labels.file), names))
-        return Labelled(source, labels_by_prefix(names, labels.uncracked))
+        find = labels_by_folder if labels.source == "folder" else labels_by_prefix
+        return Labelled(source, find(names, labels.uncracked))
     except UserError as error:
         told = str(error)
         raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None

@@ -12,7 +12,7 @@ from tiny_runs import option_error, tiny, write_photographs
 from contracts.errors import UserError
 from data.dataset import CrackDataset, collate
 from data.folders import find_pairs, find_photographs
-from data.labels import Labelled, Photographs, labels_by_prefix, labels_from_csv, labels_from_masks
+from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefix, labels_from_csv, labels_from_masks
 from data.resized import Resized
 from data.sources import FilePairs, fingerprint
 from data.synthetic import SyntheticSource
@@ -31,6 +31,11 @@ def folder(tmp_path: Path) -> Path:
 def test_labels_by_prefix_look_at_the_stem() -> None:
     names = ["train/noncrack_1", "train/CFD_1", "noncrack_x/1", "clean-2"]
     assert list(labels_by_prefix(names, ["noncrack", "clean"]).values()) == [False, True, True, False]
+
+
+def test_labels_by_folder_look_at_its_whole_name() -> None:
+    names = ["noncrack/1", "crack/noncrack_1", "noncrack_x/1", "noncrack_2"]
+    assert list(labels_by_folder(names, ["noncrack"]).values()) == [False, True, True, True]
 
 
 def test_labels_from_masks(folder: Path) -> None:
@@ -81,6 +86,20 @@ def test_photographs_are_found_without_masks(folder: Path, tmp_path: Path) -> No
     assert len(find_photographs(tmp_path / "set", part="train")) == 4
     with pytest.raises(UserError, match="no part 'test'"):
         find_photographs(tmp_path / "set", part="test")
+
+
+def test_a_folder_for_each_class(folder: Path, tmp_path: Path) -> None:
+    photographs = tmp_path / "classes"
+    for name, stems in (("crack", "ab"), ("sound", ("noncrack_c", "noncrack_d"))):
+        (photographs / name).mkdir(parents=True)
+        for stem in stems:
+            next((folder / "images").glob(f"{stem}.*")).rename(photographs / name / f"{stem}.png")
+    names = [name for name, _ in find_photographs(photographs)]
+    assert names == ["crack/a", "crack/b", "sound/noncrack_c", "sound/noncrack_d"]
+    source, _ = weak(photographs, "{source: folder, uncracked: [sound]}")
+    assert [int(source.label(index)) for index in range(4)] == [1, 1, 0, 0]
+    with pytest.raises(UserError, match="no photographs with masks"):
+        find_pairs(photographs)
 
 
 def test_masks_are_not_even_opened(folder: Path) -> None:

@@ -74,10 +74,13 @@ class Dataset(Section):
 class Labels(Section):
     """Image labels, "cracked" or not, to learn from instead of masks."""
 
-    source: Literal["masks", "prefix", "csv"] = Field(
-        description="masks: is there any crack pixel; prefix: of file names; csv: a file of NAME,1 or NAME,0"
+    source: Literal["masks", "prefix", "folder", "csv"] = Field(
+        description="masks: is there any crack pixel; prefix: of file names; folder: its name; "
+        "csv: a file of NAME,1 or NAME,0"
     )
-    uncracked: list[str] = Field(["noncrack"], min_length=1, description="prefixes of photographs without a crack")
+    uncracked: list[str] = Field(
+        ["noncrack"], min_length=1, description="prefixes, or folders, of photographs without a crack"
+    )
     file: str | None = Field(None, description="the CSV file")
 
     @model_validator(mode="after")
