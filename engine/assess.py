@@ -76,7 +76,7 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     chosen = options.evaluation
     evaluator = Evaluator(
         options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
-        classical=chosen.classical, keep=chosen.panels, frozen=frozen,
+        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen,
     )
     what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
     print(f"evaluating {path} (step {content['step']}) on {what}")

@@ -7,7 +7,7 @@ are 8-bit, as photographs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
-from models.classical import black_hat_otsu
+from models.classical import BASELINES
 from models.whole import Model
 
 SMALLEST_LR = 8  # px
@@ -37,7 +37,7 @@ SMALLEST_LR = 8  # px
 class Prediction:
     """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
 
-    prob, classical: [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
+    prob: [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
     lr, sr and the kernels are None under the condition hr.
     """
 
@@ -55,10 +55,10 @@ class Prediction:
 
 @dataclass
 class Evaluation:
-    """Scores by condition, the classical baseline's beside them, and the predictions kept for pictures."""
+    """Scores by condition, those of baselines by name and condition, and the predictions kept for pictures."""
 
     scores: dict[str, Accumulator]
-    classical: dict[str, Accumulator]
+    baselines: dict[str, dict[str, Accumulator]]
     kept: list[Prediction] = field(default_factory=list)
 
 
@@ -66,18 +66,18 @@ class Evaluator:
     """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
 
     conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
-    (0: distances at 0.5 only); classical: score the classical baseline too; keep: number of images
+    (0: distances at 0.5 only); baselines: names of models.classical to score too; keep: number of images
     whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
     extra: further figures of a prediction, by name.
     """
 
     def __init__(
         self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
-        surface: int = 1, classical: bool = False, keep: int = 0, frozen: FrozenSet | None = None,
+        surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
         extra: Callable[[Prediction], dict[str, float]] | None = None,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
-        self.seed, self.surface, self.classical, self.frozen = seed, surface, classical, frozen
+        self.seed, self.surface, self.baselines, self.frozen = seed, surface, tuple(baselines), frozen
         self.extra = extra or (lambda _: {})
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
         names = [condition for condition in conditions if condition != "hr"]
@@ -86,7 +86,8 @@ class Evaluator:
     def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
         """Score every image; distances are computed on other threads while the network runs."""
         names = self.conditions
-        result = Evaluation({name: Accumulator() for name in names}, {name: Accumulator() for name in names})
+        scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
+        result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
         pool = ThreadPoolExecutor(max_workers=2)
         try:
             waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
@@ -123,10 +124,10 @@ class Evaluator:
                 result.kept.append(prediction)
         future = pool.submit(self.score, prediction)
         waiting.append((result.scores[condition], prediction, future, _quality(prediction) | self.extra(prediction)))
-        if self.classical:
-            plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
-            future = pool.submit(self._score_classical, plain, prediction.mask)
-            waiting.append((result.classical[condition], prediction, future, {}))
+        plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
+        for name, scores in result.baselines.items():
+            future = pool.submit(self._score_baseline, name, plain, prediction.mask)
+            waiting.append((scores[condition], prediction, future, {}))
 
     def score(self, prediction: Prediction) -> ImageScores:
         """Score one prediction by the rules of the options."""
@@ -140,9 +141,9 @@ class Evaluator:
             surface_thresholds=self.surface or None,
         )
 
-    def _score_classical(self, image: np.ndarray, mask: np.ndarray) -> ImageScores:
+    def _score_baseline(self, name: str, image: np.ndarray, mask: np.ndarray) -> ImageScores:
         pixels = np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
-        return self._score(black_hat_otsu(pixels).astype(np.float32), mask)
+        return self._score(BASELINES[name](pixels), mask)
 
     def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
         if condition == "degraded" and self.frozen is not None:
@@ -167,7 +168,7 @@ class Evaluator:
             sr=_array(output.sr.clamp(0, 1)),
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
-            bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.classical else None,
+            bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.baselines else None,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from engine.evaluator import Evaluation
 from engine.pictures import panels
 from metrics import names
 from metrics.sweep import THRESHOLDS
+from models.classical import BASELINES
 from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall
-from tracking.keys import TEST_PER_IMAGE, classical_key, curve_key, test_key
+from tracking.keys import TEST_PER_IMAGE, baseline_key, curve_key, test_key
 from tracking.tracker import NullTracker
 
 BARS = {names.IOU: "IoU", names.DICE: "Dice (F1)", names.PRECISION: "precision", names.RECALL: "recall",
@@ -25,16 +26,17 @@ BARS = {names.IOU: "IoU", names.DICE: "Dice (F1)", names.PRECISION: "precision",
 
 
 def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
-    """The content of results.json: figures by condition, the classical baseline's, and ``meta``."""
+    """The content of results.json: figures by condition, each baseline's, and ``meta``."""
     content: dict[str, Any] = {name: scores.summary() for name, scores in evaluation.scores.items()}
-    classical = {name: scores.summary() for name, scores in evaluation.classical.items() if len(scores)}
-    return {**content, **({"classical": classical} if classical else {}), "meta": meta}
+    for baseline, group in evaluation.baselines.items():
+        content[baseline] = {name: scores.summary() for name, scores in group.items() if len(scores)}
+    return {**content, "meta": meta}
 
 
 def table(content: dict[str, Any]) -> str:
-    """The figures as text: a row for each condition, the classical baseline below."""
-    rows = [(name, figures) for name, figures in content.items() if name not in ("classical", "meta")]
-    rows += [(f"classical {name}", figures) for name, figures in content.get("classical", {}).items()]
+    """The figures as text: a row for each condition, those of the baselines below."""
+    rows = list(_of_model(content).items())
+    rows += [(f"{name.replace('_', ' ')} {condition}", figures) for name, condition, figures in _of_baselines(content)]
     columns = {
         key: metric for key, metric in names.METRICS.items()
         if metric.heading and any(key in figures for _, figures in rows)
@@ -47,11 +49,22 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _of_model(content: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The model's figures by condition."""
+    return {name: figures for name, figures in content.items() if name not in (*BASELINES, "meta")}
+
+
+def _of_baselines(content: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Each baseline's name, condition and figures."""
+    for name in BASELINES:
+        yield from ((name, condition, figures) for condition, figures in content.get(name, {}).items())
+
+
 def rows_per_image(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """One row for each image, condition and system (the model, the classical baseline)."""
+    """One row for each image, condition and system (the model, each baseline)."""
     return [
         {"system": system, "condition": condition, **row}
-        for system, group in (("model", evaluation.scores), ("classical", evaluation.classical))
+        for system, group in (("model", evaluation.scores), *evaluation.baselines.items())
         for condition, scores in group.items()
         for row in scores.rows()
     ]
@@ -96,12 +109,12 @@ def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], m
     """Hand the same figures, pictures and table to the tracker."""
     values = {
         test_key(condition, name): value
-        for condition, figures in content.items() if condition not in ("classical", "meta")
+        for condition, figures in _of_model(content).items()
         for name, value in figures.items()
     }
     values |= {
-        classical_key(condition, name): value
-        for condition, figures in content.get("classical", {}).items()
+        baseline_key(baseline, condition, name): value
+        for baseline, condition, figures in _of_baselines(content)
         for name, value in figures.items()
     }
     tracker.log(values, step)

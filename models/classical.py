@@ -1,9 +1,11 @@
-"""A crack detector without learning: black-hat transform, Otsu's threshold, removal of specks.
+"""Crack detectors without learning, the baselines of every table: a network below them has learnt nothing.
 
-The baseline of every table: a network that does not beat it has learnt nothing.
+"classical": black-hat transform, Otsu's threshold, removal of specks; "all_crack": every pixel.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -51,3 +53,14 @@ def _large_components(mask: NDArray[np.bool_], minimum_area: int, minimum_extent
     keep = (stats[:, cv2.CC_STAT_AREA] >= minimum_area) & (extent >= minimum_extent)
     keep[0] = False  # the background
     return keep[labels]
+
+
+def all_crack(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Call every pixel of an image [H,W,3] crack: 1 everywhere, [H,W]. Its precision is the share of crack pixels."""
+    return np.ones(image.shape[:2], np.float32)
+
+
+BASELINES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.float32]]] = {
+    "classical": black_hat_otsu,
+    "all_crack": all_crack,
+}

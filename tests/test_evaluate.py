@@ -191,6 +191,16 @@ def test_reference_rules_of_the_distances(place: Path) -> None:
     assert halves[1]["dice"] == halves[0]["dice"]
 
 
+def test_all_crack_is_as_precise_as_cracks_are_frequent(place: Path) -> None:
+    root = write_photographs(place / "two", {"a": (64, 96), "b": (96, 96)})
+    changes = [f"datasets:test={{type: folder, root: {root}}}", "evaluation={all_crack: true, classical: false}"]
+    figures = run(place, "--hr", "--force_yml", *changes)
+    masks = [np.asarray(Image.open(path).convert("L")) > 127 for path in sorted((root / "masks").iterdir())]
+    assert list(figures) == ["hr", "all_crack", "meta"]
+    assert figures["all_crack"]["hr"]["recall"] == 1
+    assert figures["all_crack"]["hr"]["precision"] == pytest.approx(np.mean([mask.mean() for mask in masks]))
+
+
 # -- where results go -----------------------------------------------------------------------------
 
 

@@ -45,6 +45,8 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
         row(f"x={tmp_path}")
     with pytest.raises(UserError, match="LABEL=FOLDER"):
         row("x")
+    with pytest.raises(UserError, match="unknown baseline 'classic' .*'classical'"):
+        row(f"x={tmp_path}:classic")
 
 
 def test_a_file_of_results_that_is_cut_off_is_named(experiment: Path) -> None:

@@ -72,7 +72,7 @@ def test_missing_log_is_empty(tmp_path):
 def test_keys():
     assert keys.val_key("degraded", "dice") == "val/degraded/dice"
     assert keys.test_key("hr", "iou_max") == "test/hr/iou_max"
-    assert keys.classical_key("clean", "dice") == "test/classical/clean/dice"
+    assert keys.baseline_key("classical", "clean", "dice") == "test/classical/clean/dice"
     assert keys.panel_key("val", "degraded", 1) == "val/degraded/panel_1"
     assert len(set(keys.TRAIN_KEYS)) == len(keys.TRAIN_KEYS)
     assert all(re.fullmatch(r"train/[a-z_]+", key) for key in keys.TRAIN_KEYS)

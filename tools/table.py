@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError, lookup, run_main
 from metrics import names
+from models.classical import BASELINES
 from tracking.metrics_log import read_metrics
 
 EXPLANATION = """\
-Each row is LABEL=FOLDER or LABEL=FOLDER:classical, FOLDER being an experiment that evaluate.py has been
-run on (or a folder of results). A cell holds the figures under hr / clean / degraded; '-' where a
+Each row is LABEL=FOLDER or LABEL=FOLDER:BASELINE (classical, all_crack), FOLDER being an experiment that
+evaluate.py has been run on (or a folder of results). A cell holds the figures under hr / clean / degraded; '-' where a
 condition was not evaluated. The last column is the wall time of the training, from metrics.jsonl.
 FOLDER,FOLDER,... are the same experiment with other seeds: mean and standard deviation (over n - 1).
 
@@ -66,16 +67,16 @@ def training_minutes(folder: Path) -> float | None:
 
 
 def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
-    """One line of the table from LABEL=FOLDER[,FOLDER...][:classical]. Raises UserError for another form."""
+    """One line of the table from LABEL=FOLDER[,FOLDER...][:BASELINE]. Raises UserError for another form."""
     label, equals, place = argument.rpartition("=")
     if not equals or not label:
         raise UserError(f"'{argument}': write a row as LABEL=FOLDER")
     place, _, system = place.partition(":")
-    if system not in ("", "classical"):
-        raise UserError(f"'{argument}': only ':classical' may follow the folder")
+    if system:
+        lookup(BASELINES, system, "baseline")
     folders = [Path(folder) for folder in place.split(",")]
     found = [read_results(folder) for folder in folders]
-    runs = [results.get("classical", {}) if system else results for results in found]
+    runs = [results.get(system, {}) if system else results for results in found]
     cells = [" / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions)
              for key, _, form in COLUMNS]
     minutes = [] if system else [one for folder in folders if (one := training_minutes(folder)) is not None]

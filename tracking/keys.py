@@ -68,9 +68,9 @@ def test_key(condition: str, metric: str) -> str:
 test_key.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name tells pytest
 
 
-def classical_key(condition: str, metric: str) -> str:
-    """Return the key of a test metric of the classical baseline: ``test/classical/degraded/dice``."""
-    return _key("test/classical", condition, metric)
+def baseline_key(baseline: str, condition: str, metric: str) -> str:
+    """Return the key of a test metric of a baseline, such as ``test/classical/degraded/dice``."""
+    return _key(f"test/{baseline}", condition, metric)
 
 
 def panel_key(part: str, condition: str, index: int) -> str:

@@ -28,6 +28,11 @@ class Evaluation(Section):
     surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
     panels: int = Field(8, ge=0, description="pictures to write")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
+    all_crack: bool = Field(False, description="add the baseline that calls every pixel crack")
+
+    def baselines(self) -> list[str]:
+        """Names of the baselines asked for."""
+        return [name for name in ("classical", "all_crack") if getattr(self, name)]
 
 
 class Logger(Section):
