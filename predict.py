@@ -49,6 +49,10 @@ def parse() -> argparse.Namespace:
         "--rle", type=Path, metavar="FILE",
         help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
     )
+    add(
+        "--min-area", dest="minimum_area", type=int, metavar="PX",
+        help="regions of fewer pixels, where it was segmented, are no cracks (unset: as the weights' options say)",
+    )
     add("--overwrite", action="store_true", help="replace earlier results")
     return parser.parse_args()
 

@@ -27,6 +27,7 @@ from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
+from metrics.specks import remove_specks
 from models.classical import BASELINES
 from models.whole import Model
 
@@ -157,19 +158,22 @@ class Evaluator:
     @torch.inference_mode()
     def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
         if condition == "hr":
-            prob = model.segment(hr).logits.float().sigmoid()
-            return Prediction(name, condition, _array(hr), mask, _array(prob)[0])
+            return Prediction(name, condition, _array(hr), mask, self._probability(model.segment(hr).logits))
         lr, kernel = self._degrade(hr, name, condition)
         output = model(lr)
         return Prediction(
             name, condition, _array(hr), mask,
-            prob=_array(output.logits.float().sigmoid())[0],
+            prob=self._probability(output.logits),
             lr=_array(lr),
             sr=_array(output.sr.clamp(0, 1)),
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
             bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.baselines else None,
         )
+
+    def _probability(self, logits: Tensor) -> np.ndarray:
+        """Logits [1,1,H,W] -> probability [H,W], without what counts as specks."""
+        return remove_specks(_array(logits.float().sigmoid())[0], self.options.postprocess.minimum_area)
 
 
 def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:

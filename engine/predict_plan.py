@@ -19,7 +19,8 @@ class Settings:
 
     out: folder of the results; restore: "auto", "always" or "never"; threshold: crack from this
     probability on, in (0,1); tile, overlap: in pixels of the photograph before restoring;
-    overwrite: replace earlier results; rle: a CSV file to write the masks to as runs, or None.
+    overwrite: replace earlier results; rle: a CSV file to write the masks to as runs, or None;
+    minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say.
     """
 
     out: Path = Path("results")
@@ -29,6 +30,7 @@ class Settings:
     overlap: int = 32
     overwrite: bool = False
     rle: Path | None = None
+    minimum_area: int | None = None
 
 
 @dataclass(frozen=True)

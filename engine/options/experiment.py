@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from engine.options.data import Datasets, Degradation
 from engine.options.networks import Joint, Network
-from engine.options.reports import Evaluation, Logger, Paths, Validation, Wandb
+from engine.options.reports import Evaluation, Logger, Paths, Postprocess, Validation, Wandb
 from engine.options.section import Section
 from engine.options.training import Loss, Train
 
@@ -44,6 +44,7 @@ class Options(Section):
     train: Train
     val: Validation = Validation()
     evaluation: Evaluation = Evaluation()
+    postprocess: Postprocess = Postprocess()
     logger: Logger = Logger()
     wandb: Wandb = Wandb()
     path: Paths = Paths()

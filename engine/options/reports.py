@@ -35,6 +35,12 @@ class Evaluation(Section):
         return [name for name in ("classical", "all_crack") if getattr(self, name)]
 
 
+class Postprocess(Section):
+    minimum_area: int = Field(
+        0, ge=0, description="regions of fewer pixels above 0.5 are no cracks, where assessed or predicted; 0: off"
+    )
+
+
 class Logger(Section):
     print_freq: int = Field(50, ge=1)
     save_checkpoint_freq: int = Field(2000, ge=1)
