@@ -17,18 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
+from engine.onnx_model import OnnxModel
 from engine.progress import Progress
 from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
-from models.dsrl import DSRL
 from models.normalisation import EPSILON, InstanceNormalisation
 from models.whole import Model
 
 SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
 
 
-def normalisation_of(model: Model, image: Tensor) -> Callable[[Tensor], Tensor]:
+def normalisation_of(model: Model | OnnxModel, image: Tensor) -> Callable[[Tensor], Tensor]:
     """The model's normalisation with the statistics of all of ``image`` [1,3,H,W], to apply to its tiles."""
-    if isinstance(model, DSRL):
+    if model.shares_input:
         return lambda tile: tile
     if not isinstance(model.normalise, InstanceNormalisation):
         return model.normalise
@@ -59,7 +59,9 @@ class TiledModel:
     0 <= overlap < tile and the tile is at least 16 pixels.
     """
 
-    def __init__(self, model: Model, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
+    def __init__(
+        self, model: Model | OnnxModel, device: torch.device, tile: int = 256, overlap: int = 32
+    ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
             raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
@@ -89,7 +91,7 @@ class TiledModel:
         These are what a handover adds to the normalised image (3 channels) and to the logits (1), or the
         logits (1) of a network that does not look at the restored image.
         """
-        if isinstance(self.model, DSRL):
+        if self.model.shares_input:
             output = self.model(tile)
             return [output.sr, output.logits], None
         restored, handover = self.model.restore(tile), self.model.handover
@@ -101,7 +103,7 @@ class TiledModel:
     @torch.inference_mode()
     def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
         """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
-        if isinstance(self.model, DSRL) and image.shape[1] > 3:
+        if self.model.shares_input and image.shape[1] > 3:
             return image[:, 3:].sigmoid()
         normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.stride
 
@@ -119,7 +121,7 @@ class TiledModel:
 
     def _segment_tile(self, tile: Tensor, normalised: Tensor, kernel: Tensor | None) -> Tensor:
         """The logits of a tile, with what follows its image along the channels, as ``restore`` returned it."""
-        if isinstance(self.model, DSRL):
+        if self.model.shares_input:
             return self.model.segment(normalised).logits
         if tile.shape[1] == 3:
             return self.model.segment_padded(normalised, kernel).logits
