@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 OPSET = 17  # onnxruntime 1.14 and later
 EXAMPLE = (37, 45)  # px; sides that need padding everywhere: what the traced tile does not need is never done
 CHECKED = (29, 50)  # px; another size, on which the file is compared with torch
-TOLERANCE = 1e-4
-MOVED = 0.05  # of the values may differ by more: networks that unpool put values where rounding says the maximum was
+MEAN_TOLERANCE = 1e-3  # loose: networks that unpool put values where rounding says that the maximum was
 
 
 def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bool) -> Path:
@@ -48,12 +47,13 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     kept = json.dumps(options.model_dump(mode="json"))
     graph = to_onnx(model, {"options": kept, "step": str(content["step"]), "weights": source.name})
     difference = differences(model, OnnxModel(graph))
-    if not float((difference > TOLERANCE).float().mean()) <= MOVED:
-        raise UserError(f"{source}: onnxruntime differs from torch by {float(difference.max()):.1g}; nothing written")
+    largest, mean = float(difference.max()), float(difference.mean())
+    if not mean <= MEAN_TOLERANCE:
+        raise UserError(f"{source}: onnxruntime differs from torch by {mean:.1g} on average; nothing was written")
     write(path, graph.SerializeToString())
     outputs = ", ".join(output.name for output in graph.graph.output)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB): lr [1,3,h,w], RGB in [0,1] -> {outputs}")
-    print(f"onnxruntime equals torch to {float(difference.max()):.1g}")
+    print(f"onnxruntime differs from torch by {largest:.1g} at most, by {mean:.1g} on average")
     print(f"to use it here: python predict.py photo.jpg --weights {path}")
     return path
 

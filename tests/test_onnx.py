@@ -34,7 +34,7 @@ from engine.onnx_model import OnnxModel  # noqa: E402
 
 SIZES = ((17, 20), (21, 70))  # px; neither is that traced
 TOLERANCE = 1e-4
-UNPOOLED = ("segnet", "crackformer")  # put values back where the maxima were: rounding can move a few
+UNPOOLED = ("segnet", "crackformer")  # put values back where rounding says that the maxima were
 
 
 def ready(model: Model) -> Model:
@@ -61,12 +61,16 @@ def tile(height: int, width: int) -> Tensor:
     return image
 
 
-def assert_equal(theirs: Tensor | None, ours: Tensor | None, moved: float = 0) -> None:
-    """Equal to 1e-4 (and that of large values) but for a share ``moved`` of the values, or both None."""
+def assert_equal(theirs: Tensor | None, ours: Tensor | None, unpooled: bool = False) -> None:
+    """Equal to 1e-4 (and that of large values), or both None.
+
+    After unpooling on average only: there torch in float32 is 1e-3 from torch in float64, and up to 0.9.
+    """
     assert (theirs is None) == (ours is None)
     if ours is not None:
         assert theirs.shape == ours.shape
-        assert float(((theirs - ours).abs() > TOLERANCE * ours.abs().clamp_min(1)).float().mean()) <= moved
+        difference = (theirs - ours).abs() / ours.abs().clamp_min(1)
+        assert difference.mean() < 3e-3 if unpooled else difference.max() < TOLERANCE
 
 
 CASES = {
@@ -79,7 +83,7 @@ CASES = {
 }
 
 
-def check(model: Model, moved: float = 0) -> None:
+def check(model: Model, unpooled: bool = False) -> None:
     """A tile in one go, and in parts as ``TiledModel`` runs them, against torch."""
     exported = OnnxModel(to_onnx(model))
     theirs, ours = (TiledModel(one, torch.device("cpu"), 128, 16) for one in (exported, model))
@@ -87,18 +91,20 @@ def check(model: Model, moved: float = 0) -> None:
         lr = tile(*size)
         whole, expected = exported(lr), model(lr)
         for name in ("sr", "kernel", "logits"):
-            assert_equal(getattr(whole, name), getattr(expected, name), moved)
-        assert_equal(theirs.segment(lr), ours.segment(lr), moved)
+            assert_equal(getattr(whole, name), getattr(expected, name), unpooled)
+        assert_equal(theirs.segment(lr), ours.segment(lr), unpooled)
         (image, kernel), (expected_image, expected_kernel) = theirs.restore(lr), ours.restore(lr)
-        assert_equal(image, expected_image, moved)
+        assert_equal(image, expected_image, unpooled)
         assert_equal(kernel, expected_kernel)
-        assert_equal(theirs.segment(image, kernel), ours.segment(expected_image, expected_kernel), moved)
+        assert_equal(theirs.segment(image, kernel), ours.segment(expected_image, expected_kernel), unpooled)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if "crackformer" in case else ()) for case in CASES]
+)
 @torch.inference_mode()
 def test_whole_and_parts_equal_torch(case: str) -> None:
-    check(small(**CASES[case]), moved=0.1 if CASES[case].get("seg") in UNPOOLED else 0)
+    check(small(**CASES[case]), unpooled=CASES[case].get("seg") in UNPOOLED)
 
 
 @torch.inference_mode()
