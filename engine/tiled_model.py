@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
@@ -113,11 +112,8 @@ class TiledModel:
 
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
-        height, width = image.shape[-2:]
-        down, right = (aligned_length(side, tile, stride, multiple) - side for side in (height, width))
-        padded = F.pad(image, (0, right, 0, down), mode="reflect") if down or right else image
-        found = self._run(one, padded, tile, tile - stride, 1, f"{name}: segmenting")
-        return found[..., :height, :width]
+        height, width = (aligned_length(side, tile, stride, multiple) for side in image.shape[-2:])
+        return self._run(one, image, tile, tile - stride, 1, f"{name}: segmenting", (height, width))
 
     def _segment_tile(self, tile: Tensor, normalised: Tensor, kernel: Tensor | None) -> Tensor:
         """The logits of a tile, with what follows its image along the channels, as ``restore`` returned it."""
@@ -127,10 +123,14 @@ class TiledModel:
             return self.model.segment_padded(normalised, kernel).logits
         return self.model.segment_padded(normalised + tile[:, 3:6], kernel).logits + tile[:, 6:]
 
-    def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
-        total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])
+    def _run(
+        self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str,
+        lengths: tuple[int, int] | None = None,
+    ) -> Tensor:
+        total = math.prod(len(tile_starts(side, tile, overlap)) for side in lengths or image.shape[-2:])
         with Progress(total, what, quiet=total < SHOWN_FROM) as bar:
             try:
-                return run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update())["image"]
+                found = run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update(), lengths=lengths)
             except torch.OutOfMemoryError:
                 raise UserError(f"{what}: out of memory on {self.device}; give a smaller --tile") from None
+        return found["image"]
