@@ -16,6 +16,8 @@ from test_models_sr import SMALL as SMALL_SR
 from tiny_runs import Outcome, assert_error, contents, run_here
 from torch import Tensor, nn
 
+from contracts.errors import UserError
+from contracts.records import Segmented
 from engine.tiled_model import TiledModel
 from models.dsrl import DSRL
 from models.joint import JointModel
@@ -117,6 +119,17 @@ def test_a_model_that_never_pads_when_restoring_still_does_when_segmenting() -> 
     """Sides of the restored example are multiples of what the segmentation needs; those of a photograph are not."""
     torch.manual_seed(0)
     check(JointModel(Bicubic(8), SEG_NETWORKS["pspnet"](**SMALL_SEG["pspnet"]), scale=8).eval())
+
+
+def test_an_operation_that_onnx_lacks_is_named() -> None:
+    class Odd(nn.Module):
+        multiple = 8
+
+        def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+            return Segmented(torch.special.bessel_j0(x[:, :1]))
+
+    with pytest.raises(UserError, match="cannot be exported to ONNX: .*bessel_j0"):
+        to_onnx(JointModel(Bicubic(4), Odd(), scale=4).eval())
 
 
 @pytest.mark.parametrize("length,bins", [(6, 6), (7, 3), (13, 6), (4, 6), (9, 1), (5, 2)])
