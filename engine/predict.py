@@ -18,11 +18,13 @@ from contracts.errors import UserError
 from data.images import read_image
 from engine.assess import default_device, find, load_model
 from engine.experiment import require_writable
+from engine.onnx_model import OnnxModel, read_onnx
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, Settings, photographs, plan
 from engine.progress import format_seconds
 from engine.rle import Submission, check_new
 from engine.tiled_model import TiledModel
 from metrics.specks import remove_specks
+from models.whole import Model
 from tracking.panels import overlay
 
 
@@ -54,19 +56,44 @@ def predict(
         raise UserError(f"--min-area {settings.minimum_area}: give a number of pixels, 0 to keep all regions")
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
-    options, content, source = find(opt, weights, [])
+    source = find_source(opt, weights)
     if settings.minimum_area is None:
-        settings = replace(settings, minimum_area=options.postprocess.minimum_area)
-    jobs = plan(paths, settings, options.scale)
+        settings = replace(settings, minimum_area=source.minimum_area)
+    jobs = plan(paths, settings, source.scale)
     if settings.rle is not None:
         check_new(settings.rle, settings.overwrite)
-    network = load_model(options, content, source)
-    model = TiledModel(network, default_device(), settings.tile, settings.overlap)
+    model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
     settings.out.mkdir(parents=True, exist_ok=True)
-    print(f"{len(jobs)} photographs, {source} (step {content['step']}), on {model.device}", flush=True)
+    print(f"{len(jobs)} photographs, {source.told}", flush=True)
     submission = None if settings.rle is None else Submission(settings.rle)
     _all(model, jobs, settings, submission)
     return jobs
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the network comes from: its scale, the area of specks, its device, what is told of it, how to load it."""
+
+    scale: int
+    minimum_area: int
+    device: torch.device
+    told: str
+    load: Callable[[], Model | OnnxModel]
+
+
+def find_source(opt: str | None, weights: str | None) -> Source:
+    """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError."""
+    if weights is None or not weights.lower().endswith(".onnx"):
+        options, content, path = find(opt, weights, [])
+        device = default_device()
+        told = f"{path} (step {content['step']}), on {device}"
+        area = options.postprocess.minimum_area
+        return Source(options.scale, area, device, told, partial(load_model, options, content, path))
+    if opt is not None:
+        raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
+    model = read_onnx(Path(weights))
+    told = f"{weights} (step {model.step}), in onnxruntime"
+    return Source(model.scale, model.minimum_area, torch.device("cpu"), told, lambda: model)
 
 
 def _all(model: TiledModel, jobs: list[Job], settings: Settings, submission: Submission | None) -> None:

@@ -13,22 +13,21 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
+from engine.onnx_model import OnnxModel
 from engine.progress import Progress
 from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
-from models.dsrl import DSRL
 from models.normalisation import EPSILON, InstanceNormalisation
 from models.whole import Model
 
 SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
 
 
-def normalisation_of(model: Model, image: Tensor) -> Callable[[Tensor], Tensor]:
+def normalisation_of(model: Model | OnnxModel, image: Tensor) -> Callable[[Tensor], Tensor]:
     """The model's normalisation with the statistics of all of ``image`` [1,3,H,W], to apply to its tiles."""
-    if isinstance(model, DSRL):
+    if model.shares_input:
         return lambda tile: tile
     if not isinstance(model.normalise, InstanceNormalisation):
         return model.normalise
@@ -59,7 +58,9 @@ class TiledModel:
     0 <= overlap < tile and the tile is at least 16 pixels.
     """
 
-    def __init__(self, model: Model, device: torch.device, tile: int = 256, overlap: int = 32) -> None:
+    def __init__(
+        self, model: Model | OnnxModel, device: torch.device, tile: int = 256, overlap: int = 32
+    ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
             raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
@@ -89,7 +90,7 @@ class TiledModel:
         These are what a handover adds to the normalised image (3 channels) and to the logits (1), or the
         logits (1) of a network that does not look at the restored image.
         """
-        if isinstance(self.model, DSRL):
+        if self.model.shares_input:
             output = self.model(tile)
             return [output.sr, output.logits], None
         restored, handover = self.model.restore(tile), self.model.handover
@@ -101,7 +102,7 @@ class TiledModel:
     @torch.inference_mode()
     def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
         """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
-        if isinstance(self.model, DSRL) and image.shape[1] > 3:
+        if self.model.shares_input and image.shape[1] > 3:
             return image[:, 3:].sigmoid()
         normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.stride
 
@@ -111,24 +112,25 @@ class TiledModel:
 
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
-        height, width = image.shape[-2:]
-        down, right = (aligned_length(side, tile, stride, multiple) - side for side in (height, width))
-        padded = F.pad(image, (0, right, 0, down), mode="reflect") if down or right else image
-        found = self._run(one, padded, tile, tile - stride, 1, f"{name}: segmenting")
-        return found[..., :height, :width]
+        height, width = (aligned_length(side, tile, stride, multiple) for side in image.shape[-2:])
+        return self._run(one, image, tile, tile - stride, 1, f"{name}: segmenting", (height, width))
 
     def _segment_tile(self, tile: Tensor, normalised: Tensor, kernel: Tensor | None) -> Tensor:
         """The logits of a tile, with what follows its image along the channels, as ``restore`` returned it."""
-        if isinstance(self.model, DSRL):
+        if self.model.shares_input:
             return self.model.segment(normalised).logits
         if tile.shape[1] == 3:
             return self.model.segment_padded(normalised, kernel).logits
         return self.model.segment_padded(normalised + tile[:, 3:6], kernel).logits + tile[:, 6:]
 
-    def _run(self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str) -> Tensor:
-        total = math.prod(len(tile_starts(side, tile, overlap)) for side in image.shape[-2:])
+    def _run(
+        self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str,
+        lengths: tuple[int, int] | None = None,
+    ) -> Tensor:
+        total = math.prod(len(tile_starts(side, tile, overlap)) for side in lengths or image.shape[-2:])
         with Progress(total, what, quiet=total < SHOWN_FROM) as bar:
             try:
-                return run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update())["image"]
+                found = run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update(), lengths=lengths)
             except torch.OutOfMemoryError:
                 raise UserError(f"{what}: out of memory on {self.device}; give a smaller --tile") from None
+        return found["image"]

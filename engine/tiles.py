@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
@@ -76,12 +75,25 @@ def cut(length: int, tile: int, overlap: int, scale: int, multiple: int) -> Axis
     return Axis(length, padded, size, starts, weights)
 
 
-def _pad(image: Tensor, down: int, right: int) -> Tensor:
-    """Pad below and to the right by reflection, or by replication where the image is too small for it."""
-    for amount, side, padding in ((down, -2, (0, 0, 0, down)), (right, -1, (0, right, 0, 0))):
-        if amount:
-            image = F.pad(image, padding, mode="reflect" if amount < image.shape[side] else "replicate")
-    return image
+def _places(start: int, size: int, length: int, padded: int) -> Tensor:
+    """Which of ``length`` pixels stand at ``size`` places from ``start`` on, of ``padded`` ones.
+
+    Beyond the image it is reflected, or its last pixel is repeated where it is too small for that.
+    """
+    place = torch.arange(start, start + size)
+    if padded - length >= length:
+        return place.clamp(max=length - 1)
+    return torch.where(place < length, place, 2 * (length - 1) - place)
+
+
+def _take(image: Tensor, top: int, left: int, vertical: Axis, horizontal: Axis) -> Tensor:
+    """One tile of the padded image, which is never made: a view, or a copy where the tile leaves the image."""
+    rows, columns = top + vertical.size, left + horizontal.size
+    if rows <= image.shape[-2] and columns <= image.shape[-1]:
+        return image[..., top:rows, left:columns]
+    down = _places(top, vertical.size, image.shape[-2], vertical.padded)
+    along = _places(left, horizontal.size, image.shape[-1], horizontal.padded)
+    return image[..., down[:, None], along]
 
 
 def _check(image: Tensor, tile: int, overlap: int) -> None:
@@ -123,27 +135,29 @@ def run_tiled(
     scale: int = 1,
     multiple: int = 1,
     progress: ProgressFunction | None = None,
+    lengths: tuple[int, int] | None = None,
 ) -> dict[str, Tensor]:
     """Return ``fn(image)`` computed tile by tile.
 
     fn: maps [1,C,h,w], sides divisible by ``multiple``, to named tensors [1,C',h*scale,w*scale].
     image: [1,C,h,w] of any size. tile and overlap: in pixels of ``image``; the tile is rounded up to
-    ``multiple``. progress: called with (tiles done, tiles in all) after each tile.
+    ``multiple``. progress: called with (tiles done, tiles in all) after each tile. lengths: height and width that
+    tiles are to cover, at least those of the image; beyond it they see its reflection.
 
     The results are float32 on the CPU, [1,C',h*scale,w*scale]. Beyond them, memory holds one tile at
     a time. UserError unless 0 <= overlap < tile; ValueError for results of another size.
     """
     _check(image, tile, overlap)
-    vertical = cut(image.shape[-2], tile, overlap, scale, multiple)
-    horizontal = cut(image.shape[-1], tile, overlap, scale, multiple)
-    image = _pad(image, vertical.padded - vertical.length, horizontal.padded - horizontal.length)
-    size = (vertical.length * scale, horizontal.length * scale)
+    vertical, horizontal = (
+        cut(length, tile, overlap, scale, multiple) for length in (lengths or image.shape[-2:])
+    )
+    size = (image.shape[-2] * scale, image.shape[-1] * scale)
     result: dict[str, Tensor] = {}
     total = len(vertical.starts) * len(horizontal.starts)
     for done in range(total):
         row, column = divmod(done, len(horizontal.starts))
         top, left = vertical.starts[row], horizontal.starts[column]
-        values = fn(image[..., top : top + vertical.size, left : left + horizontal.size])
+        values = fn(_take(image, top, left, vertical, horizontal))
         weight = (vertical.weights[row][:, None] * horizontal.weights[column]).float()
         for name, value in values.items():
             _check_output(name, value, *weight.shape)

@@ -26,6 +26,8 @@ class JointModel(nn.Module):
     segmentation network with ``needs_kernel`` behind an SR network that estimates no kernel.
     """
 
+    shares_input = False  # segments what it restores
+
     def __init__(
         self, sr: nn.Module, seg: nn.Module, scale: int = 4, normalise: str = "instance", clip: bool = True,
         handover: bool = False, window: int = 224,

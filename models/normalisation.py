@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,13 +37,19 @@ class LocalNormalisation(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalise ``image`` [B,3,H,W] of any size."""
+        if torch.onnx.is_in_onnx_export():
+            return self.by_means(image, partial(local_mean_by_sums, window=self.window))
         sides = [min(self.window, side) for side in image.shape[2:]]
         if sides == list(image.shape[2:]):
             return F.instance_norm(image, eps=EPSILON)
+        return self.by_means(image, partial(local_mean, height=sides[0], width=sides[1]))
+
+    def by_means(self, image: Tensor, mean_of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Normalise ``image`` by its local means, and those of its square, as ``mean_of`` takes them."""
         wide = image.to(torch.promote_types(image.dtype, torch.float32))
         centred = wide - wide.mean((2, 3), keepdim=True)  # small numbers: their squares lose less
-        mean = local_mean(centred, *sides)
-        variance = (local_mean(centred.square(), *sides) - mean.square()).clamp_min(0)
+        mean = mean_of(centred)
+        variance = (mean_of(centred.square()) - mean.square()).clamp_min(0)
         return ((centred - mean) * (variance + EPSILON).rsqrt()).to(image.dtype)
 
 
@@ -50,6 +59,21 @@ def local_mean(image: Tensor, height: int, width: int) -> Tensor:
     means = F.avg_pool2d(rows, (1, width), stride=1)  # [B,C,H-height+1,W-width+1]
     above, left = height // 2, width // 2
     return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
+
+
+def local_mean_by_sums(image: Tensor, window: int) -> Tensor:
+    """``local_mean`` for windows of at most ``window`` pixels a side, by running sums in float64.
+
+    Slower, but no size is a number in Python: in an exported graph the sides of the image stay open.
+    """
+    for axis in (2, 3):
+        length = torch.as_tensor(image.shape[axis], device=image.device)
+        side = length.clamp(max=window)
+        starts = (torch.arange(length, device=image.device) - side // 2).clamp(min=0).minimum(length - side)
+        sums = torch.cat([torch.zeros_like(image.narrow(axis, 0, 1)), image], axis).double().cumsum(axis)
+        total = sums.index_select(axis, starts + side) - sums.index_select(axis, starts)
+        image = (total / side).to(image.dtype)
+    return image
 
 
 class FixedNormalisation(nn.Module):
@@ -76,3 +100,9 @@ def build_normalisation(name: str, window: int) -> nn.Module:
     """The normalisation of that name; ``window`` is that of "local". Raises UserError for another name."""
     cls = lookup(NORMALISATIONS, name, "normalisation")
     return cls(window) if cls is LocalNormalisation else cls()
+
+
+def describe(normalisation: nn.Module) -> dict[str, str]:
+    """Name and window of a normalisation as text, from which ``build_normalisation`` makes it again."""
+    name = next(name for name, cls in NORMALISATIONS.items() if type(normalisation) is cls)
+    return {"normalise": name, "window": str(getattr(normalisation, "window", 0))}

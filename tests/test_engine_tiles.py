@@ -150,3 +150,16 @@ def test_bar_on_a_terminal():
 @pytest.mark.parametrize("seconds,text", [(0, "0:00"), (61.4, "1:01"), (3725, "1:02:05")])
 def test_durations(seconds, text):
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize("lengths", [(40, 33), (25, 61), (25, 33)])
+def test_reflection_beyond_the_image_needs_no_padded_copy(lengths):
+    """The same bits as an image that was padded before and cut after."""
+    image = image_of(25, 33)
+    padded = F.pad(image, (0, lengths[1] - 33, 0, lengths[0] - 25), mode="reflect")
+
+    def fn(x):
+        return {"y": x.cumsum(3)}
+
+    expected = run_tiled(fn, padded, 16, 4)["y"][..., :25, :33]
+    assert torch.equal(run_tiled(fn, image, 16, 4, lengths=lengths)["y"], expected)

@@ -47,6 +47,7 @@ class DSRL(nn.Module):
 
     multiple = 4  # of the sides that ``outputs`` takes
     stride = 16  # of the encoder
+    shares_input = True  # segments what it is given, not what it restores
 
     def __init__(
         self, scale: int = 4, encoder: str = "resnet101", pretrained: str = "none", up_steps: int = 3,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import Segmented
 from models.seg.lambda_block import TransformerBlock, group_norm
+from models.seg.segnet import unpool
 
 LEVELS = 5
 WIDTH_MULTIPLE = 16
@@ -126,7 +127,7 @@ class CrackFormer(nn.Module):
         """All maps of each level, made from the coarsest to the finest, in the order of ``encoded``."""
         decoded = []
         for level, maps, indices in zip(self.decoder[::-1], encoded[::-1], places[::-1], strict=True):
-            unpooled = F.max_unpool2d(x, indices, 2, output_size=maps[-1].shape[2:])
+            unpooled = unpool(x, indices, maps[-1].shape[2:])  # F.max_unpool2d cannot be exported to ONNX
             decoded.append(run(level, unpooled))
             x = decoded[-1][-1]
         return decoded[::-1]

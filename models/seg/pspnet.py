@@ -18,6 +18,25 @@ BINS = (1, 2, 3, 6)
 LEVELS = (3, 4)
 
 
+def cell_means(x: Tensor, bins: int) -> Tensor:
+    """Means of ``x`` [B,C,H,W] over a grid of bins x bins cells, as adaptive average pooling takes them.
+
+    ONNX has no such pooling: when exported, products with matrices of weights [bins,H] and [bins,W].
+    """
+    if not torch.onnx.is_in_onnx_export():
+        return F.adaptive_avg_pool2d(x, bins)
+    rows, columns = (cell_weights(torch.as_tensor(side), bins) for side in x.shape[2:])
+    return rows.to(x.dtype) @ x @ columns.to(x.dtype).T
+
+
+def cell_weights(length: Tensor, bins: int) -> Tensor:
+    """Weights [bins,length] of the positions along a side for the mean of each of its cells, which may overlap."""
+    cells, positions = torch.arange(bins)[:, None], torch.arange(length)
+    first, beyond = cells * length // bins, ((cells + 1) * length + bins - 1) // bins
+    inside = ((positions >= first) & (positions < beyond)).float()
+    return inside / inside.sum(1, keepdim=True)
+
+
 class PyramidPooling(nn.Module):
     """Context at four grids: [B,C,h,w] -> [B,out_channels,h,w].
 
@@ -36,7 +55,7 @@ class PyramidPooling(nn.Module):
         *of_branches, of_input = self.bottleneck.weight.split(channels, dim=1)
         total = F.conv2d(x, of_input, self.bottleneck.bias)
         for bins, branch, weight in zip(BINS, self.branches, of_branches, strict=True):
-            context = F.conv2d(branch(F.adaptive_avg_pool2d(x, bins)), weight)  # [B,out_channels,bins,bins]
+            context = F.conv2d(branch(cell_means(x, bins)), weight)  # [B,out_channels,bins,bins]
             total = total + F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
         return F.relu(total)
 

@@ -9,6 +9,7 @@ pixel of each scale x scale cell although the real degradation is centred.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -28,7 +29,7 @@ def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
 
     Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups. [B,3,H/s,W/s].
     """
-    side = round(kernel.shape[1] ** 0.5)
+    side = math.isqrt(kernel.shape[1])
     taps = kernel.to(image.dtype).reshape(-1, 1, side, side)
     by_colour = image.transpose(0, 1)  # [3,B,H,W]: one group for each sample
     blurred = F.conv2d(by_colour, taps, stride=scale, padding=side // 2, groups=len(taps))
