@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -85,18 +86,23 @@ class Evaluator:
         self.degradations = {name: build_degradation(options, name) for name in names}
 
     def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
-        """Score every image; distances are computed on other threads while the network runs."""
+        """Score every image on threads: while the network runs, or on a CPU, where both would be in each other's way,
+        between two images.
+        """
         names = self.conditions
         scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
         result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
         pool = ThreadPoolExecutor(max_workers=2)
         try:
             waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
-            for prediction in self.predict(model):
-                self._submit(pool, prediction, result, waiting)
-                while len(waiting) > 8:
+            spare = 0 if self.device.type == "cpu" else 8
+            predictions = self.predict(model)
+            while image := list(islice(predictions, len(names))):
+                for prediction in image:
+                    self._submit(pool, prediction, result, waiting)
+                while len(waiting) > spare:
                     _collect(waiting.pop(0))
-                if progress is not None and prediction.condition == self.conditions[-1]:
+                if progress is not None:
                     progress()
             for entry in waiting:
                 _collect(entry)

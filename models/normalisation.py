@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,34 +34,20 @@ class LocalNormalisation(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalise ``image`` [B,3,H,W] of any size."""
-        if torch.onnx.is_in_onnx_export():
-            return self.by_means(image, partial(local_mean_by_sums, window=self.window))
-        sides = [min(self.window, side) for side in image.shape[2:]]
-        if sides == list(image.shape[2:]):
+        if not torch.onnx.is_in_onnx_export() and max(image.shape[2:]) <= self.window:
             return F.instance_norm(image, eps=EPSILON)
-        return self.by_means(image, partial(local_mean, height=sides[0], width=sides[1]))
-
-    def by_means(self, image: Tensor, mean_of: Callable[[Tensor], Tensor]) -> Tensor:
-        """Normalise ``image`` by its local means, and those of its square, as ``mean_of`` takes them."""
         wide = image.to(torch.promote_types(image.dtype, torch.float32))
         centred = wide - wide.mean((2, 3), keepdim=True)  # small numbers: their squares lose less
-        mean = mean_of(centred)
-        variance = (mean_of(centred.square()) - mean.square()).clamp_min(0)
+        mean = local_mean(centred, self.window)
+        variance = (local_mean(centred.square(), self.window) - mean.square()).clamp_min(0)
         return ((centred - mean) * (variance + EPSILON).rsqrt()).to(image.dtype)
 
 
-def local_mean(image: Tensor, height: int, width: int) -> Tensor:
-    """Mean of ``image`` [B,C,H,W] over ``height`` x ``width`` pixels around each, moved inside at borders."""
-    rows = F.avg_pool2d(image, (height, 1), stride=1)
-    means = F.avg_pool2d(rows, (1, width), stride=1)  # [B,C,H-height+1,W-width+1]
-    above, left = height // 2, width // 2
-    return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
+def local_mean(image: Tensor, window: int) -> Tensor:
+    """Mean of ``image`` [B,C,H,W] over ``window`` x ``window`` pixels around each, moved inside at borders.
 
-
-def local_mean_by_sums(image: Tensor, window: int) -> Tensor:
-    """``local_mean`` for windows of at most ``window`` pixels a side, by running sums in float64.
-
-    Slower, but no size is a number in Python: in an exported graph the sides of the image stay open.
+    Of an axis shorter than that, over all of it. By running sums in float64: several times faster than pooling,
+    and no size is a number in Python, so that in an exported graph the sides of the image stay open.
     """
     for axis in (2, 3):
         length = torch.as_tensor(image.shape[axis], device=image.device)

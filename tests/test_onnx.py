@@ -21,7 +21,6 @@ from contracts.records import Segmented
 from engine.tiled_model import TiledModel
 from models.dsrl import DSRL
 from models.joint import JointModel
-from models.normalisation import local_mean, local_mean_by_sums
 from models.seg import SEG_NETWORKS
 from models.seg.fpn import FPN
 from models.seg.pspnet import cell_weights
@@ -136,13 +135,6 @@ def test_an_operation_that_onnx_lacks_is_named() -> None:
 def test_cells_are_those_of_adaptive_pooling(length: int, bins: int) -> None:
     x = torch.rand(1, 1, length)
     torch.testing.assert_close(x @ cell_weights(torch.tensor(length), bins).T, F.adaptive_avg_pool1d(x, bins))
-
-
-@pytest.mark.parametrize("size", [(9, 14), (14, 30), (3, 40)])
-def test_local_means_by_sums(size: tuple[int, int]) -> None:
-    x = torch.rand(2, 3, *size)
-    expected = local_mean(x, *(min(10, side) for side in size))
-    torch.testing.assert_close(local_mean_by_sums(x, 10), expected, rtol=0, atol=1e-6)
 
 
 # -- the command ----------------------------------------------------------------------------------

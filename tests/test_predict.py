@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.morphology import remove_small_objects
 from torch import nn
 
 import predict as script
@@ -270,6 +271,20 @@ def test_threshold(command, tmp_path):
     assert shares[0] >= shares[1] >= shares[2]
 
 
+@pytest.mark.parametrize("restore", ["never", "always"])
+def test_small_regions_are_no_cracks(command, tmp_path, restore):
+    path, masks = save(tmp_path, "a.png", (48, 64)), []
+    command(path, "-o", tmp_path / "first", "--restore", "never")
+    threshold = np.quantile(np.array(Image.open(tmp_path / "first" / "a_probability.png")), 0.8) / 255
+    for area in (0, 40):
+        out = tmp_path / str(area)
+        command(path, "-o", out, "--restore", restore, "--threshold", threshold, "--min-area", area)
+        fine = out / ("a_mask.png" if restore == "never" else "a_mask_x4.png")
+        masks.append(np.array(Image.open(fine)) > 0)
+    assert masks[0].any() and masks[0].sum() > masks[1].sum()
+    assert np.array_equal(masks[1], remove_small_objects(masks[0], max_size=39, connectivity=2))
+
+
 def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
     good = save(folder, "good.png")
     (folder / "text.jpg").write_text("no photograph")
@@ -282,6 +297,7 @@ def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
         "empty folder": ([folder / "empty"], "no image in folder"),
         "tiny": ([folder / "thin.png"], "200x3 pixels"),
         "threshold": ([good, "--threshold", "50"], "--threshold 50"),
+        "area": ([good, "--min-area", "-1"], "--min-area -1"),
         "tile": ([good, "--tile", "32", "--overlap", "32"], "--tile 32"),
         "folder": ([good, "-o", folder / "file"], "a file is in the way"),
         "below a file": ([good, "-o", folder / "file/out"], f"a file is in the way ({folder / 'file'})"),
@@ -289,7 +305,7 @@ def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["no image", "missing", "empty folder", "tiny", "threshold", "tile", "folder", "below a file"]
+    "kind", ["no image", "missing", "empty folder", "tiny", "threshold", "area", "tile", "folder", "below a file"]
 )
 def test_mistakes_get_one_line_and_write_nothing(kind, command, tmp_path, capsys, monkeypatch):
     arguments, expected = mistakes(tmp_path)[kind]
