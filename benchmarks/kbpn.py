@@ -71,7 +71,18 @@ def gradients_of(run: Callable[[Tensor], Restored], network: nn.Module, lr: Tens
         restored = run(lr)
         loss = (restored.sr * weight).mean() + restored.kernel.square().sum()
         found = torch.autograd.grad(loss, list(parameters.values()))
-        gradients = {f"gradient of {name}": one for name, one in zip(parameters, found, strict=True)}
+        gradients = grouped(dict(zip(parameters, found, strict=True)))
         return {"sr": restored.sr.detach(), "kernel": restored.kernel.detach(), **gradients}
 
     return work
+
+
+def grouped(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients by parameter, those of the PReLU slopes as one vector.
+
+    A slope is a single number, the sum over a whole map of terms that cancel: alone it has no scale to which
+    rounding could be called small.
+    """
+    slopes = [one for one in gradients.values() if one.numel() == 1]
+    others = {f"gradient of {name}": one for name, one in gradients.items() if one.numel() > 1}
+    return {"gradient of the slopes": torch.cat(slopes), **others}
