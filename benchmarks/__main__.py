@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = describe_machine(
         matmul_rate(cpu, torch.float32, 256 if chosen.small else 2048), copy_rate(cpu, 8 if chosen.small else 256)
     )
-    write_json(chosen.out, rows, machine, skipped, chosen.small)
+    found = {"small": chosen.small, "machine": asdict(machine), "rows": [*map(asdict, rows)], "skipped": skipped}
+    write_json(chosen.out, found)
     print(markdown(rows, machine))
     for name, reason in skipped.items():
         print(f"left out {name}: {reason}", file=sys.stderr)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured. matmul: operations/s of a float32 product; copy: bytes/s read and written."""
+    """Where it was measured. matmul: operations/s of a float32 product; copy: bytes/s read and written; or None."""
 
     processor: str
     cores: int
@@ -51,16 +51,18 @@ class Machine:
     python: str
     torch: str
     opencv: str
-    matmul: float
-    copy: float
+    matmul: float | None
+    copy: float | None
 
     def __str__(self) -> str:
-        rates = f"matmul {self.matmul / 1e9:.0f} GFLOP/s, copy {self.copy / 1e9:.1f} GB/s"
-        return f"{self.processor}, {self.threads} of {self.cores} cores, torch {self.torch}; float32: {rates}"
+        name = f"{self.processor}, {self.threads} of {self.cores} cores, torch {self.torch}"
+        if self.matmul is None or self.copy is None:
+            return name
+        return f"{name}; float32 matmul {self.matmul / 1e9:.0f} GFLOP/s, copy {self.copy / 1e9:.1f} GB/s"
 
 
-def describe_machine(matmul: float, copy: float) -> Machine:
-    """This machine as torch and OpenCV use it, with its measured rates."""
+def describe_machine(matmul: float | None = None, copy: float | None = None) -> Machine:
+    """This machine as torch and OpenCV use it, with its rates where they were measured."""
     return Machine(
         processor(), os.cpu_count() or 1, torch.get_num_threads(), platform.python_version(), torch.__version__,
         cv2.__version__, matmul, copy,
@@ -109,15 +111,11 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:#.3g}".rstrip(".") + " ms"
 
 
-def write_json(path: Path, rows: Sequence[Row], machine: Machine, skipped: dict[str, str], small: bool) -> None:
-    """Write all that was measured, all or nothing; ``check_target`` first."""
-    content = {
-        "format": FORMAT, "small": small, "machine": asdict(machine), "rows": [asdict(row) for row in rows],
-        "skipped": skipped,
-    }
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write what was measured, all or nothing; ``check_target`` first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.write_text(json.dumps({"format": FORMAT, **content}, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
 
 

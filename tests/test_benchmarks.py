@@ -1,4 +1,4 @@
-"""Benchmarks at tiny sizes: every one runs, compares equal numbers and reports them whole. Nothing timed is asserted."""
+"""Benchmarks at tiny sizes: every one runs, compares equal numbers and is reported. No time is asserted."""
 
 from __future__ import annotations
 

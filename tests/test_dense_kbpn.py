@@ -1,4 +1,4 @@
-"""KBPN against its dense formulation, the yardstick of the benchmarks: the same numbers, single and double precision."""
+"""KBPN against its dense formulation, the yardstick of the benchmarks: the same numbers in both precisions."""
 
 from __future__ import annotations
 
