@@ -1,4 +1,10 @@
-"""Blur and reduction of a batch of photographs against one image after the other."""
+"""Blur and reduction of a batch of photographs, as training degrades it, against one image after the other.
+
+Measured on one core that was busy otherwise, how many times faster than the alternative, batches of 4: all planes
+as groups of one convolution 2.0; blur by FFT, then reduction 3.3; reduction on the spectrum (``blur_and_reduce``) 4.8.
+Of the last, the forward transforms take two thirds. The merged 36x36 kernel at every fourth pixel, as matrix
+products of unfolded rows, was left: the products alone need half of that time, unfolding and borders come on top.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.case import Case
-from degradations.blur import blur
+from degradations.blur_reduce import blur_and_reduce
 from degradations.resize import bicubic_down
 
 LIMIT, TARGET = 1e-5, 6.0
@@ -23,9 +29,9 @@ def batch(small: bool) -> Case:
     kernels /= kernels.sum((2, 3), keepdim=True)
     return Case(
         what=f"blur {KERNEL_SIDE}x{KERNEL_SIDE} and bicubic 1/{SCALE} of {count} images {side}x{side}",
-        ours="blur, bicubic_down on the batch",
+        ours="blur_and_reduce on the batch",
         alternative="depthwise convolution, then resize, image by image",
-        run_ours=lambda: {"lr": bicubic_down(blur(images, kernels), SCALE)},
+        run_ours=lambda: {"lr": blur_and_reduce(images, kernels, SCALE)},
         run_alternative=lambda: {"lr": one_by_one(images, kernels)},
         limit=LIMIT,
         target=TARGET,

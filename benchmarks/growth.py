@@ -95,7 +95,7 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
     """One panel for each curve, both axes logarithmic, with the fitted line."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogFormatter, NullFormatter
 
     figure, panels = pyplot.subplots(1, len(curves), figsize=(3.4 * len(curves), 3.3), layout="constrained")
     for panel, curve in zip(np.atleast_1d(panels), curves, strict=True):
@@ -106,7 +106,8 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
         panel.set(title=curve.what, xlabel=curve.axis, ylabel="ms")
         panel.set_xticks(curve.sizes, [str(size) for size in curve.sizes])
         panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.yaxis.set_major_formatter(ScalarFormatter())
+        for set_formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+            set_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         panel.legend(frameon=False)
     figure.suptitle(title, fontsize="small")
     figure.savefig(file, dpi=110)
