@@ -19,12 +19,17 @@ def alternate(works: Sequence[Work], rounds: int, finish: Work | None = None) ->
     wait with until a device is done. Garbage is collected before a work and not while it runs.
     """
     times: list[list[float]] = [[] for _ in works]
-    for number in range(rounds + 1):
-        for offset in range(len(works)):
-            place = (number + offset) % len(works)
-            seconds = timed(works[place], finish)
-            if number:
-                times[place].append(seconds)
+    gc.collect()
+    gc.freeze()  # collections between the runs then look at what the runs left alone
+    try:
+        for number in range(rounds + 1):
+            for offset in range(len(works)):
+                place = (number + offset) % len(works)
+                seconds = timed(works[place], finish)
+                if number:
+                    times[place].append(seconds)
+    finally:
+        gc.unfreeze()
     return [statistics.median(one) for one in times]
 
 

@@ -9,16 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_runs import ROOT, TINY
 
-from benchmarks import table
+from benchmarks import growth, table, train_step
 from benchmarks.__main__ import main, parse
 from benchmarks.case import largest_difference
+from benchmarks.dense_kbpn import DenseKBPN
+from benchmarks.joint_step import JointStep, load, ready_batch
 from benchmarks.memory import MIB, peak_while
 from benchmarks.registry import BENCHMARKS
 from benchmarks.timing import alternate
 from contracts.errors import UserError
 
 
+@pytest.mark.slow
 def test_every_benchmark_compares_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     file = tmp_path / "new" / "results.json"
     code = main(["--small", "--rounds", "1", "--out", str(file)])
@@ -76,3 +80,42 @@ def test_difference_is_relative_to_the_largest_magnitude() -> None:
     assert largest_difference({"x": [1.0]}, {"y": [1.0]}) == math.inf
     assert largest_difference({"x": [1.0]}, {"x": [1.0, 1.0]}) == math.inf
     assert largest_difference({"x": [0.0]}, {"x": [0.0]}) == 0
+
+
+def test_growth_fits_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "growth.json"
+    growth.main(["--small", "--rounds", "1", "--only", "side", "thresholds", "--out", str(file)])
+    curves = json.loads(file.read_text())["curves"]
+    assert [curve["axis"] for curve in curves] == ["LR side, px", "thresholds"]
+    assert all(math.isfinite(curve["exponent"]) and len(curve["sizes"]) == len(curve["seconds"]) for curve in curves)
+    assert file.with_suffix(".png").stat().st_size > 1000
+    assert "| surface sweep | thresholds | 3, 9 |" in capsys.readouterr().out
+    with pytest.raises(UserError, match="unknown size 'sides'"):
+        growth.parse(["--only", "sides"])
+
+
+def test_exponent_is_the_slope_of_the_logarithms() -> None:
+    assert growth.exponent([1, 2, 4, 8], [3, 12, 48, 192]) == pytest.approx(2)
+
+
+def test_train_step_prints_ours_and_dense(capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--batch", "2", "--crop", "32", "--rounds", "1", "--ceiling", "64"]
+    train_step.main(["-opt", str(TINY), *sizes, "--dense", "--channels_last", "--precision", "bfloat16"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tiny.yml: 2 x HR 32x32 on cpu")
+    assert lines[-2].startswith("| ours, bfloat16, channels_last |") and lines[-1].startswith("| dense, float32 |")
+
+
+def test_dense_step_is_the_same_step() -> None:
+    options = load(TINY, batch=2)
+    batch, cpu = ready_batch(options), torch.device("cpu")
+    ours, dense = JointStep(options, cpu), JointStep(options, cpu)
+    dense.model.sr = DenseKBPN(dense.model.sr)
+    assert ours(batch)["loss"].item() == pytest.approx(dense(batch)["loss"].item(), rel=1e-5)
+
+
+def test_unusable_devices_and_networks_are_named() -> None:
+    with pytest.raises(UserError, match="--device nonsense: not usable here"):
+        train_step.parse(["--device", "nonsense"])
+    with pytest.raises(UserError, match="no network_sr of type kbpn"):
+        train_step.main(["-opt", str(ROOT / "options/pspnet.yml"), "--dense", "--batch", "2", "--ceiling", "64"])
