@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from benchmarks.case import SIDES, Unavailable, largest_difference
-from benchmarks.ceiling import copy_rate, floating_point_operations, matmul_rate
+from benchmarks.ceiling import copy_rate, counted, matmul_rate
 from benchmarks.memory import peak_of
 from benchmarks.registry import BENCHMARKS
 from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
@@ -59,10 +60,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def measure(name: str, rounds: int, small: bool) -> Row:
     """Run one benchmark. Raises Unavailable if its alternative is not installed."""
     case = BENCHMARKS[name](small)
-    outputs = [case.run(side) for side in SIDES]
+    outputs, operations = zip(*(counted(partial(case.run, side)) for side in SIDES), strict=True)
     difference = None if case.limit is None else largest_difference(*outputs)
     del outputs
-    operations = [floating_point_operations(lambda side=side: case.run(side)) for side in SIDES]
     seconds = alternate([case.run_ours, case.run_alternative], rounds)
     peaks = [peak_of(name, side, small) for side in SIDES]
     return Row(

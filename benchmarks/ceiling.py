@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import alternate, finisher
 
 ROUNDS = 5
+Result = TypeVar("Result")
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
@@ -27,11 +29,11 @@ def copy_rate(device: torch.device, megabytes: int) -> float:
     return 2 * source.numel() / seconds
 
 
-def floating_point_operations(work: Callable[[], object]) -> int:
-    """Operations of convolutions and matrix products in ``work()``, two for a multiply-add, backward too.
+def counted(work: Callable[[], Result]) -> tuple[Result, int]:
+    """What ``work()`` returns, and its operations: convolutions and matrix products, two for a multiply-add.
 
-    Fourier transforms, element-wise work and everything outside torch are not counted.
+    Backward passes count too. Fourier transforms, element-wise work and everything outside torch do not.
     """
     with FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()
+        result = work()
+    return result, counter.get_total_flops()

@@ -18,7 +18,7 @@ from models.sr.kbpn import KBPN
 
 LIMIT, TARGET = 1e-5, 1.6
 FULL_SIDE, REDUCED_SIDE, SMALL_SIDE = 56, 32, 8  # of the LR image
-DENSE_NEEDS = 12 * 2**30  # bytes free for the dense formulation at FULL_SIDE
+DENSE_NEEDS = 12 * 2**30  # bytes of memory that a machine should have for the dense formulation at FULL_SIDE
 SMALL_SIZES = {"stages": 2, "width": 8, "corrector_width": 4}
 CORRECTION_GAIN = 0.1  # initial corrections small beside the kernel, as after some training
 
@@ -41,8 +41,8 @@ def compact(small: bool) -> Case:
 
 def paper_side() -> int:
     """The paper's LR side, or a smaller one where the dense formulation would not fit into memory."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return FULL_SIDE if free >= DENSE_NEEDS else REDUCED_SIDE
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return FULL_SIDE if memory >= DENSE_NEEDS else REDUCED_SIDE
 
 
 def compare(sizes: dict[str, object], batch: int, side: int, label: str) -> Case:

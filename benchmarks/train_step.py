@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.ceiling import floating_point_operations, matmul_rate
+from benchmarks.ceiling import counted, matmul_rate
 from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT, ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.memory import MIB
@@ -102,7 +102,7 @@ def measure(chosen: argparse.Namespace, options: Options) -> list[Speed]:
     """Count, time and weigh every way."""
     found = ways(chosen, options)
     works = [partial(step, batch) for step, batch in found.values()]
-    operations = [floating_point_operations(work) for work in works]  # before compilation: counting sees no fused code
+    operations = [counted(work)[1] for work in works]  # before compilation: counting sees no fused code
     if chosen.compile:
         ours = next(iter(found.values()))[0]
         ours.module.model = torch.compile(ours.model)
