@@ -47,15 +47,19 @@ def blur_fft(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     return torch.fft.irfft2(spectrum, s=sides)[..., :height, :width]
 
 
-def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:
-    """Correlate planes [N,1,H,W] with kernels [N,k,k] under a reflected border."""
-    margin = kernels.shape[-1] // 2
-    if min(planes.shape[-2:]) <= margin:
-        height, width = planes.shape[-2:]
+def check_reflects(height: int, width: int, side: int) -> None:
+    """Raise UserError unless an image of that size can be reflected by half a kernel's side."""
+    margin = side // 2
+    if min(height, width) <= margin:
         raise UserError(
-            f"an image of {height}x{width} pixels is too small for a kernel of side {kernels.shape[-1]}: "
+            f"an image of {height}x{width} pixels is too small for a kernel of side {side}: "
             f"give sides of at least {margin + 1}, a smaller kernel, or border 'zero'"
         )
+
+
+def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:
+    """Correlate planes [N,1,H,W] with kernels [N,k,k] under a reflected border."""
+    check_reflects(*planes.shape[-2:], kernels.shape[-1])
     return filter2D(planes, kernels)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor
 from contracts.errors import UserError, lookup
 from contracts.records import Degraded
 from degradations.blur import BORDERS
+from degradations.blur_reduce import blur_and_reduce
 from degradations.blur_step import Blur
+from degradations.kernel_kinds import build_kernels
 from degradations.kernels import check_side, delta
 from degradations.resize import check_divisible, round_to_8_bit
 from degradations.step import Drawn, State, Step
@@ -92,10 +95,34 @@ class Pipeline:
         drawn = tuple(self.draw(name, seed, epoch) for name, epoch in zip(names, epochs, strict=True))
         state = State(hr, delta(len(hr), self.kernel_side, like=hr))
         with torch.autocast(hr.device.type, enabled=False):
-            for key, step in self.steps.items():
-                state = _apply(step, state, [one[key] for one in drawn])
+            for keys in self._passes():
+                state = self._pass(keys, state, drawn)
         lr = round_to_8_bit(state.image) if self.quantise else state.image
         return Degraded(lr=lr, kernel=state.kernel, drawn=drawn)
+
+
+    def _passes(self) -> list[tuple[str, ...]]:
+        """Names of the steps, in order, that are applied together: each alone, but for a blur that can be merged.
+
+        In training, a blur of every sample and the anti-aliased reduction right after it are one linear step,
+        twice as fast and equal up to rounding. Test sets keep the two: rounding to 8 bit could show the difference.
+        """
+        names = list(self.steps)
+        for first, second in itertools.pairwise(names):
+            blurs, reduces = self.steps[first], self.steps[second]
+            always = isinstance(blurs, Blur) and blurs.probability == 1
+            if always and isinstance(reduces, Downscale) and reduces.antialias and not self.quantise:
+                place = names.index(first)
+                return [*((one,) for one in names[:place]), (first, second), *((one,) for one in names[place + 2 :])]
+        return [(one,) for one in names]
+
+    def _pass(self, keys: tuple[str, ...], state: State, drawn: Sequence[Mapping[str, Drawn | None]]) -> State:
+        """Apply one entry of ``_passes`` to the batch."""
+        values = [one[keys[0]] for one in drawn]
+        if len(keys) == 1:
+            return _apply(self.steps[keys[0]], state, values)
+        kernel = build_kernels(values, self.kernel_side).to(state.image)
+        return State(blur_and_reduce(state.image, kernel, self.scale, self.border), kernel)
 
 
 def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapping[str, object]) -> Step:

@@ -1,0 +1,104 @@
+"""Speed and memory of our hot paths, each against a named alternative: ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.case import SIDES, Unavailable, largest_difference
+from benchmarks.ceiling import copy_rate, counted, matmul_rate
+from benchmarks.memory import peak_of
+from benchmarks.registry import BENCHMARKS
+from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
+from benchmarks.timing import alternate
+from contracts.errors import UserError, lookup, run_main
+from engine.memory import keep_freed_memory
+from engine.progress import Progress
+
+OUT = Path("results") / "benchmarks.json"
+EXPLANATION = f"""\
+names: {", ".join(BENCHMARKS)}
+
+Both sides of a benchmark run in turn in this process, on as many threads as OMP_NUM_THREADS says; ratio is the median
+time of the alternative over ours, so that above 1 ours is faster. The outputs of both are compared (gradients
+too); peak memory is measured in a process for each side, beyond the inputs. Leave the machine alone meanwhile: a
+ratio stands a busy machine, seconds do not.
+
+  python -m benchmarks                                 everything, some minutes
+  python -m benchmarks --only kbpn_compact --rounds 9  one of them, more rounds
+  python -m benchmarks --small --out /tmp/small.json   seconds; sizes at which ratios mean nothing
+
+More that prints tables of its own: python -m benchmarks.train_step --help (a whole joint step, also on a GPU),
+python -m benchmarks.growth --help (how times grow with sizes). docs/performance.md says what the rows mean.
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Raises UserError for an unknown benchmark or rounds that measure nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=list(BENCHMARKS), help="these alone (see below)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
+    parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"JSON file (unset: {OUT})")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.only:
+        lookup(BENCHMARKS, name, "benchmark")
+    if chosen.rounds < 1:
+        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
+    return chosen
+
+
+def measure(name: str, rounds: int, small: bool) -> Row:
+    """Run one benchmark. Raises Unavailable if its alternative is not installed."""
+    case = BENCHMARKS[name](small)
+    outputs, operations = zip(*(counted(partial(case.run, side)) for side in SIDES), strict=True)
+    difference = None if case.limit is None else largest_difference(*outputs)
+    del outputs
+    seconds = alternate([case.run_ours, case.run_alternative], rounds)
+    peaks = [peak_of(name, side, small) for side in SIDES]
+    return Row(
+        name, case.what, case.ours, case.alternative, *seconds, seconds[1] / seconds[0], case.target, difference,
+        case.limit, *peaks, *operations,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write; the exit code is 1 if a difference exceeds its limit."""
+    chosen = parse(arguments)
+    check_target(chosen.out)
+    keep_freed_memory()  # as training and evaluation do
+    rows: list[Row] = []
+    skipped: dict[str, str] = {}
+    with Progress(len(chosen.only), "measuring") as bar:
+        for name in chosen.only:
+            try:
+                rows.append(measure(name, chosen.rounds, chosen.small))
+            except Unavailable as reason:
+                skipped[name] = str(reason)
+            bar.update()
+    cpu = torch.device("cpu")
+    machine = describe_machine(
+        matmul_rate(cpu, torch.float32, 256 if chosen.small else 2048), copy_rate(cpu, 8 if chosen.small else 256)
+    )
+    found = {"small": chosen.small, "machine": asdict(machine), "rows": [*map(asdict, rows)], "skipped": skipped}
+    write_json(chosen.out, found)
+    print(markdown(rows, machine))
+    for name, reason in skipped.items():
+        print(f"left out {name}: {reason}", file=sys.stderr)
+    wrong = [row.name for row in rows if row.difference is not None and not row.difference <= row.limit]
+    if wrong:
+        print(f"different results: {', '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,65 @@
+"""What a benchmark is: the same result computed in two ways, ours and a named alternative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+Outputs = Mapping[str, object]  # name -> tensor, array or number
+SIDES = ("ours", "alternative")
+TINY = 1e-30  # keeps the relative difference of two zeros at zero
+
+
+class Unavailable(Exception):
+    """The alternative is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table, its inputs made and ready.
+
+    what: the work and its size; ours, alternative: names of the two ways; run_ours, run_alternative: do it once
+    and return the outputs; limit: largest relative difference between the outputs, None where the two sides do
+    different work; target: smallest ratio of alternative to ours that was aimed at.
+    """
+
+    what: str
+    ours: str
+    alternative: str
+    run_ours: Callable[[], Outputs]
+    run_alternative: Callable[[], Outputs]
+    limit: float | None
+    target: float
+
+    def run(self, side: str) -> Outputs:
+        """Do one side's work, ``side`` being one of SIDES."""
+        return self.run_ours() if side == "ours" else self.run_alternative()
+
+
+def largest_difference(ours: Outputs, alternative: Outputs) -> float:
+    """Largest absolute difference of an output, relative to the largest magnitude in that output.
+
+    Infinite where names or shapes differ, or where one side is not a number and the other is.
+    """
+    if ours.keys() != alternative.keys():
+        return float("inf")
+    return max(_relative(_array(ours[name]), _array(alternative[name])) for name in ours)
+
+
+def _array(value: object) -> np.ndarray:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value if value.dtype == torch.float64 else value.float()).numpy()
+    return np.asarray(value, dtype=np.float64)
+
+
+def _relative(ours: np.ndarray, alternative: np.ndarray) -> float:
+    if ours.shape != alternative.shape or (np.isnan(ours) != np.isnan(alternative)).any():
+        return float("inf")
+    known = ~np.isnan(alternative)
+    if not known.any():
+        return 0.0
+    return float(np.abs(ours - alternative)[known].max() / max(np.abs(alternative[known]).max(), TINY))

@@ -1,0 +1,157 @@
+"""How times grow with sizes: ``python -m benchmarks.growth`` fits an exponent to each and plots them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+
+from benchmarks.kbpn import gradients_of
+from benchmarks.surface_sweep import PERCENTILE, prediction
+from benchmarks.table import check_target, describe_machine, write_json
+from benchmarks.timing import Work, alternate
+from contracts.errors import UserError, lookup, run_main
+from engine.memory import keep_freed_memory
+from engine.progress import Progress
+from metrics.surface import SurfaceTarget, surface_sweep
+from metrics.sweep import threshold_levels
+from models.sr.kbpn import KBPN
+
+OUT = Path("results") / "growth.json"
+EXPLANATION = """\
+For KBPN, a compact network (width 16) goes forward and backward in float32 on noise while one size grows and the others
+stay. An exponent of 1 means proportional. It is the slope of a straight line through the logarithms, least
+squares; where a constant share is left (start of a layer, the ground truth's transform) it lies below the
+exponent that large sizes reach. Work: KBPN's is proportional to pixels (side squared) and to the batch, and more
+than proportional to the stages, as each sees the features of all before it.
+"""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Sizes of what grows, and work(size) that returns what to time. expected: exponent of large sizes."""
+
+    what: str
+    axis: str
+    sizes: tuple[int, ...]
+    small: tuple[int, ...]
+    expected: float
+    work: Callable[[int], Work]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Median seconds at each size with the fitted exponent."""
+
+    what: str
+    axis: str
+    sizes: list[int]
+    seconds: list[float]
+    exponent: float
+    expected: float
+
+
+def kbpn(side: int = 24, batch: int = 1, stages: int = 2) -> Work:
+    """Forward and backward of a compact network on [batch,3,side,side]."""
+    torch.manual_seed(0)
+    network = KBPN(stages=stages, width=16, corrector_width=8, modulation_width=16, correction_gain=0.1)
+    lr = torch.rand(batch, 3, side, side)
+    return gradients_of(network, network, lr, torch.rand(batch, 3, 4 * side, 4 * side))
+
+
+def sweep(thresholds: int, side: int = 256) -> Work:
+    """Surface distances of one image at that many thresholds, evenly spaced in (0, 1)."""
+    prob, mask = prediction(side)
+    limits = np.arange(1, thresholds + 1) / (thresholds + 1)
+    return lambda: surface_sweep(threshold_levels(prob, limits), SurfaceTarget(mask, PERCENTILE), range(thresholds))
+
+
+GROWTHS = {
+    "side": Growth("KBPN", "LR side, px", (16, 24, 32, 48, 64), (8, 12, 16), 2.0, lambda n: kbpn(side=n)),
+    "batch": Growth("KBPN", "batch", (1, 2, 4, 8), (1, 2), 1.0, lambda n: kbpn(batch=n)),
+    "stages": Growth("KBPN", "stages", (1, 2, 3, 4, 6), (1, 2), 1.0, lambda n: kbpn(stages=n)),
+    "thresholds": Growth("surface sweep", "thresholds", (3, 9, 24, 49, 99), (3, 9), 1.0, sweep),
+}
+
+
+def measure(growth: Growth, rounds: int, small: bool) -> Curve:
+    """Time all sizes in turn and fit."""
+    sizes = list(growth.small if small else growth.sizes)
+    seconds = alternate([growth.work(size) for size in sizes], rounds)
+    return Curve(growth.what, growth.axis, sizes, seconds, exponent(sizes, seconds), growth.expected)
+
+
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Slope of the straight line through (log size, log seconds), least squares."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
+    """One panel for each curve, both axes logarithmic, with the fitted line."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import LogFormatter, NullFormatter
+
+    figure, panels = pyplot.subplots(1, len(curves), figsize=(3.4 * len(curves), 3.3), layout="constrained")
+    for panel, curve in zip(np.atleast_1d(panels), curves, strict=True):
+        sizes, times = np.array(curve.sizes, float), 1e3 * np.array(curve.seconds)
+        level = np.exp(np.mean(np.log(times) - curve.exponent * np.log(sizes)))
+        panel.loglog(sizes, level * sizes**curve.exponent, "--", color="0.6", label=f"size^{curve.exponent:.2f}")
+        panel.loglog(sizes, times, "o", color="tab:blue", label="median")
+        panel.set(title=curve.what, xlabel=curve.axis, ylabel="ms")
+        panel.set_xticks(curve.sizes, [str(size) for size in curve.sizes])
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        for set_formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+            set_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        panel.legend(frameon=False)
+    figure.suptitle(title, fontsize="small")
+    figure.savefig(file, dpi=110)
+    pyplot.close(figure)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Raises UserError for an unknown size or rounds that measure nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.growth", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = ", ".join(GROWTHS)
+    parser.add_argument("--only", nargs="+", metavar="SIZE", default=list(GROWTHS), help=f"of {names} (unset: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
+    parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"JSON; plot beside it (unset: {OUT})")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.only:
+        lookup(GROWTHS, name, "size")
+    if chosen.rounds < 1:
+        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
+    return chosen
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = parse(arguments)
+    check_target(chosen.out)
+    keep_freed_memory()
+    curves = []
+    with Progress(len(chosen.only), "measuring") as bar:
+        for name in chosen.only:
+            curves.append(measure(GROWTHS[name], chosen.rounds, chosen.small))
+            bar.update()
+    machine = describe_machine()
+    write_json(chosen.out, {"small": chosen.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
+    picture = chosen.out.with_suffix(".png")
+    plot(curves, str(machine), picture)
+    print("| what | against | sizes | ms | exponent (of the work) |\n|---|---|---|---|---|")
+    for one in curves:
+        sizes, times = ", ".join(map(str, one.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in one.seconds)
+        print(f"| {one.what} | {one.axis} | {sizes} | {times} | {one.exponent:.2f} ({one.expected:g}) |")
+    print(f"\nMachine: {machine}\nPlot: {picture}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,90 @@
+"""Joint training steps of an options file on batches that are ready, for the benchmarks that time them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from contracts.records import DegradedBatch, HRBatch, to_device
+from data.loader import make_loader
+from data.synthetic import SyntheticSource
+from engine.build import build_loss, build_model, build_optimizer
+from engine.build_data import build_dataset, build_degradation
+from engine.layout import channels_last
+from engine.options import Options
+from engine.options_file import load_options
+from engine.stages import KINDS, Moment
+from engine.step import Envelope, TrainStep, set_trainable
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPACT = ROOT / "options" / "joint.yml"
+SMALL_CHANGES = ("network_seg={type: fpn, encoder: plain, width: 8}", "network_sr:width=8")
+PHOTOGRAPHS = 2  # to cut crops from: time does not depend on what they show
+
+
+def load(file: Path, changes: Sequence[str] = (), crop: int | None = None, batch: int | None = None) -> Options:
+    """Options of a file with changes as --force_yml gives them, and another crop (HR pixels) or batch."""
+    sizes = {"crop": crop, "batch_size": batch}
+    forced = [f"datasets:train:{key}={value}" for key, value in sizes.items() if value is not None]
+    return load_options(file, [*changes, *forced])
+
+
+def ready_batch(options: Options) -> DegradedBatch:
+    """A degraded training batch of drawn photographs, with its distance maps where the loss needs them."""
+    train = options.datasets.train
+    source = SyntheticSource(PHOTOGRAPHS, size=max(train.crop, 64), seed=1, crack_free=0.0)
+    loader = make_loader(
+        build_dataset(options, source), global_batch=train.batch_size, seed=options.seed, start_step=0, total_steps=1,
+        workers=0,
+    )
+    return degraded(options, next(iter(loader)))
+
+
+def degraded(options: Options, batch: HRBatch) -> DegradedBatch:
+    """A loaded batch as the trainer degrades it."""
+    made = build_degradation(options, "train")(batch.hr, batch.name, options.seed, batch.epoch)
+    return DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
+
+
+class JointStep:
+    """Forward, backward, gradient norm and optimiser step of the joint stage, as the trainer takes them.
+
+    alpha: share of the region terms in the segmentation loss. precision: dtype of autocast, float32 for none.
+    The learning rate is 0: every step does all the work and starts from the same weights.
+    """
+
+    def __init__(
+        self, options: Options, device: torch.device, alpha: float = 0.7, precision: torch.dtype = torch.float32
+    ) -> None:
+        torch.manual_seed(options.seed)
+        self.model = channels_last(build_model(options, pretrained=False)).to(device)
+        kind = KINDS["joint"]
+        set_trainable(self.model, kind)
+        self.optimizer = build_optimizer(options, self.model)
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
+        self.moment = Moment(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
+        self.module = TrainStep(self.model, build_loss(options))
+        self.device, self.precision = device, precision
+        self.clip = options.train.grad_clip or float("inf")
+
+    def __call__(self, batch: DegradedBatch) -> dict[str, Tensor]:
+        """One step; returns the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        half = self.precision != torch.float32
+        with torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half):
+            total, _ = self.module(Envelope(batch, self.moment))
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        return {"loss": total.detach()}
+
+
+def on_device(batch: DegradedBatch, device: torch.device, layout: torch.memory_format) -> DegradedBatch:
+    """A batch on ``device`` with its images laid out in memory as asked."""
+    moved = to_device(batch, device)
+    return replace(moved, lr=moved.lr.contiguous(memory_format=layout), hr=moved.hr.contiguous(memory_format=layout))

@@ -1,0 +1,88 @@
+"""KBPN forward and backward against the dense formulation with the same weights, in float32."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.case import Case
+from benchmarks.dense_kbpn import DenseKBPN
+from benchmarks.joint_step import COMPACT
+from contracts.records import Restored
+from engine.options_file import load_options
+from models.sr.kbpn import KBPN
+
+LIMIT, TARGET = 1e-5, 1.6
+FULL_SIDE, REDUCED_SIDE, SMALL_SIDE = 56, 32, 8  # of the LR image
+DENSE_NEEDS = 12 * 2**30  # bytes of memory that a machine should have for the dense formulation at FULL_SIDE
+SMALL_SIZES = {"stages": 2, "width": 8, "corrector_width": 4}
+CORRECTION_GAIN = 0.1  # initial corrections small beside the kernel, as after some training
+
+
+def paper(small: bool) -> Case:
+    """The released size, 4 stages of width 128, on one image."""
+    side = SMALL_SIDE if small else paper_side()
+    return compare(SMALL_SIZES if small else {}, 1, side, "paper size")
+
+
+def compact(small: bool) -> Case:
+    """The size in options/joint.yml, on a batch and a crop of its training."""
+    options = load_options(COMPACT)
+    known = inspect.signature(KBPN).parameters
+    sizes = {name: value for name, value in options.network_sr.arguments().items() if name in known}
+    train = options.datasets.train
+    side = SMALL_SIDE if small else train.crop // options.scale
+    return compare(sizes, 2 if small else train.batch_size, side, "options/joint.yml")
+
+
+def paper_side() -> int:
+    """The paper's LR side, or a smaller one where the dense formulation would not fit into memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return FULL_SIDE if memory >= DENSE_NEEDS else REDUCED_SIDE
+
+
+def compare(sizes: dict[str, object], batch: int, side: int, label: str) -> Case:
+    """Both formulations with the same random weights on noise [batch,3,side,side]."""
+    torch.manual_seed(0)
+    network = KBPN(**{**sizes, "correction_gain": CORRECTION_GAIN, "output_gain": 1.0, "minimum_sum": 0.0})
+    lr = torch.rand(batch, 3, side, side)
+    weight = torch.rand(batch, 3, side * network.scale, side * network.scale)
+    stages = f"{len(network.stages)} stages, width {network.feature_channels // len(network.stages)}"
+    return Case(
+        what=f"KBPN forward and backward ({label}: {stages}), {batch} x LR {side}x{side}, float32",
+        ours="constant kernel maps by border tables",
+        alternative="dense 441-channel kernel maps",
+        run_ours=gradients_of(network, network, lr, weight),
+        run_alternative=gradients_of(DenseKBPN(network), network, lr, weight),
+        limit=LIMIT,
+        target=TARGET,
+    )
+
+
+def gradients_of(run: Callable[[Tensor], Restored], network: nn.Module, lr: Tensor, weight: Tensor) -> Callable:
+    """What computes the restored image, the kernel and all gradients of a weighted sum of both."""
+    parameters = dict(network.named_parameters())
+
+    def work() -> dict[str, Tensor]:
+        restored = run(lr)
+        loss = (restored.sr * weight).mean() + restored.kernel.square().sum()
+        found = torch.autograd.grad(loss, list(parameters.values()))
+        gradients = grouped(dict(zip(parameters, found, strict=True)))
+        return {"sr": restored.sr.detach(), "kernel": restored.kernel.detach(), **gradients}
+
+    return work
+
+
+def grouped(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients by parameter, those of the PReLU slopes as one vector.
+
+    A slope is a single number, the sum over a whole map of terms that cancel: alone it has no scale to which
+    rounding could be called small.
+    """
+    slopes = [one for one in gradients.values() if one.numel() == 1]
+    others = {f"gradient of {name}": one for name, one in gradients.items() if one.numel() > 1}
+    return {"gradient of the slopes": torch.cat(slopes), **others}

@@ -1,0 +1,131 @@
+"""Results as rows: the printed table, and the JSON file that is only ever written over one of its kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+
+from contracts.errors import UserError
+
+FORMAT = "benchmarks/1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benchmark's result. ratio: median seconds of the alternative over ours; above 1 ours is faster.
+
+    difference: largest relative one, None where the sides do different work; limit: what it may be; target: the
+    ratio aimed at; peak: MiB beyond the inputs; operations: floating-point, of convolutions and matrix products.
+    """
+
+    name: str
+    what: str
+    ours: str
+    alternative: str
+    seconds_ours: float
+    seconds_alternative: float
+    ratio: float
+    target: float
+    difference: float | None
+    limit: float | None
+    peak_ours: float
+    peak_alternative: float
+    operations_ours: int
+    operations_alternative: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it was measured. matmul: operations/s of a float32 product; copy: bytes/s read and written; or None."""
+
+    processor: str
+    cores: int
+    threads: int
+    python: str
+    torch: str
+    opencv: str
+    matmul: float | None
+    copy: float | None
+
+    def __str__(self) -> str:
+        name = f"{self.processor}, {self.threads} of {self.cores} cores, torch {self.torch}"
+        if self.matmul is None or self.copy is None:
+            return name
+        return f"{name}; float32 matmul {self.matmul / 1e9:.0f} GFLOP/s, copy {self.copy / 1e9:.1f} GB/s"
+
+
+def describe_machine(matmul: float | None = None, copy: float | None = None) -> Machine:
+    """This machine as torch and OpenCV use it, with its rates where they were measured."""
+    return Machine(
+        processor(), os.cpu_count() or 1, torch.get_num_threads(), platform.python_version(), torch.__version__,
+        cv2.__version__, matmul, copy,
+    )
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def markdown(rows: Sequence[Row], machine: Machine) -> str:
+    """The table of ratios, the table of counted work, and the machine."""
+    lines = [
+        "| what | ours | alternative | ratio of medians (target) | largest relative difference (limit) "
+        "| peak memory beyond inputs, ours / alternative, MiB |",
+        "|---|---|---|---|---|---|",
+        *map(_line, rows), "",
+        "| what | counted, ours / alternative, GFLOP | rate of ours, GFLOP/s | share of matmul |", "|---|---|---|---|",
+        *(_work_line(row, machine) for row in rows if row.operations_ours), "",
+        f"Machine: {machine}",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Row) -> str:
+    difference = "different work" if row.difference is None else f"{row.difference:.1e} ({row.limit:.0e})"
+    ours, alternative = milliseconds(row.seconds_ours), milliseconds(row.seconds_alternative)
+    return (
+        f"| {row.what} | {row.ours}: {ours} | {row.alternative}: {alternative} | {row.ratio:.2f} ({row.target:g}) "
+        f"| {difference} | {row.peak_ours:.0f} / {row.peak_alternative:.0f} |"
+    )
+
+
+def _work_line(row: Row, machine: Machine) -> str:
+    rate = row.operations_ours / row.seconds_ours
+    counted = f"{row.operations_ours / 1e9:.2f} / {row.operations_alternative / 1e9:.2f}"
+    return f"| {row.what} | {counted} | {rate / 1e9:.1f} | {rate / machine.matmul:.0%} |"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits that count."""
+    return f"{1e3 * seconds:#.3g}".rstrip(".") + " ms"
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write what was measured, all or nothing; ``check_target`` first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps({"format": FORMAT, **content}, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def check_target(path: Path) -> None:
+    """Raise UserError if there is something at ``path`` that is not a file of ours, before anything is measured."""
+    if not path.exists():
+        return
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8")).get("format")
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind != FORMAT:
+        raise UserError(f"{path} exists and holds no benchmark results; give another file with --out, or move it away")

@@ -1,0 +1,160 @@
+"""Images/s of a joint training step: ``python -m benchmarks.train_step``, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.ceiling import counted, matmul_rate
+from benchmarks.dense_kbpn import DenseKBPN
+from benchmarks.joint_step import COMPACT, ROOT, JointStep, load, on_device, ready_batch
+from benchmarks.memory import MIB
+from benchmarks.timing import Work, alternate, finisher
+from contracts.errors import UserError, run_main
+from contracts.records import DegradedBatch
+from engine.memory import keep_freed_memory
+from engine.options import Options
+from models.sr.kbpn import KBPN
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PAPER = ROOT / "options" / "paper" / "csbsr_pspnet.yml"
+EXPLANATION = f"""\
+A step is forward, backward, gradient norm and optimiser step of the joint stage on a batch that is ready on the
+device; with --dense also the same step with KBPN in its dense formulation in float32 and the default layout, in
+turn with ours. Work is counted in the step as it runs without --compile: convolutions and matrix products,
+forward and backward. The ceiling is a product of large square matrices of the step's precision.
+
+  python -m benchmarks.train_step                                                    the compact model, here
+  python -m benchmarks.train_step -opt {PAPER.relative_to(ROOT)} --batch 2
+  python -m benchmarks.train_step -opt {PAPER.relative_to(ROOT)} --device cuda --batch 16 \\
+      --precision bfloat16 --channels_last --compile --dense
+"""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of one way to take the step. peak: MiB, None where it is not known; operations: of one step."""
+
+    label: str
+    seconds: float
+    images: int
+    peak: float | None
+    operations: int
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; ``device`` becomes a torch.device. Raises UserError for one that is not here."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.train_step", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")
+    parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
+    parser.add_argument("--channels_last", action="store_true", help="images channels last, as weights always are")
+    parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
+    parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")
+    parser.add_argument("--rounds", type=int, default=10, help="timed steps of each way (unset: 10)")
+    parser.add_argument("--ceiling", type=int, metavar="SIDE", help="of the matrices (unset: 2048; 8192 on a GPU)")
+    parser.add_argument("--dense", action="store_true", help="also the dense formulation of KBPN in float32")
+    chosen = parser.parse_args(arguments)
+    chosen.device = find_device(chosen.device)
+    chosen.ceiling = chosen.ceiling or (2048 if chosen.device.type == "cpu" else 8192)
+    if chosen.rounds < 1:
+        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
+    return chosen
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name. Raises UserError if torch knows none or cannot use it."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {name}: not usable here ({reason}); give cpu or another") from None
+    return device
+
+
+def ways(chosen: argparse.Namespace, options: Options) -> dict[str, tuple[JointStep, DegradedBatch]]:
+    """The steps to time by label, ours first, each with its batch on the device."""
+    batch = ready_batch(options)
+    ours = JointStep(options, chosen.device, precision=PRECISIONS[chosen.precision])
+    layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
+    extras = [name for name in ("compile", "channels_last") if getattr(chosen, name)]
+    found = {", ".join(["ours", chosen.precision, *extras]): (ours, on_device(batch, chosen.device, layout))}
+    if chosen.dense:
+        if not isinstance(ours.model.sr, KBPN):
+            raise UserError("--dense: the options have no network_sr of type kbpn")
+        dense = JointStep(options, chosen.device)
+        dense.model.sr = DenseKBPN(dense.model.sr)
+        found["dense, float32"] = (dense, on_device(batch, chosen.device, torch.contiguous_format))
+    return found
+
+
+def measure(chosen: argparse.Namespace, options: Options) -> list[Speed]:
+    """Count, time and weigh every way."""
+    found = ways(chosen, options)
+    works = [partial(step, batch) for step, batch in found.values()]
+    operations = [counted(work)[1] for work in works]  # before compilation: counting sees no fused code
+    if chosen.compile:
+        ours = next(iter(found.values()))[0]
+        ours.module.model = torch.compile(ours.model)
+    seconds = alternate(works, chosen.rounds, finisher(chosen.device))
+    peaks = [peak(work, chosen.device) for work in works]
+    images = options.datasets.train.batch_size
+    measured = zip(found, seconds, peaks, operations, strict=True)
+    return [Speed(label, time, images, memory, work) for label, time, memory, work in measured]
+
+
+def peak(work: Work, device: torch.device) -> float | None:
+    """MiB held at most by tensors on the device in a step, weights and other ways' weights included.
+
+    None on a CPU, where this process keeps what earlier steps freed; ``python -m benchmarks`` measures it there.
+    """
+    if device.type == "cpu":
+        return None
+    memory = torch.get_device_module(device)
+    memory.reset_peak_memory_stats(device)
+    work()
+    return memory.max_memory_allocated(device) / MIB
+
+
+def markdown(speeds: Sequence[Speed], ceiling: float) -> str:
+    """The table; ratio is that of each way's time to ours."""
+    lines = [
+        "| step | ms | images/s | time over ours | peak MiB | counted GFLOP | TFLOP/s | share of matmul |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in speeds:
+        rate = one.operations / one.seconds
+        held = "-" if one.peak is None else f"{one.peak:.0f}"
+        lines.append(
+            f"| {one.label} | {1e3 * one.seconds:.1f} | {one.images / one.seconds:.2f} "
+            f"| {one.seconds / speeds[0].seconds:.2f} | {held} | {one.operations / 1e9:.1f} "
+            f"| {rate / 1e12:.3f} | {rate / ceiling:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = parse(arguments)
+    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    keep_freed_memory()
+    ceiling = matmul_rate(chosen.device, PRECISIONS[chosen.precision], chosen.ceiling)
+    speeds = measure(chosen, options)
+    train = options.datasets.train
+    name = chosen.device if chosen.device.type == "cpu" else torch.get_device_module(chosen.device).get_device_name()
+    print(f"{chosen.opt.name}: {train.batch_size} x HR {train.crop}x{train.crop} on {name}, torch {torch.__version__},")
+    print(f"{torch.get_num_threads()} threads; {chosen.precision} matmul {ceiling / 1e12:.3f} TFLOP/s\n")
+    print(markdown(speeds, ceiling))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,121 @@
+"""Benchmarks at tiny sizes: every one runs, compares equal numbers and is reported. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import ROOT, TINY
+
+from benchmarks import growth, table, train_step
+from benchmarks.__main__ import main, parse
+from benchmarks.case import largest_difference
+from benchmarks.dense_kbpn import DenseKBPN
+from benchmarks.joint_step import JointStep, load, ready_batch
+from benchmarks.memory import MIB, peak_while
+from benchmarks.registry import BENCHMARKS
+from benchmarks.timing import alternate
+from contracts.errors import UserError
+
+
+@pytest.mark.slow
+def test_every_benchmark_compares_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "new" / "results.json"
+    code = main(["--small", "--rounds", "1", "--out", str(file)])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    found = json.loads(file.read_text())
+    assert {row["name"] for row in found["rows"]} | set(found["skipped"]) == set(BENCHMARKS) and found["small"]
+    assert set(found["skipped"]) <= {"surface_sweep"} and all("pip install" in why for why in found["skipped"].values())
+    for row in found["rows"]:
+        assert all(math.isfinite(row[key]) and row[key] > 0 for key in ("ratio", "seconds_ours", "seconds_alternative"))
+        assert min(row["peak_ours"], row["peak_alternative"]) >= 0
+        assert (row["difference"] is None) == (row["limit"] is None)
+        assert row["limit"] is None or row["difference"] <= row["limit"]
+        assert row["what"] in printed.out
+    assert found["machine"]["processor"] in printed.out and found["machine"]["matmul"] > 0
+
+
+def test_command_line_is_checked() -> None:
+    with pytest.raises(UserError, match="unknown benchmark 'kbpnn'.*did you mean 'kbpn'"):
+        parse(["--only", "kbpnn"])
+    with pytest.raises(UserError, match="--rounds 0"):
+        parse(["--rounds", "0"])
+
+
+@pytest.mark.parametrize("content", ["a text", "[1]", '{"format": "other"}'])
+def test_other_files_are_not_overwritten(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(content)
+    with pytest.raises(UserError, match="holds no benchmark results"):
+        main(["--small", "--out", str(file)])
+    assert file.read_text() == content
+    file.write_text(json.dumps({"format": table.FORMAT}))
+    table.check_target(file)
+
+
+def test_peak_memory_is_that_of_the_work() -> None:
+    def work() -> int:
+        held = np.ones(64 * MIB, np.uint8)
+        del held
+        return int(np.ones(16 * MIB, np.uint8)[0])
+
+    assert 60 * MIB < peak_while(work) < 80 * MIB
+
+
+def test_works_run_alternately() -> None:
+    order: list[str] = []
+    medians = alternate([lambda: order.append("a"), lambda: order.append("b")], rounds=3)
+    assert "".join(order) == "abbaabba" and min(medians) >= 0
+
+
+def test_difference_is_relative_to_the_largest_magnitude() -> None:
+    assert largest_difference({"x": torch.tensor([1.0, 10.0])}, {"x": np.array([2.0, 10.0])}) == pytest.approx(0.1)
+    assert largest_difference({"x": [math.nan, 1.0]}, {"x": [math.nan, 1.0]}) == 0
+    assert largest_difference({"x": [math.nan, 1.0]}, {"x": [1.0, 1.0]}) == math.inf
+    assert largest_difference({"x": [1.0]}, {"y": [1.0]}) == math.inf
+    assert largest_difference({"x": [1.0]}, {"x": [1.0, 1.0]}) == math.inf
+    assert largest_difference({"x": [0.0]}, {"x": [0.0]}) == 0
+
+
+def test_growth_fits_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "growth.json"
+    growth.main(["--small", "--rounds", "1", "--only", "side", "thresholds", "--out", str(file)])
+    curves = json.loads(file.read_text())["curves"]
+    assert [curve["axis"] for curve in curves] == ["LR side, px", "thresholds"]
+    assert all(math.isfinite(curve["exponent"]) and len(curve["sizes"]) == len(curve["seconds"]) for curve in curves)
+    assert file.with_suffix(".png").stat().st_size > 1000
+    assert "| surface sweep | thresholds | 3, 9 |" in capsys.readouterr().out
+    with pytest.raises(UserError, match="unknown size 'sides'"):
+        growth.parse(["--only", "sides"])
+
+
+def test_exponent_is_the_slope_of_the_logarithms() -> None:
+    assert growth.exponent([1, 2, 4, 8], [3, 12, 48, 192]) == pytest.approx(2)
+
+
+def test_train_step_prints_ours_and_dense(capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--batch", "2", "--crop", "32", "--rounds", "1", "--ceiling", "64"]
+    train_step.main(["-opt", str(TINY), *sizes, "--dense", "--channels_last", "--precision", "bfloat16"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tiny.yml: 2 x HR 32x32 on cpu")
+    assert lines[-2].startswith("| ours, bfloat16, channels_last |") and lines[-1].startswith("| dense, float32 |")
+
+
+def test_dense_step_is_the_same_step() -> None:
+    options = load(TINY, batch=2)
+    batch, cpu = ready_batch(options), torch.device("cpu")
+    ours, dense = JointStep(options, cpu), JointStep(options, cpu)
+    dense.model.sr = DenseKBPN(dense.model.sr)
+    assert ours(batch)["loss"].item() == pytest.approx(dense(batch)["loss"].item(), rel=1e-5)
+
+
+def test_unusable_devices_and_networks_are_named() -> None:
+    with pytest.raises(UserError, match="--device nonsense: not usable here"):
+        train_step.parse(["--device", "nonsense"])
+    with pytest.raises(UserError, match="no network_sr of type kbpn"):
+        train_step.main(["-opt", str(ROOT / "options/pspnet.yml"), "--dense", "--batch", "2", "--ceiling", "64"])
