@@ -100,7 +100,6 @@ class Pipeline:
         lr = round_to_8_bit(state.image) if self.quantise else state.image
         return Degraded(lr=lr, kernel=state.kernel, drawn=drawn)
 
-
     def _passes(self) -> list[tuple[str, ...]]:
         """Names of the steps, in order, that are applied together: each alone, but for a blur that can be merged.
 
