@@ -108,7 +108,8 @@ def _work_line(row: Row, machine: Machine) -> str:
 
 def milliseconds(seconds: float) -> str:
     """Three digits that count."""
-    return f"{1e3 * seconds:#.3g}".rstrip(".") + " ms"
+    milliseconds = 1e3 * seconds
+    return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:#.3g} ms"
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
