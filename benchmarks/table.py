@@ -107,9 +107,9 @@ def _work_line(row: Row, machine: Machine) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits that count."""
-    milliseconds = 1e3 * seconds
-    return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:#.3g} ms"
+    """Three digits that count, or all before the point."""
+    value = 1e3 * seconds
+    return f"{value:.0f} ms" if value >= 100 else f"{value:#.3g} ms"
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
