@@ -1,9 +1,6 @@
 """Blur and reduction of a batch of photographs, as training degrades it, against one image after the other.
 
-Measured on one core that was busy otherwise, how many times faster than the alternative, batches of 4: all planes
-as groups of one convolution 2.0; blur by FFT, then reduction 3.3; reduction on the spectrum (``blur_and_reduce``) 4.8.
-Of the last, the forward transforms take two thirds. The merged 36x36 kernel at every fourth pixel, as matrix
-products of unfolded rows, was left: the products alone need half of that time, unfolding and borders come on top.
+Two convolutions in one, a 36x36 kernel at every fourth pixel, would need more work than the transforms do.
 """
 
 from __future__ import annotations
