@@ -28,7 +28,7 @@ class DenseKBPN(nn.Module):
         """Shapes as in ``KBPN.forward``."""
         side = self.network.kernel_side
         sr, state, features = dense_forward(self.network, lr, kernel)
-        return Restored(sr, state.reshape(-1, 1, side, side), features)
+        return Restored(sr, state.reshape(-1, 1, side, side), (features,))
 
 
 def dense_forward(network: KBPN, lr: Tensor, kernel: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -74,12 +74,13 @@ class Restored:
     """What a super-resolution network returns.
 
     sr: [B,3,H,W], unclipped; kernel: [B,1,k,k] estimated blur kernel summing to 1, or None;
-    features: [B,C,H,W] the features the image was reconstructed from, or None.
+    features: the maps the image was reconstructed from, in one or more parts [B,C_i,H,W] whose channels follow
+    each other, or None.
     """
 
     sr: Tensor
     kernel: Tensor | None = None
-    features: Tensor | None = None
+    features: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,13 @@ def cut(content: onnx.ModelProto, starts: set[str], ends: list[str]) -> onnx.Mod
 
 
 class HandedOver:
-    """In place of ``models.handover.FeatureHandover``: the graph has computed both maps, [B,3 and 1,H,W]."""
+    """In place of ``models.handover.FeatureHandover``: the graph has computed both maps, [B,3,H,W] and [B,1,H,W]."""
 
-    def to_image(self, features: Tensor) -> Tensor:
-        return features[:, :3]
+    def to_image(self, features: tuple[Tensor, ...]) -> Tensor:
+        return features[0]
 
-    def to_logits(self, features: Tensor) -> Tensor:
-        return features[:, 3:]
+    def to_logits(self, features: tuple[Tensor, ...]) -> Tensor:
+        return features[1]
 
 
 class OnnxModel(nn.Module):
@@ -108,7 +108,7 @@ class OnnxModel(nn.Module):
         found = self.run("restore", {"lr"}, ["restored", "kernel", "handed_image", "handed_logits"], lr=lr)
         features = None
         if self.handover is not None:
-            features = torch.cat([found["handed_image"], found["handed_logits"]], 1)
+            features = (found["handed_image"], found["handed_logits"])
         return Restored(found["restored"], found.get("kernel"), features)
 
     def segment_padded(self, normalised: Tensor, kernel: Tensor | None) -> Segmented:

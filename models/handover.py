@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from models.parts import convolve_parts
 
 
 class FeatureHandover(nn.Module):
     """Two zero-initialised paths, so that a joint model with it starts out equal to one without it.
 
-    ``to_image`` adds a 1x1 projection of the features [B,C,H,W] to the normalised image; ``to_logits``
-    adds a small convolutional head of the features to the logits.
+    ``to_image`` adds a 1x1 projection of the features to the normalised image; ``to_logits`` adds a small
+    convolutional head of the features to the logits. Features are those of ``Restored``, ``channels`` in all.
     """
 
     def __init__(self, channels: int | None, hidden: int = 16) -> None:
@@ -26,10 +29,14 @@ class FeatureHandover(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def to_image(self, features: Tensor) -> Tensor:
+    def to_image(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the normalised image, [B,3,H,W]."""
-        return self.image_path(features)
+        return convolve_parts(self.image_path, features)
 
-    def to_logits(self, features: Tensor) -> Tensor:
+    def to_logits(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the logits, [B,1,H,W]."""
-        return self.logit_path(features)
+        first, *others = self.logit_path
+        logits = convolve_parts(first, features)
+        for layer in others:
+            logits = layer(logits)
+        return logits

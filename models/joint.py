@@ -65,7 +65,7 @@ class JointModel(nn.Module):
         return restored
 
     def segment(
-        self, image: Tensor, kernel: Tensor | None = None, features: Tensor | None = None
+        self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
     ) -> Segmented:
         """Segment an RGB ``image`` [B,3,H,W] of any size: normalise, pad to ``seg.multiple``, crop back.
 

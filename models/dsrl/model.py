@@ -86,7 +86,7 @@ class DSRL(nn.Module):
         return Restored(self.finish(self.sr(*self.encoder(pad(lr, self.multiple))), lr))
 
     def segment(
-        self, image: Tensor, kernel: Tensor | None = None, features: Tensor | None = None
+        self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
     ) -> Segmented:
         """Segment an RGB ``image`` [B,3,H,W] of any size at its own size (``forward``: at ``scale`` times it).
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from contracts.records import Segmented
+from models.prelu import PReLU
 from models.seg.fpn import conv_bn_relu
 from models.seg.pspnet import PSPNet
 from models.sr.border import constant_map, spread
@@ -22,7 +23,7 @@ from models.sr.modulation import KernelModulation
 
 REDUCED_SIDE = 7
 STEPS = 2
-prelu = partial(nn.PReLU, init=0.01)
+prelu = partial(PReLU, init=0.01)
 
 
 class KernelOnlyBranch(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.prelu import PReLU
 from models.seg.encoders import build_encoder
 
 BINS = (1, 2, 3, 6)
@@ -65,7 +66,7 @@ def up_step(channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, 3, padding=1),
         nn.BatchNorm2d(out_channels),
-        nn.PReLU(),
+        PReLU(),
     )
 
 

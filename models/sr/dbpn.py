@@ -6,11 +6,11 @@ The super-resolution part of CSSR (Kondo & Ukita, MVA 2021), in whose form the d
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
+from models.parts import convolve_parts
 from models.sr.bicubic import check_sides
 from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
 
@@ -52,13 +52,12 @@ class DBPN(nn.Module):
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore ``lr`` [B,3,h,w] in [0,1], h, w >= 2; ``kernel`` is ignored and none is estimated.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped, and the features [B,stages*width,H,W], newest first.
+        Returns sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
         """
         check_sides(lr)
-        low = self.extractor(lr)
-        high = self.ups[0](low)
+        high = [self.ups[0](self.extractor(lr))]
         reduced: list[Tensor] = []
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            reduced.insert(0, down(high))
-            high = torch.cat([up(torch.cat(reduced, 1)), high], 1)
-        return Restored(self.output(high), features=high)
+            reduced.insert(0, down(*high))
+            high.insert(0, up(*reduced))
+        return Restored(convolve_parts(self.output, high), features=tuple(high))

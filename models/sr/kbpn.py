@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
+from models.parts import convolve_parts
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
@@ -61,7 +62,7 @@ class Stage(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
         enlarged = self.up(low)
-        residual = self.reconstruct(torch.cat([*high, enlarged], 1))  # [B,3,H,W]
+        residual = convolve_parts(self.reconstruct, [*high, enlarged])  # [B,3,H,W]
         if blind:
             kernel = kernel + self.corrector(residual, kernel)
         kernel = normalise_kernel(kernel, minimum_sum)
@@ -107,7 +108,7 @@ class KBPN(nn.Module):
         """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
 
         Returns sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given);
-        features [B,stages*width,H,W]. Raises UserError for a smaller image or a kernel of another side.
+        features, ``stages`` times [B,width,H,W]. Raises UserError for a smaller image or a kernel of another side.
         """
         check_sides(lr)
         low = self.extractor(lr)
@@ -118,11 +119,10 @@ class KBPN(nn.Module):
             corrected, state = stage.restore(low, lr, state, high, kernel is None, self.minimum_sum)
             high.append(corrected)
             if stage.down is not None:
-                reduced.append(stage.down(torch.cat(high, 1)))
+                reduced.append(stage.down(*high))
                 low = stage.modulation(torch.cat(reduced, 1), state)
-        features = torch.cat(high, 1)
-        sr = self.output(features) + bicubic_enlargement(lr, self.scale)
-        return Restored(sr, state.reshape(-1, 1, self.kernel_side, self.kernel_side), features)
+        sr = convolve_parts(self.output, high) + bicubic_enlargement(lr, self.scale)
+        return Restored(sr, state.reshape(-1, 1, self.kernel_side, self.kernel_side), tuple(high))
 
     def predict(self, features: Tensor) -> Tensor:
         """First kernel [B,k*k] from LR features, divided by its sum."""

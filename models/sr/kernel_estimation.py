@@ -84,20 +84,20 @@ class KernelCorrector(nn.Module):
         of_image, of_kernel = self.merge.weight.chunk(2, dim=1)
         merged = F.conv2d(self.look_at_image(image), of_image)
         table = F.conv2d(self.look_at_kernel(kernel.to(image.dtype)), of_kernel)  # [B,width,5,5]
-        merged = F.leaky_relu(merged + spread(table, *image.shape[2:]))
-        mixed = F.leaky_relu(self.mix(merged))
+        merged = F.leaky_relu_(merged + spread(table, *image.shape[2:]))
+        mixed = F.leaky_relu_(self.mix(merged))
         return enlarge_kernel(mean_of_convolution(mixed, self.last.weight), *self.sides)
 
     def look_at_image(self, image: Tensor) -> Tensor:
         """Features [B,e*e,H,W] of the intermediate image."""
-        features = F.relu(self.image_layers[0](image))
+        features = F.relu_(self.image_layers[0](image))
         for layer in self.image_layers[1:]:
-            features = F.leaky_relu(layer(features))
+            features = F.leaky_relu_(layer(features))
         return features
 
     def look_at_kernel(self, kernel: Tensor) -> Tensor:
         """Border table [B,e*e,5,5] of the features of the kernel taken as a constant map."""
         table = constant_map(kernel, 5)
         for layer in self.kernel_layers:
-            table = F.leaky_relu(layer(table))
+            table = F.leaky_relu_(layer(table))
         return table

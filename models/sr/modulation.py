@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.sr.border import constant_map, spread
 
-leaky_relu = partial(nn.LeakyReLU, 0.1)
+leaky_relu = partial(nn.LeakyReLU, 0.1, inplace=True)
 
 
 class KernelBranch(nn.Module):

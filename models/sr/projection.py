@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from models.parts import convolve_parts
+from models.prelu import PReLU
 
 # Kernel side, stride and padding that enlarge or reduce exactly by the scale.
 GEOMETRY = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
@@ -20,7 +23,7 @@ def check_scale(scale: int) -> None:
 
 def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:
     """The layer followed by a PReLU with a single slope, which starts at ``slope``."""
-    return nn.Sequential(layer, nn.PReLU(init=slope))
+    return nn.Sequential(layer, PReLU(slope))
 
 
 def enlarging(
@@ -45,6 +48,14 @@ def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.M
     return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
 
 
+def compressed(layer: nn.Module, parts: tuple[Tensor, ...]) -> Tensor:
+    """``layer``, made by ``compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
+    if isinstance(layer, nn.Identity):
+        return torch.cat(parts, 1)
+    convolution, activation = layer
+    return activation(convolve_parts(convolution, parts))
+
+
 def initialise(network: nn.Module) -> None:
     """Kaiming normal weights for ReLU (fan-in) in all convolutions, zero biases."""
     for module in network.modules():
@@ -57,6 +68,7 @@ def initialise(network: nn.Module) -> None:
 class UpProjection(nn.Module):
     """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
 
+    Features may come in parts [B,C_i,h,w] whose channels follow each other and are C_in in all.
     compress: begin with a 1x1 convolution (else C_in = width); bias: of all other convolutions;
     slope: where the PReLUs start.
     """
@@ -71,16 +83,16 @@ class UpProjection(nn.Module):
         self.reduce = reducing(width, width, scale, bias, slope)
         self.enlarge_error = enlarging(width, width, scale, bias, slope)
 
-    def forward(self, low: Tensor) -> Tensor:
-        compressed = self.compress(low)
-        first = self.enlarge(compressed)
-        return self.enlarge_error(self.reduce(first) - compressed) + first
+    def forward(self, *low: Tensor) -> Tensor:
+        features = compressed(self.compress, low)
+        first = self.enlarge(features)
+        return self.enlarge_error(self.reduce(first) - features) + first
 
 
 class DownProjection(nn.Module):
     """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error.
 
-    The other arguments are those of ``UpProjection``.
+    Parts and the other arguments are those of ``UpProjection``.
     """
 
     def __init__(
@@ -93,7 +105,7 @@ class DownProjection(nn.Module):
         self.enlarge = enlarging(width, width, scale, bias, slope)
         self.reduce_error = reducing(width, width, scale, bias, slope)
 
-    def forward(self, high: Tensor) -> Tensor:
-        compressed = self.compress(high)
-        first = self.reduce(compressed)
-        return self.reduce_error(self.enlarge(first) - compressed) + first
+    def forward(self, *high: Tensor) -> Tensor:
+        features = compressed(self.compress, high)
+        first = self.reduce(features)
+        return self.reduce_error(self.enlarge(first) - features) + first

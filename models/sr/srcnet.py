@@ -83,8 +83,8 @@ class SrcNet(nn.Module):
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore ``lr`` [B,3,h,w] in [0,1], h, w >= 2; ``kernel`` is ignored and none is estimated.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped, and the features [B,4*width,H,W].
+        Returns sr [B,3,scale*h,scale*w], unclipped, and the features, one part [B,4*width,H,W].
         """
         check_sides(lr)
         features = self.enlarge(self.body(self.first(lr)))
-        return Restored(self.output(features), features=features)
+        return Restored(self.output(features), features=(features,))
