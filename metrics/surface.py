@@ -62,7 +62,7 @@ class Surface:
         bottom, right = max(rows.max(), other_rows.max()), max(columns.max(), other_columns.max())
         points = np.zeros((bottom - top + 1, right - left + 1), dtype=np.bool_)
         points[rows - top, columns - left] = True
-        return squared_distance(points)[other_rows - top, other_columns - left]
+        return squared_distance(points, at=(other_rows - top, other_columns - left))
 
 
 def surface(mask: NDArray) -> Surface:
