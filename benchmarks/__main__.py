@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.case import SIDES, Unavailable, largest_difference
+from benchmarks.case import SIDES, Unavailable, compare
 from benchmarks.ceiling import copy_rate, counted, matmul_rate
 from benchmarks.memory import peak_of
 from benchmarks.registry import BENCHMARKS
@@ -61,13 +61,14 @@ def measure(name: str, rounds: int, small: bool) -> Row:
     """Run one benchmark. Raises Unavailable if its alternative is not installed."""
     case = BENCHMARKS[name](small)
     outputs, operations = zip(*(counted(partial(case.run, side)) for side in SIDES), strict=True)
-    difference = None if case.limit is None else largest_difference(*outputs)
+    difference = None if case.limit is None else compare(case, *outputs)
     del outputs
     seconds = alternate([case.run_ours, case.run_alternative], rounds)
     peaks = [peak_of(name, side, small) for side in SIDES]
+    between, rounding = (None, None) if difference is None else (difference.between, difference.rounding)
     return Row(
-        name, case.what, case.ours, case.alternative, *seconds, seconds[1] / seconds[0], case.target, difference,
-        case.limit, *peaks, *operations,
+        name, case.what, case.ours, case.alternative, *seconds, seconds[1] / seconds[0], case.target, between,
+        rounding, case.limit, *peaks, *operations,
     )
 
 

@@ -23,7 +23,8 @@ class Case:
 
     what: the work and its size; ours, alternative: names of the two ways; run_ours, run_alternative: do it once
     and return the outputs; limit: largest relative difference between the outputs, None where the two sides do
-    different work; target: smallest ratio of alternative to ours that was aimed at.
+    different work; target: smallest ratio of alternative to ours that was aimed at; run_exactly: outputs of both
+    sides in float64, which are then compared instead of those timed, where float32 alone moves some outputs far.
     """
 
     what: str
@@ -33,10 +34,32 @@ class Case:
     run_alternative: Callable[[], Outputs]
     limit: float | None
     target: float
+    run_exactly: Callable[[], tuple[Outputs, Outputs]] | None = None
 
     def run(self, side: str) -> Outputs:
         """Do one side's work, ``side`` being one of SIDES."""
         return self.run_ours() if side == "ours" else self.run_alternative()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far the outputs of the two sides are apart, relative to their magnitude.
+
+    between: ours from the alternative; rounding: in float32, of ours and of the alternative from the alternative in
+    float64, where ``between`` is in float64, else None.
+    """
+
+    between: float
+    rounding: tuple[float, float] | None = None
+
+
+def compare(case: Case, ours: Outputs, alternative: Outputs) -> Difference:
+    """Compare the outputs of a case's two sides, in float64 if it can run so."""
+    if case.run_exactly is None:
+        return Difference(largest_difference(ours, alternative))
+    exact, exact_alternative = case.run_exactly()
+    rounding = tuple(largest_difference(one, exact_alternative) for one in (ours, alternative))
+    return Difference(largest_difference(exact, exact_alternative), rounding)
 
 
 def largest_difference(ours: Outputs, alternative: Outputs) -> float:

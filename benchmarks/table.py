@@ -21,8 +21,9 @@ FORMAT = "benchmarks/1"
 class Row:
     """One benchmark's result. ratio: median seconds of the alternative over ours; above 1 ours is faster.
 
-    difference: largest relative one, None where the sides do different work; limit: what it may be; target: the
-    ratio aimed at; peak: MiB beyond the inputs; operations: floating-point, of convolutions and matrix products.
+    difference: largest relative one, None where the sides do different work; rounding: see ``case.Difference``;
+    limit: what the difference may be; target: the ratio aimed at; peak: MiB beyond the inputs; operations:
+    floating-point, of convolutions and matrix products.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Row:
     ratio: float
     target: float
     difference: float | None
+    rounding: tuple[float, float] | None
     limit: float | None
     peak_ours: float
     peak_alternative: float
@@ -93,6 +95,8 @@ def markdown(rows: Sequence[Row], machine: Machine) -> str:
 
 def _line(row: Row) -> str:
     difference = "different work" if row.difference is None else f"{row.difference:.1e} ({row.limit:.0e})"
+    if row.rounding is not None:
+        difference += " in float64; float32 rounds by {:.1e} / {:.1e}".format(*row.rounding)
     ours, alternative = milliseconds(row.seconds_ours), milliseconds(row.seconds_alternative)
     return (
         f"| {row.what} | {row.ours}: {ours} | {row.alternative}: {alternative} | {row.ratio:.2f} ({row.target:g}) "
