@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.case import SIDES, Unavailable, compare
+from benchmarks.case import SIDES, Unavailable
 from benchmarks.ceiling import copy_rate, counted, matmul_rate
-from benchmarks.memory import peak_of
+from benchmarks.memory import difference_of, peak_of
 from benchmarks.registry import BENCHMARKS
 from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
 from benchmarks.timing import alternate
@@ -60,9 +60,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def measure(name: str, rounds: int, small: bool) -> Row:
     """Run one benchmark. Raises Unavailable if its alternative is not installed."""
     case = BENCHMARKS[name](small)
-    outputs, operations = zip(*(counted(partial(case.run, side)) for side in SIDES), strict=True)
-    difference = None if case.limit is None else compare(case, *outputs)
-    del outputs
+    operations = [counted(partial(case.run, side))[1] for side in SIDES]
+    difference = None if case.limit is None else difference_of(name, small)
     seconds = alternate([case.run_ours, case.run_alternative], rounds)
     peaks = [peak_of(name, side, small) for side in SIDES]
     between, rounding = (None, None) if difference is None else (difference.between, difference.rounding)

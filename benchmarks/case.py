@@ -53,8 +53,9 @@ class Difference:
     rounding: tuple[float, float] | None = None
 
 
-def compare(case: Case, ours: Outputs, alternative: Outputs) -> Difference:
-    """Compare the outputs of a case's two sides, in float64 if it can run so."""
+def compare(case: Case) -> Difference:
+    """Run both sides of a case and compare their outputs, in float64 if it can run so."""
+    ours, alternative = (case.run(side) for side in SIDES)
     if case.run_exactly is None:
         return Difference(largest_difference(ours, alternative))
     exact, exact_alternative = case.run_exactly()

@@ -1,9 +1,9 @@
-"""Peak memory of one side of a benchmark, measured in a process of its own.
+"""Peak memory of one side of a benchmark, and the comparison of both, in processes of their own.
 
-The process is forked from a server that has imported everything and computed nothing. It does the side once at the
-small size (what libraries allocate once does not count), makes the inputs, gives freed memory back to the system,
-resets the kernel's high-water mark of resident memory and does the side at full size. The result is that mark
-less the resident memory before it: inputs and weights are not in it, all that the work holds at its worst is.
+The process that measures memory is forked from a server that has imported everything and computed nothing. It does
+the side once at the small size (what libraries allocate once does not count), makes the inputs, gives freed memory back
+to the system, resets the kernel's high-water mark of resident memory and does the side at full size. The result is that
+mark less the resident memory before it: inputs and weights are not in it, all that the work holds at its worst is.
 
 ``ru_maxrss`` would not do on Linux: a child inherits its parent's through fork and exec, and it never falls. It
 is used on other systems, where the mark cannot be reset.
@@ -18,8 +18,12 @@ import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
+from benchmarks.case import Difference, compare
 from contracts.errors import UserError
+
+Result = TypeVar("Result")
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_HIGH_WATER = "5"  # see proc(5)
@@ -28,10 +32,20 @@ MIB = 2**20
 
 def peak_of(name: str, side: str, small: bool) -> float:
     """MiB that one side of benchmark ``name`` needs beyond its inputs. Raises UserError if its process dies."""
+    return in_own_process(_peak, name, side, small)
+
+
+def difference_of(name: str, small: bool) -> Difference:
+    """How far both sides' outputs are apart, from a process that gives the memory back. Raises UserError if it dies."""
+    return in_own_process(_difference, name, small)
+
+
+def in_own_process(work: Callable[..., Result], name: str, *arguments: object) -> Result:
+    """``work(name, *arguments)`` in a process forked from a server that has imported the benchmarks."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.registry"])
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_measure, args=(sender, name, side, small))
+    child = context.Process(target=_send, args=(sender, work, name, *arguments))
     child.start()
     sender.close()
     try:
@@ -39,7 +53,7 @@ def peak_of(name: str, side: str, small: bool) -> float:
     except EOFError:
         child.join()
         raise UserError(
-            f"benchmark {name}, {side}: its process ended with code {child.exitcode} (-9: out of memory); "
+            f"benchmark {name}: its process ended with code {child.exitcode} (-9: out of memory); "
             "leave this benchmark out with --only"
         ) from None
     finally:
@@ -47,13 +61,23 @@ def peak_of(name: str, side: str, small: bool) -> float:
         receiver.close()
 
 
-def _measure(sender: Connection, name: str, side: str, small: bool) -> None:
+def _send(sender: Connection, work: Callable[..., object], *arguments: object) -> None:
+    sender.send(work(*arguments))
+
+
+def _peak(name: str, side: str, small: bool) -> float:
     from benchmarks.registry import BENCHMARKS
 
     if not small:
         BENCHMARKS[name](True).run(side)
     case = BENCHMARKS[name](small)
-    sender.send(peak_while(lambda: case.run(side)) / MIB)
+    return peak_while(lambda: case.run(side)) / MIB
+
+
+def _difference(name: str, small: bool) -> Difference:
+    from benchmarks.registry import BENCHMARKS
+
+    return compare(BENCHMARKS[name](small))
 
 
 def peak_while(work: Callable[[], object]) -> float:
