@@ -1,6 +1,8 @@
-"""Surface distances at 99 thresholds of one probability map against the surface-distance package, called for each."""
+"""Surface distances at 99 thresholds of probability maps against the surface-distance package, called for each."""
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -8,49 +10,54 @@ from numpy.typing import NDArray
 
 from benchmarks.case import Case, Outputs, Unavailable
 from data.synthetic import SyntheticSource
+from engine.evaluator import SCORERS
 from metrics.surface import SurfaceDistance, SurfaceTarget, surface_sweep
 from metrics.sweep import THRESHOLDS, threshold_levels
 
 LIMIT, TARGET = 1e-6, 15.0
 PERCENTILE = 95.0
+IMAGES = 4
 BLUR, NOISE = 2.0, 0.04  # px and standard deviation: a prediction that is soft at its edges
 INSTALL = "the package surface-distance is not installed: pip install surface-distance"
 
 
 def sweep(small: bool) -> Case:
-    """One drawn photograph's mask, and a probability map made from it."""
+    """Drawn photographs' masks, a probability map made from each; ours scores them on threads, as evaluation does."""
     try:
         import surface_distance
     except ImportError:
         raise Unavailable(INSTALL) from None
     side = 64 if small else 448
-    prob, mask = prediction(side)
-    masks = [prob > np.float32(threshold) for threshold in THRESHOLDS]
+    pairs = [prediction(side, index) for index in range(IMAGES)]
+    pool = ThreadPoolExecutor(SCORERS)
     return Case(
-        what=f"HD95 and mean surface distance at {len(THRESHOLDS)} thresholds, {side}x{side}",
-        ours="metrics.surface.surface_sweep",
+        what=f"HD95 and mean surface distance at {len(THRESHOLDS)} thresholds, {IMAGES} images {side}x{side}",
+        ours=f"metrics.surface.surface_sweep, {SCORERS} threads",
         alternative="surface-distance package for each threshold",
-        run_ours=lambda: ours(prob, mask),
-        run_alternative=lambda: as_outputs([by_package(surface_distance, one, mask > 0) for one in masks]),
+        run_ours=lambda: as_outputs([one for found in pool.map(lambda pair: ours(*pair), pairs) for one in found]),
+        run_alternative=lambda: as_outputs([
+            by_package(surface_distance, prob > np.float32(threshold), mask > 0)
+            for prob, mask in pairs for threshold in THRESHOLDS
+        ]),
         limit=LIMIT,
         target=TARGET,
     )
 
 
-def prediction(side: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def prediction(side: int, index: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A probability map in [0, 1] as a network gives it, soft and noisy, and its mask, both [side,side]."""
-    mask = SyntheticSource(1, size=side, seed=5, crack_free=0.0).load(0)[1]
-    rng = np.random.default_rng(0)
+    mask = SyntheticSource(IMAGES, size=side, seed=5, crack_free=0.0).load(index)[1]
+    rng = np.random.default_rng(index)
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), BLUR)
     grain = cv2.GaussianBlur(rng.standard_normal(mask.shape).astype(np.float32), (0, 0), 1.0)
     prob = soft / soft.max() + NOISE * grain / grain.std()
     return np.clip(prob, 0, 1), mask
 
 
-def ours(prob: NDArray[np.float32], mask: NDArray[np.uint8]) -> Outputs:
-    """The sweep as evaluation does it, the ground truth's own transform included."""
+def ours(prob: NDArray[np.float32], mask: NDArray[np.uint8]) -> list[SurfaceDistance]:
+    """One image's sweep as evaluation does it, the ground truth's own transform included."""
     found = surface_sweep(threshold_levels(prob), SurfaceTarget(mask, PERCENTILE), range(len(THRESHOLDS)))
-    return as_outputs([found[index] for index in range(len(THRESHOLDS))])
+    return [found[index] for index in range(len(THRESHOLDS))]
 
 
 def by_package(package: object, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> SurfaceDistance:
@@ -64,7 +71,7 @@ def by_package(package: object, predicted: NDArray[np.bool_], truth: NDArray[np.
 
 
 def as_outputs(found: list[SurfaceDistance]) -> Outputs:
-    """The two distances by threshold."""
+    """The two distances by image and threshold."""
     return {
         "hausdorff": np.array([one.hausdorff for one in found]),
         "mean": np.array([one.mean for one in found]),

@@ -7,6 +7,7 @@ are 8-bit, as photographs are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from models.classical import BASELINES
 from models.whole import Model
 
 SMALLEST_LR = 8  # px
+SCORERS = max(2, os.cpu_count() or 1)  # threads that measure predictions
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Evaluator:
         names = self.conditions
         scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
         result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
-        pool = ThreadPoolExecutor(max_workers=2)
+        pool = ThreadPoolExecutor(SCORERS)
         try:
             waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
             spare = 0 if self.device.type == "cpu" else 8

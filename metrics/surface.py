@@ -21,6 +21,7 @@ from metrics.distance import squared_distance
 LENGTHS = np.array([0.5 * np.sqrt(2.0), 1.0, np.sqrt(2.0)])
 CORNER, STRAIGHT, DIAGONAL, NO_SURFACE = 0, 1, 2, 3
 # Code of a corner point = 8 * top left + 4 * top right + 2 * bottom left + bottom right.
+CODE = np.array([8, 4, 2, 1], dtype=np.uint8)
 _RANK_OF_CODE = np.full(16, CORNER, dtype=np.uint8)
 _RANK_OF_CODE[[0, 15]] = NO_SURFACE
 _RANK_OF_CODE[[3, 5, 10, 12]] = STRAIGHT
@@ -65,12 +66,40 @@ class Surface:
         return squared_distance(points, at=(other_rows - top, other_columns - left))
 
 
+class Corners:
+    """The corner points of a map of levels [H,W] at which its pixels differ: where the surfaces of all its masks lie.
+
+    The surface of the mask ``levels > k`` runs through the corners whose lowest pixel is at most k and whose highest
+    is above it, so that no threshold has to look at the whole image again.
+    """
+
+    def __init__(self, levels: NDArray[np.uint8]) -> None:
+        padded = cv2.copyMakeBorder(levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+        pixels = (padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:])
+        lowest, highest = (_over_all(choose, pixels) for choose in (np.minimum, np.maximum))
+        self.grid = highest.shape
+        index = np.flatnonzero(lowest != highest)
+        highest = highest.ravel()[index]
+        self.above = len(index) - np.bincount(highest, minlength=256).cumsum()  # corners with a pixel above each level
+        self.index = index[np.argsort(255 - highest, kind="stable")]  # the highest first
+        self.lowest, *self.pixels = (one.ravel()[self.index] for one in (lowest, *pixels))
+
+    def surface(self, k: int) -> Surface:
+        """The surface of the mask ``levels > k``."""
+        on = np.flatnonzero(self.lowest[: self.above[k]] <= k)
+        code = sum(weight * (pixel[on] > k) for weight, pixel in zip(CODE, self.pixels, strict=True))
+        return Surface(self.index[on], _RANK_OF_CODE[code], self.grid)
+
+
+def _over_all(choose: np.ufunc, pixels: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
+    """``choose`` (minimum or maximum) over the four pixels around each corner."""
+    top_left, top_right, bottom_left, bottom_right = pixels
+    return choose(choose(top_left, top_right), choose(bottom_left, bottom_right))
+
+
 def surface(mask: NDArray) -> Surface:
     """Find the surface points of a mask [H,W]; every non-zero pixel counts as set."""
-    padded = cv2.copyMakeBorder((np.asarray(mask) != 0).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    code = 8 * padded[:-1, :-1] + 4 * padded[:-1, 1:] + 2 * padded[1:, :-1] + padded[1:, 1:]
-    index = np.flatnonzero((code - 1).ravel() < 14)  # 0 wraps around to 255
-    return Surface(index, _RANK_OF_CODE[code.ravel()[index]], code.shape)
+    return Corners((np.asarray(mask) != 0).view(np.uint8)).surface(0)
 
 
 class SurfaceTarget:
@@ -84,11 +113,11 @@ class SurfaceTarget:
         self.surface = surface(mask)
         self._map = None if self.surface.empty else self.surface.squared_distance_map()
 
-    def distance(self, prediction: NDArray) -> SurfaceDistance:
-        """Compare a predicted mask of the same size with the ground truth."""
-        predicted = surface(prediction)
+    def distance(self, predicted: Surface) -> SurfaceDistance:
+        """Compare the surface of a predicted mask of the same size with the ground truth's."""
         if predicted.grid != self.surface.grid:
-            raise ValueError(f"prediction {np.shape(prediction)} differs in size from the ground truth")
+            sides = " and ".join(f"{grid[0] - 1}x{grid[1] - 1}" for grid in (predicted.grid, self.surface.grid))
+            raise ValueError(f"prediction and ground truth differ in size: {sides}")
         if predicted.empty and self.surface.empty:
             return SurfaceDistance(0.0, 0.0)
         if self._map is None or predicted.empty:
@@ -112,24 +141,24 @@ def _directed(squared: NDArray[np.int64], rank: NDArray[np.uint8], percentile: f
 
 def surface_distance(prediction: NDArray, mask: NDArray, percentile: float = 95.0) -> SurfaceDistance:
     """Robust Hausdorff distance and average symmetric surface distance of two masks [H,W], pixels."""
-    return SurfaceTarget(mask, percentile).distance(prediction)
+    return SurfaceTarget(mask, percentile).distance(surface(prediction))
 
 
 def surface_sweep(
     levels: NDArray[np.uint8], target: SurfaceTarget, thresholds: Iterable[int]
 ) -> dict[int, SurfaceDistance]:
-    """Compare the predictions ``levels > k`` for the given threshold indices k, in ascending order.
+    """Compare the predictions ``levels > k`` for the given threshold indices k.
 
-    Masks shrink with the threshold, so that two of equal area are the same mask: computed once.
+    Masks shrink with the threshold: where no pixel has a level in between, two are the same, computed once.
     levels: [H,W] from ``sweep.threshold_levels``.
     """
+    corners = Corners(levels)
+    below = np.bincount(levels.ravel(), minlength=256).cumsum()  # pixels of level k or less
     results: dict[int, SurfaceDistance] = {}
     last_area, last = -1, SurfaceDistance(np.nan, np.nan)
     for k in sorted(thresholds):
-        predicted = levels > k
-        area = int(np.count_nonzero(predicted))
-        if area != last_area:
-            last_area, last = area, target.distance(predicted)
+        if below[k] != last_area:
+            last_area, last = below[k], target.distance(corners.surface(k))
         results[k] = last
     return results
 

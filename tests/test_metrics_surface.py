@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist, directed_hausdorff
 from metrics import distance, sweep
 from metrics.surface import (
     LENGTHS,
+    Corners,
     SurfaceTarget,
     outlier_distance,
     surface,
@@ -113,12 +114,28 @@ def test_sweep_equals_single_comparisons_and_skips_equal_masks(monkeypatch: pyte
     target = SurfaceTarget(truth)
     calls: list[int] = []
     compare = target.distance
-    monkeypatch.setattr(target, "distance", lambda mask: calls.append(1) or compare(mask))
+    monkeypatch.setattr(target, "distance", lambda predicted: calls.append(1) or compare(predicted))
     results = surface_sweep(sweep.threshold_levels(prob), target, range(99))
     assert len(calls) == 3  # the square, its core, nothing
     assert results[10] == surface_distance(prob > 0.11, truth)
     assert results[60] == surface_distance(prob > 0.61, truth)
     assert np.isnan(results[90]).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_surfaces_of_all_thresholds_are_those_of_each_mask(seed: int) -> None:
+    """By the mask's own definition of a surface: a corner whose four pixels are neither all set nor all unset."""
+    levels = np.random.default_rng(seed).integers(0, 6, (7, 9)).astype(np.uint8) * 20
+    corners = Corners(levels)
+    for k in range(102):
+        padded = np.pad(levels > k, 1).astype(int)
+        around = padded[:-1, :-1] + padded[:-1, 1:] + padded[1:, :-1] + padded[1:, 1:]
+        diagonal = (around == 2) & (padded[:-1, :-1] == padded[1:, 1:])
+        length = np.select([around % 2 == 1, diagonal, around == 2], [np.sqrt(0.5), np.sqrt(2), 1.0])
+        found = corners.surface(k)
+        ours = np.zeros(length.size)
+        ours[found.index] = LENGTHS[found.rank]
+        np.testing.assert_array_equal(ours.reshape(length.shape), length)
 
 
 def test_squared_distances_are_exact_integers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +151,7 @@ def test_squared_distances_are_exact_integers(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ValueError, match="differs in size"):
+    with pytest.raises(ValueError, match="differ in size: 3x4 and 4x3"):
         surface_distance(np.ones((3, 4)), np.ones((4, 3)))
     with pytest.raises(ValueError, match="percentile"):
         SurfaceTarget(np.ones((3, 4)), percentile=0)
