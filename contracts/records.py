@@ -25,6 +25,22 @@ def to_device(record: Record, device: torch.device, non_blocking: bool = True) -
     return replace(record, **moved)  # type: ignore[type-var]
 
 
+def split(record: Record, parts: int) -> list[Record]:
+    """Cut a record of a batch into ``parts`` records of as many samples each, in order.
+
+    Fields without a batch (None) are kept. Raises ValueError if the samples cannot be shared out evenly.
+    """
+    batched = {field.name: value for field in fields(record) if (value := getattr(record, field.name)) is not None}
+    samples = len(next(iter(batched.values())))
+    if samples % parts:
+        raise ValueError(f"{samples} samples cannot be cut into {parts} equal parts")
+    size = samples // parts
+    return [
+        replace(record, **{name: value[start : start + size] for name, value in batched.items()})
+        for start in range(0, samples, size)
+    ]
+
+
 @dataclass(frozen=True)
 class HRBatch:
     """Sharp photographs with their crack masks, as the loader hands them over.

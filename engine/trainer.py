@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from contracts.errors import UserError
-from contracts.records import DegradedBatch, HRBatch, to_device
+from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
 from engine.build import build_loss, build_model, build_optimizer
@@ -44,6 +44,9 @@ class Trainer:
         self, options: Options, fabric: Fabric, experiment: Experiment, train: Source, val: Source | None, meta: dict
     ) -> None:
         self.options, self.fabric, self.experiment, self.meta = options, fabric, experiment, meta
+        share, parts = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate
+        if share % parts:
+            raise UserError(f"train.accumulate {parts} does not divide the {share} samples of each process")
         self.plan = Plan(options, len(train))
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
@@ -105,15 +108,25 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = moment.sr_lr if group["name"] == "sr" else moment.lr
         self.optimizer.zero_grad(set_to_none=True)
-        total, terms = self.module(Envelope(batch, moment))
-        self.fabric.backward(total)
-        values = {"loss": total.detach(), **terms}
+        values = self._gradients(batch, moment)
         clip = self.options.train.grad_clip
         values["grad_norm"] = self.fabric.clip_gradients(
             self.module, self.optimizer, max_norm=clip or float("inf"), error_if_nonfinite=False
         )
         self.optimizer.step()
         self.ema.update(self.model)
+        return values
+
+    def _gradients(self, batch: DegradedBatch, moment: Moment) -> dict[str, Tensor]:
+        """Forward and backward, part by part; the means of the loss and of its terms over the parts."""
+        parts = split(batch, self.options.train.accumulate)
+        values: dict[str, Tensor] = {}
+        for number, part in enumerate(parts, 1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(parts)):
+                total, terms = self.module(Envelope(part, moment))
+                self.fabric.backward(total / len(parts))
+            for name, value in {"loss": total.detach(), **terms}.items():
+                values[name] = values.get(name, 0.0) + value / len(parts)
         return values
 
     def _after_step(self, moment: Moment, log: TrainingLog) -> None:

@@ -68,6 +68,9 @@ class Options(Section):
             )
         if self.degradation.kernel_side // 2 >= crop:
             raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
+        parts, batch = self.train.accumulate, self.datasets.train.batch_size
+        if batch % parts:
+            raise ValueError(f"train.accumulate {parts} does not divide datasets.train.batch_size {batch}")
         self._check_networks()
         self._check_labels()
         if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():

@@ -81,6 +81,9 @@ class Train(Section):
     stages: list[Stage] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     scheduler: Scheduler = Scheduler()
+    accumulate: int = Field(
+        1, ge=1, description="parts that a batch is taken in, for less memory; batch norm sees a part at a time"
+    )
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on GPUs")
