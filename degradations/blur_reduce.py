@@ -24,12 +24,11 @@ CUT = 2  # reduced rows at each end whose window, 2 * scale to either side of it
 
 
 class RowReduction(NamedTuple):
-    """How a spectrum of N rows becomes reduced rows. response: [N,1], a factor on it; top, bottom: [CUT,N] each,
-    whose product with it gives the outermost reduced rows."""
+    """How a spectrum of N rows becomes reduced rows. response: [N,1], a factor on it; ends: [2*CUT,N], whose product
+    with it gives the CUT outermost reduced rows, at the top and then at the bottom."""
 
     response: Tensor
-    top: Tensor
-    bottom: Tensor
+    ends: Tensor
 
 
 def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "reflect") -> Tensor:
@@ -48,8 +47,13 @@ def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "re
         return bicubic_down(blur_fft(image, kernel, border), scale)
     padded = F.pad(image, (kernel.shape[-1] // 2,) * 4, mode=mode)
     rows, columns = (fast_length(side, scale) for side in padded.shape[-2:])
-    kernel_spectrum = _spectrum(kernel.to(image.dtype), rows, columns).conj_physical()
-    reduced = _reduce_rows(_spectrum(padded, rows, columns) * kernel_spectrum, height, scale)
+    kernel_spectrum = torch.fft.rfft2(kernel.to(image.dtype), s=(rows, columns)).conj_physical()
+    spectrum = torch.fft.rfft2(padded, s=(rows, columns))
+    if kernel_spectrum.requires_grad:
+        spectrum = spectrum * kernel_spectrum
+    else:
+        spectrum *= kernel_spectrum
+    reduced = _reduce_rows(spectrum, height, scale)
     narrow = torch.fft.irfft(reduced, n=columns)[..., :width]  # [B,C,H/s,W]
     return F.interpolate(narrow, size=(height // scale, width // scale), mode="bicubic", antialias=True)
 
@@ -69,18 +73,14 @@ def _is_smooth(number: int) -> bool:
     return number == 1
 
 
-def _spectrum(image: Tensor, rows: int, columns: int) -> Tensor:
-    """Transform of [...,h,w] padded by zeros to [...,rows,columns]; zero rows are not transformed on their own."""
-    return torch.fft.fft(torch.fft.rfft(image, n=columns), n=rows, dim=-2)
-
-
 def _reduce_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
     """Spectrum [...,N,F] of an image of ``height`` rows -> its reduced rows, still transformed along the columns."""
     length = spectrum.shape[-2]
     plan = RowReduction(*(one.to(spectrum) for one in _row_reduction(height, length, scale)))
     aliases = _sum_of_aliases(spectrum, plan.response, scale)  # [...,N/s,F]
     inner = torch.fft.ifft(aliases, dim=-2)[..., CUT : height // scale - CUT, :]
-    return torch.cat([plan.top @ spectrum, inner, plan.bottom @ spectrum], dim=-2)
+    top, bottom = (plan.ends @ spectrum).chunk(2, dim=-2)
+    return torch.cat([top, inner, bottom], dim=-2)
 
 
 def _sum_of_aliases(spectrum: Tensor, response: Tensor, scale: int) -> Tensor:
@@ -102,5 +102,5 @@ def _row_reduction(height: int, length: int, scale: int) -> RowReduction:
     middle = size // 2
     window = padded[middle].roll(-scale * middle)  # as it would lie around row 0
     response = torch.fft.fft(window).conj_physical()[:, None] / scale
-    ends = torch.fft.ifft(padded)  # a row times the inverse transform
-    return RowReduction(response, ends[:CUT], ends[-CUT:])
+    inverse = torch.fft.ifft(padded)  # each row times the inverse transform
+    return RowReduction(response, torch.cat([inverse[:CUT], inverse[-CUT:]]))
