@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine import report
 from engine.build import build_model
 from engine.build_data import build_source
 from engine.checkpoint import load_file, load_weights
-from engine.evaluator import Evaluator
+from engine.evaluator import Evaluator, together
 from engine.experiment import Experiment, archive, newest, require_writable, weights_of
 from engine.layout import channels_last
 from engine.memory import keep_freed_memory
@@ -24,6 +25,7 @@ from engine.options import Options
 from engine.options_file import force, load_options, parse_options
 from engine.progress import Progress
 from engine.session import wandb_settings
+from engine.share import Share, joined
 from models.whole import Model
 from tracking.tracker import Tracker
 
@@ -57,12 +59,24 @@ def load_model(options: Options, content: dict[str, Any], path: Path) -> Model:
 
 
 def default_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU where there is one (under torchrun that of this process), else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: list[str], out: Path | None) -> dict:
-    """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them."""
+    """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them.
+
+    Under torchrun the processes share the photographs, and the first alone writes; the others return nothing.
+    """
+    with joined() as share:
+        return _evaluate(options, content, path, conditions, out, share)
+
+
+def _evaluate(
+    options: Options, content: dict[str, Any], path: Path, conditions: list[str], out: Path | None, share: Share
+) -> dict:
     folder = _results_folder(path, out)
     dataset = options.datasets.test
     if dataset is None:
@@ -76,13 +90,18 @@ def evaluate(options: Options, content: dict[str, Any], path: Path, conditions: 
     chosen = options.evaluation
     evaluator = Evaluator(
         options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
-        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen,
+        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share,
     )
-    what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
-    print(f"evaluating {path} (step {content['step']}) on {what}")
+    if share.first:
+        what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
+        shared = f", shared by {share.world} processes" if share.world > 1 else ""
+        print(f"evaluating {path} (step {content['step']}) on {what}{shared}")
     began = time.perf_counter()
-    with Progress(len(source), "evaluating") as bar:
-        evaluation = evaluator.run(model, bar.update)
+    with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
+        shares = share.gather(evaluator.run(model, bar.update))
+    if shares is None:
+        return {}
+    evaluation = together(shares)
     meta = {
         **content["meta"], "weights": str(path), "step": content["step"], "name": options.name,
         "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,

@@ -25,6 +25,7 @@ from degradations.frozen import FrozenSet
 from degradations.resize import bicubic_up
 from engine.build_data import build_degradation
 from engine.options import Options
+from engine.share import ALONE, Share
 from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
@@ -66,30 +67,43 @@ class Evaluation:
     kept: list[Prediction] = field(default_factory=list)
 
 
+def together(shares: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of all images from those of the processes that shared them out, in the images' order."""
+    first = shares[0]
+    scores = {name: Accumulator.interleaved([one.scores[name] for one in shares]) for name in first.scores}
+    baselines = {
+        baseline: {name: Accumulator.interleaved([one.baselines[baseline][name] for one in shares]) for name in group}
+        for baseline, group in first.baselines.items()
+    }
+    place = {name: position for position, name in enumerate(next(iter(scores.values())).names)}
+    kept = sorted((one for share in shares for one in share.kept), key=lambda one: place[one.name])
+    return Evaluation(scores, baselines, kept)
+
+
 class Evaluator:
     """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
 
     conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
     (0: distances at 0.5 only); baselines: names of models.classical to score too; keep: number of images
     whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
-    extra: further figures of a prediction, by name.
+    extra: further figures of a prediction, by name; share: which photographs this process takes.
     """
 
     def __init__(
         self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
         surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
-        extra: Callable[[Prediction], dict[str, float]] | None = None,
+        extra: Callable[[Prediction], dict[str, float]] | None = None, share: Share = ALONE,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
         self.seed, self.surface, self.baselines, self.frozen = seed, surface, tuple(baselines), frozen
-        self.extra = extra or (lambda _: {})
+        self.extra, self.share = extra or (lambda _: {}), share
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
         names = [condition for condition in conditions if condition != "hr"]
         self.degradations = {name: build_degradation(options, name) for name in names}
 
     def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
-        """Score every image on threads: while the network runs, or on a CPU, where both would be in each other's way,
-        between two images.
+        """Score this process's images on threads: while the network runs, or on a CPU, where both would be in each
+        other's way, between two images.
         """
         names = self.conditions
         scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
@@ -113,9 +127,9 @@ class Evaluator:
         return result
 
     def predict(self, model: Model, limit: int | None = None) -> Iterator[Prediction]:
-        """Yield the prediction of every image under every condition, image by image."""
+        """Yield the prediction of each of its images under every condition, image by image."""
         model.eval()
-        for index in range(min(len(self.source), limit or len(self.source))):
+        for index in self.share.of(range(min(len(self.source), limit or len(self.source)))):
             batch = self.load(index)
             image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
             for condition in self.conditions:
@@ -129,7 +143,7 @@ class Evaluator:
         condition = prediction.condition
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
             position = len(result.scores[condition]) + sum(entry[0] is result.scores[condition] for entry in waiting)
-            if position in self.kept_indices:
+            if self.share.position(position) in self.kept_indices:
                 result.kept.append(prediction)
         future = pool.submit(self.score, prediction)
         waiting.append((result.scores[condition], prediction, future, _quality(prediction) | self.extra(prediction)))

@@ -22,6 +22,7 @@ from engine.onnx_model import OnnxModel, read_onnx
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, Settings, photographs, plan
 from engine.progress import format_seconds
 from engine.rle import Submission, check_new
+from engine.share import Share, joined
 from engine.tiled_model import TiledModel
 from metrics.specks import remove_specks
 from models.whole import Model
@@ -49,7 +50,15 @@ def predict(
 
     opt, weights: as for ``engine.assess.find``. Raises UserError, before any work for all that can be
     known then. A photograph that turns out to be broken when it is decoded is left out, and told at the end.
+    Under torchrun the processes share the photographs.
     """
+    with joined() as share:
+        return _predict(inputs, settings, opt, weights, share)
+
+
+def _predict(
+    inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share
+) -> list[Job]:
     if not 0 < settings.threshold < 1:
         raise UserError(f"--threshold {settings.threshold}: give a value between 0 and 1, such as 0.5")
     if settings.minimum_area is not None and settings.minimum_area < 0:
@@ -59,9 +68,12 @@ def predict(
     source = find_source(opt, weights)
     if settings.minimum_area is None:
         settings = replace(settings, minimum_area=source.minimum_area)
-    jobs = plan(paths, settings, source.scale)
+    jobs = share.of(plan(paths, settings, source.scale))
     if settings.rle is not None:
+        if share.world > 1:
+            raise UserError(f"--rle {settings.rle}: several processes cannot write one file; use one")
         check_new(settings.rle, settings.overwrite)
+    share.wait()  # results that another process writes are not earlier ones
     model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
     settings.out.mkdir(parents=True, exist_ok=True)
     print(f"{len(jobs)} photographs, {source.told}", flush=True)

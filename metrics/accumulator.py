@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,21 @@ class Accumulator:
         self._names: list[str] = []
         self._scores: list[ImageScores] = []
         self._extra: list[dict[str, float]] = []
+
+    @classmethod
+    def interleaved(cls, parts: Sequence[Accumulator]) -> Accumulator:
+        """All images of several accumulators: the first of each in turn, then the second of each, and so on."""
+        whole = cls()
+        entries = [zip(part._names, part._scores, part._extra, strict=True) for part in parts]
+        for images in zip_longest(*entries):
+            for image in filter(None, images):
+                whole.add(*image)
+        return whole
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The images' names in their order."""
+        return tuple(self._names)
 
     def __len__(self) -> int:
         return len(self._names)

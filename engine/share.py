@@ -1,0 +1,63 @@
+"""Independent work shared out between the processes of torchrun, and its results brought together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch.distributed as dist
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's part: of a sequence, every ``world``-th item from the ``rank``-th on."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that prints and writes."""
+        return self.rank == 0
+
+    def of(self, items: Sequence[Item]) -> Sequence[Item]:
+        """This process's items, in their order."""
+        return items[self.rank :: self.world]
+
+    def position(self, own: int) -> int:
+        """Where the ``own``-th item of this process stands among all."""
+        return self.rank + own * self.world
+
+    def gather(self, own: Item) -> list[Item] | None:
+        """What each process gave, in the order of ranks, in the first process; None in the others."""
+        if self.world == 1:
+            return [own]
+        everyone: list | None = [None] * self.world if self.first else None
+        dist.gather_object(own, everyone)
+        return everyone
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+ALONE = Share()
+
+
+@contextmanager
+def joined() -> Iterator[Share]:
+    """The share of this process: as torchrun's environment says, else all the work."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield Share(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
