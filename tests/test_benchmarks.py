@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_runs import ROOT, TINY
 
-from benchmarks import growth, table, train_step
+from benchmarks import growth, scaling, table, train_step
 from benchmarks.__main__ import main, parse
 from benchmarks.case import largest_difference
 from benchmarks.dense_kbpn import DenseKBPN
@@ -121,3 +121,22 @@ def test_unusable_devices_and_networks_are_named() -> None:
         train_step.parse(["--device", "nonsense"])
     with pytest.raises(UserError, match="no network_sr of type kbpn"):
         train_step.main(["-opt", str(ROOT / "options/pspnet.yml"), "--dense", "--batch", "2", "--ceiling", "64"])
+
+
+@pytest.mark.slow
+def test_scaling_measures_two_processes(capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--batch", "2", "--crop", "32", "--steps", "1", "--rounds", "1"]
+    scaling.main(["-opt", str(TINY), *sizes])
+    lines = capsys.readouterr().out.splitlines()
+    one, two = (next(line for line in lines if line.startswith(f"| {count} |")) for count in (1, 2))
+    assert one.endswith("| - | 100% |") and two.endswith("% |")
+    assert any(line.startswith("tiny.yml: ") for line in lines) and lines[-1].startswith("| 64 | 50 |")
+
+
+def test_scaling_estimate_by_hand() -> None:
+    """100 MB over 8 GPUs at 10 GB/s: 2 * 7/8 * 0.1 / 10 = 17.5 ms; of a step of 15 ms 10 can hide."""
+    row = scaling.estimated_table(1e8, 0.015, [(8, 10.0)]).splitlines()[-1]
+    assert row == "| 8 | 10 | 17.5 | 46% | 67% |"
+    for wrong in ("8", "8=x", "0=5", "8=-1"):
+        with pytest.raises(UserError, match="write GPUs=GB/s"):
+            scaling.read_link(wrong)

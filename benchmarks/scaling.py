@@ -1,0 +1,159 @@
+"""How a training step scales over processes, and an estimate for many GPUs: ``python -m benchmarks.scaling``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as processes
+from torch.nn.parallel import DistributedDataParallel
+
+from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_batch
+from benchmarks.table import describe_machine
+from benchmarks.timing import timed
+from contracts.errors import UserError, run_main
+from engine.build import build_model
+from engine.memory import keep_freed_memory
+from models.whole import count_parameters
+
+EXPLANATION = """\
+Each process takes the joint step of the options on a batch of its own, on one thread (so that more processes get more
+cores), and averages gradients with the others by gloo. The same number of processes is measured in several rounds in
+turn, and the medians of their slowest process count. efficiency: images/s over as many times those of one process.
+
+The estimate needs no GPU: a ring exchanges 2 (n-1)/n of the gradients' bytes over the slowest link. It prints the
+efficiency if nothing of that is hidden behind the backward pass, and if all of it can be (two thirds of a step).
+
+  python -m benchmarks.scaling
+  python -m benchmarks.scaling -opt options/paper/csbsr_pspnet.yml --estimate --step 0.06 --links 8=370 64=50
+"""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one round: the slowest process's median step, and the exchange of all gradients alone, seconds."""
+
+    step: float
+    exchange: float
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Raises UserError for numbers that mean nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scaling", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], metavar="N", help="unset: 1 2")
+    parser.add_argument("--steps", type=int, default=10, help="timed steps in a round (unset: 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each number (unset: 3)")
+    parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")
+    parser.add_argument("--batch", type=int, help="images of each process (unset: those of a step of the options)")
+    parser.add_argument("--estimate", action="store_true", help="only calculate, from --step and --links")
+    parser.add_argument("--step", type=float, default=0.06, metavar="S", help="seconds of one GPU's step (unset: 0.06)")
+    parser.add_argument(
+        "--links", nargs="+", default=["8=370", "64=50"], metavar="N=GB/S",
+        help="GPUs and the rate of the slowest link between them (unset: 8=370 64=50)",
+    )
+    chosen = parser.parse_args(arguments)
+    if min(*chosen.processes, chosen.steps, chosen.rounds, len(chosen.processes)) < 1 or chosen.step <= 0:
+        raise UserError("--processes, --steps, --rounds and --step must be above 0")
+    chosen.links = [read_link(one) for one in chosen.links]
+    return chosen
+
+
+def read_link(text: str) -> tuple[int, float]:
+    """``64=50`` -> 64 GPUs, 50 GB/s. Raises UserError for another form."""
+    count, _, rate = text.partition("=")
+    try:
+        link = int(count), float(rate)
+    except ValueError:
+        link = 0, 0.0
+    if min(link) <= 0:
+        raise UserError(f"--links {text}: write GPUs=GB/s, such as 64=50")
+    return link
+
+
+def measure(chosen: argparse.Namespace, world: int) -> Timing:
+    """One round: start ``world`` processes and time their steps."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    results = processes.get_context("spawn").SimpleQueue()
+    processes.spawn(_process, (world, port, chosen, results), nprocs=world)
+    return results.get()
+
+
+def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, results: object) -> None:
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1x1 weights, where they mean nothing
+    keep_freed_memory()
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    cpu = torch.device("cpu")
+    step, batch = JointStep(options, cpu), on_device(ready_batch(options), cpu, torch.channels_last)
+    gradients = torch.zeros(count_parameters(step.model))
+    if world > 1:
+        step.module = DistributedDataParallel(step.module)
+    step(batch)
+    times = [statistics.median(timed(work) for _ in range(chosen.steps))
+             for work in (lambda: step(batch), lambda: dist.all_reduce(gradients))]
+    slowest = torch.tensor(times)
+    dist.all_reduce(slowest, dist.ReduceOp.MAX)
+    if rank == 0:
+        results.put(Timing(*slowest.tolist()))
+    dist.destroy_process_group()
+
+
+def measured_table(chosen: argparse.Namespace) -> str:
+    """Seconds and efficiency for each number of processes, all measured in turn."""
+    found: dict[int, list[Timing]] = {world: [] for world in dict.fromkeys([1, *chosen.processes])}
+    for _ in range(chosen.rounds):
+        for world, timings in found.items():
+            timings.append(measure(chosen, world))
+    alone = statistics.median(one.step for one in found[1])
+    lines = ["| processes | step, ms | exchange of gradients alone, ms | efficiency |", "|---|---|---|---|"]
+    for world, timings in found.items():
+        step, exchange = (statistics.median(getattr(one, name) for one in timings) for name in ("step", "exchange"))
+        shown = f"{1e3 * exchange:.1f}" if world > 1 else "-"
+        lines.append(f"| {world} | {1e3 * step:.0f} | {shown} | {alone / step:.0%} |")
+    return "\n".join([*lines, "", f"Machine: {describe_machine()}"])
+
+
+def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]) -> str:
+    """Efficiency for gradients of ``size`` bytes exchanged by rings over links of given rates."""
+    lines = [
+        "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "
+        "| efficiency, hidden in the backward pass |",
+        "|---|---|---|---|---|",
+    ]
+    for count, rate in links:
+        exchange = 2 * (count - 1) / count * size / (1e9 * rate)
+        exposed = max(0.0, exchange - step * 2 / 3)
+        lines.append(
+            f"| {count} | {rate:g} | {1e3 * exchange:.1f} | {step / (step + exchange):.0%} "
+            f"| {step / (step + exposed):.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = parse(arguments)
+    if not chosen.estimate:
+        print(measured_table(chosen), end="\n\n")
+    size = 4 * count_parameters(build_model(load(chosen.opt), pretrained=False))
+    print(f"{chosen.opt.name}: {size / 1e6:.1f} MB of float32 gradients, {1e3 * chosen.step:g} ms a step")
+    print(estimated_table(size, chosen.step, chosen.links))
+
+
+if __name__ == "__main__":
+    run_main(main)
