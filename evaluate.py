@@ -3,6 +3,7 @@
 python evaluate.py                                  all conditions, newest experiment
 python evaluate.py --degraded                       clean and degraded inputs, side by side
 python evaluate.py -opt options/joint.yml --weights FILE --clean
+torchrun --nproc_per_node 2 evaluate.py             the processes share the photographs
 """
 
 from __future__ import annotations
