@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import degradation, distance_maps, kbpn, loading, surface_sweep
+from benchmarks import degradation, distance_maps, kbpn, loading, onnx_tile, surface_sweep
 from benchmarks.case import Case
 
 BENCHMARKS: dict[str, Callable[[bool], Case]] = {
@@ -15,4 +15,5 @@ BENCHMARKS: dict[str, Callable[[bool], Case]] = {
     "distance_map": distance_maps.maps,
     "surface_sweep": surface_sweep.sweep,
     "loading": loading.keep_up,
+    "onnx": onnx_tile.tile,
 }
