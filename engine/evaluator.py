@@ -35,7 +35,7 @@ from models.classical import BASELINES
 from models.whole import Model
 
 SMALLEST_LR = 8  # px
-SCORERS = max(2, os.cpu_count() or 1)  # threads that measure predictions
+SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictions
 
 
 @dataclass(frozen=True)
