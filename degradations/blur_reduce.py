@@ -20,6 +20,7 @@ from degradations.blur import blur_fft, check_reflects
 from degradations.resize import bicubic_down, check_divisible
 
 PADDING = {"reflect": "reflect", "zero": "constant"}
+BLOCK_BYTES = 6 << 20  # of float32 spectra that are worked on at once on a CPU: about what its caches hold
 CUT = 2  # reduced rows at each end whose window, 2 * scale to either side of its centre, reaches over the border
 
 
@@ -45,9 +46,27 @@ def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "re
         check_reflects(height, width, kernel.shape[-1])
     if height < (2 * CUT + 1) * scale:
         return bicubic_down(blur_fft(image, kernel, border), scale)
+    block = _images_at_once(image)
+    if block < len(image):
+        kernels = kernel.expand(len(image), -1, -1, -1)
+        parts = zip(image.split(block), kernels.split(block), strict=True)
+        return torch.cat([_by_spectrum(*part, scale, mode) for part in parts])
+    return _by_spectrum(image, kernel, scale, mode)
+
+
+def _images_at_once(image: Tensor) -> int:
+    """How many images of the batch [B,C,H,W] to work on together: all on a GPU, a cache full on a CPU."""
+    if not image.is_cpu:
+        return len(image)
+    return max(1, BLOCK_BYTES // (4 * image[0].numel()))  # the spectrum of a real image takes about its own bytes
+
+
+def _by_spectrum(image: Tensor, kernel: Tensor, scale: int, mode: str) -> Tensor:
+    """``blur_and_reduce`` for sizes that were checked; mode: of the padding."""
+    height, width = image.shape[-2:]
     padded = F.pad(image, (kernel.shape[-1] // 2,) * 4, mode=mode)
     rows, columns = (fast_length(side, scale) for side in padded.shape[-2:])
-    kernel_spectrum = torch.fft.rfft2(kernel.to(image.dtype), s=(rows, columns)).conj_physical()
+    kernel_spectrum = _kernel_spectrum(kernel.to(image.dtype), rows, columns)
     spectrum = torch.fft.rfft2(padded, s=(rows, columns))
     if kernel_spectrum.requires_grad:
         spectrum = spectrum * kernel_spectrum
@@ -71,6 +90,22 @@ def _is_smooth(number: int) -> bool:
         while number % prime == 0:
             number //= prime
     return number == 1
+
+
+def _kernel_spectrum(kernel: Tensor, rows: int, columns: int) -> Tensor:
+    """conj(rfft2(kernel)) in a frame of rows x columns, mostly zeros: products with parts of the transform's matrices."""
+    down, across = (
+        one.to(kernel.device, kernel.dtype.to_complex())
+        for one in (_waves(rows, rows, kernel.shape[-1]), _waves(columns, columns // 2 + 1, kernel.shape[-1]))
+    )
+    return down @ (kernel.to(across.dtype) @ across.T)
+
+
+@lru_cache(maxsize=16)
+def _waves(length: int, frequencies: int, samples: int) -> Tensor:
+    """exp(2 pi i f n / length), [frequencies,samples], complex128."""
+    turns = torch.outer(torch.arange(frequencies), torch.arange(samples)) % length
+    return torch.polar(torch.ones(turns.shape, dtype=torch.float64), turns.double() * (2 * torch.pi / length))
 
 
 def _reduce_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:

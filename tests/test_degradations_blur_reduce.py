@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from contracts.errors import UserError
+from degradations import blur_reduce
 from degradations.blur import blur
 from degradations.blur_reduce import blur_and_reduce, fast_length
 from degradations.pipeline import Pipeline
@@ -38,6 +39,16 @@ def test_one_kernel_serves_all() -> None:
     image, kernel = inputs(24, 28, 5)
     shared = blur_and_reduce(image, kernel[:1], 4)
     torch.testing.assert_close(shared, bicubic_down(blur(image, kernel[:1]), 4), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kernels", [1, 3])
+def test_blocks_of_a_large_batch_are_those_of_one_call(kernels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(2)
+    image = torch.rand(3, 3, 24, 28, dtype=torch.float64, generator=generator)
+    kernel = torch.rand(kernels, 1, 5, 5, dtype=torch.float64, generator=generator)
+    expected = bicubic_down(blur(image, kernel), 4)
+    monkeypatch.setattr(blur_reduce, "BLOCK_BYTES", 2 * 4 * image[0].numel())
+    torch.testing.assert_close(blur_and_reduce(image, kernel, 4), expected, rtol=0, atol=1e-13)
 
 
 def test_gradients_in_both_arguments() -> None:
