@@ -93,7 +93,7 @@ def _is_smooth(number: int) -> bool:
 
 
 def _kernel_spectrum(kernel: Tensor, rows: int, columns: int) -> Tensor:
-    """conj(rfft2(kernel)) in a frame of rows x columns: products with the parts of the transform's matrices that count."""
+    """conj(rfft2(kernel)) in a frame of rows x columns, by products with what counts of the transform's matrices."""
     down, across = (
         one.to(kernel.device, kernel.dtype.to_complex())
         for one in (_waves(rows, rows, kernel.shape[-1]), _waves(columns, columns // 2 + 1, kernel.shape[-1]))

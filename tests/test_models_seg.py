@@ -49,6 +49,7 @@ CASES = [
     ("pspnet", {"encoder": "resnet50"}),
     ("unet_encoder", {"encoder": "resnet50"}),
     ("unet_encoder", {"cam": True}),
+    ("unet_encoder", {"darkness": True}),
     *((name, {"encoder": LITE0}) for name in sorted(SMALL) if "encoder" in SMALL[name]),
     ("fpn", {"encoder": LITE0, "full_resolution": True, "dropout": 0.2}),
 ]

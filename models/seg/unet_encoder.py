@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import Segmented
 from models.seg.encoders import build_encoder
+from models.seg.refinement import Darkness, geometric_mean
 
 LEVELS = (0, 1, 2, 3, 4)
 STEPS = (512, 256, 128, 64)  # channels after each enlargement, coarsest first
@@ -36,20 +37,14 @@ class Step(nn.Module):
         return self.layers(enlarged if skipped is None else torch.cat([enlarged, skipped], 1))
 
 
-def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
-    """The logits of the geometric mean of two probabilities, in float32 or better."""
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    log_mean = 0.5 * (F.logsigmoid(logits.to(wide)) + F.logsigmoid(others.to(wide)))
-    return log_mean.exp().logit(eps=1e-7)
-
-
 class EncoderUNet(nn.Module):
     """U-Net whose encoder comes from models.seg.encoders, strides 2 to 32.
 
     encoder, pretrained: see there; width: factor on the decoder's channels; freeze_encoder: keep the encoder's
     weights and statistics as they are; bias: of the last convolution at the start, a logit (negative: few
     pixels are crack); cam: also learn a class activation map (B. Zhou et al., CVPR 2016) on the deepest features,
-    in training an auxiliary output, afterwards a refinement: the geometric mean of both probabilities.
+    in training an auxiliary output, afterwards a refinement: the geometric mean of both probabilities;
+    darkness: outside training, refine the map by what is dark and thin in the image (models.seg.refinement).
     Raises UserError for a width that is not positive.
     """
 
@@ -57,7 +52,7 @@ class EncoderUNet(nn.Module):
 
     def __init__(
         self, encoder: str = "resnet50", pretrained: str = "none", width: float = 1.0,
-        freeze_encoder: bool = False, bias: float = 0.0, cam: bool = False,
+        freeze_encoder: bool = False, bias: float = 0.0, cam: bool = False, darkness: bool = False,
     ) -> None:
         super().__init__()
         if width <= 0:
@@ -72,6 +67,7 @@ class EncoderUNet(nn.Module):
         )
         self.head = nn.Conv2d(widths[-1], 1, 1)
         self.cam = nn.Conv2d(channels, 1, 1) if cam else None
+        self.darkness = Darkness() if darkness else None
         nn.init.constant_(self.head.bias, bias)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
@@ -81,12 +77,14 @@ class EncoderUNet(nn.Module):
         for step, skipped in zip(self.steps, [*reversed(finer), None], strict=True):
             decoded = step(decoded, skipped)
         logits = self.head(decoded)
-        if self.cam is None:
-            return Segmented(logits)
-        activation = F.interpolate(self.cam(deepest), x.shape[2:], mode="bilinear", align_corners=False)
+        activation = None
+        if self.cam is not None:
+            activation = F.interpolate(self.cam(deepest), x.shape[2:], mode="bilinear", align_corners=False)
         if self.training:
-            return Segmented(logits, (activation.sigmoid(),))
-        return Segmented(geometric_mean(logits, activation))
+            return Segmented(logits, () if activation is None else (activation.sigmoid(),))
+        if activation is not None:
+            logits = geometric_mean(logits, activation)
+        return Segmented(logits if self.darkness is None else self.darkness(logits, x))
 
     def train(self, mode: bool = True) -> EncoderUNet:
         """As usual, but for a frozen encoder, whose statistics stay."""

@@ -1,0 +1,61 @@
+"""Refinement of a coarse map of cracks by another source: the geometric mean of both, high where they agree.
+
+A map learnt from image labels says roughly where cracks are, and little of their outline. ``Darkness`` knows what every
+crack is, thin and darker than its surroundings, and not which of such structures are cracks.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
+    """The logits of the geometric mean of two probabilities, in float32 or better."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    log_mean = 0.5 * (F.logsigmoid(logits.to(wide)) + F.logsigmoid(others.to(wide)))
+    return log_mean.exp().logit(eps=1e-7)
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """``x`` [B,1,H,W] under a Gaussian that reaches 3 sigma, border replicated; both sides one after the other."""
+    reach = round(3 * sigma)
+    distance = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
+    weights = torch.exp(-0.5 * (distance / sigma) ** 2)
+    weights = weights / weights.sum()
+    down = F.conv2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), weights.view(1, 1, -1, 1))
+    return F.conv2d(F.pad(down, (reach, reach, 0, 0), mode="replicate"), weights.view(1, 1, 1, -1))
+
+
+def black_hat(x: Tensor, side: int) -> Tensor:
+    """Closing by a square of ``side`` (odd) minus ``x`` [B,1,H,W]: at least 0, high in dark structures narrower than it."""
+    margin = side // 2
+    dilated = F.max_pool2d(x, side, stride=1, padding=margin)
+    return -F.max_pool2d(-dilated, side, stride=1, padding=margin) - x
+
+
+class Darkness(nn.Module):
+    """Map of logits [B,1,H,W] and the normalised image [B,3,H,W] it was made of -> refined logits; nothing is learnt.
+
+    reach: standard deviation in pixels of the neighbourhood that a response speaks for; gain: factor on its mean
+    probability there, as it consists of scattered peaks (the product is cut at 1); side: pixels, wider structures are no
+    crack; smoothing: of the image before, standard deviation in pixels; level, softness: of the sigmoid that makes a
+    probability of darkness, in standard deviations of the image.
+    """
+
+    def __init__(
+        self, reach: float = 8.0, gain: float = 4.0, side: int = 25, smoothing: float = 2.0, level: float = 0.8,
+        softness: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.reach, self.gain, self.side, self.smoothing = reach, gain, side, smoothing
+        self.level, self.softness = level, softness
+
+    def forward(self, logits: Tensor, image: Tensor) -> Tensor:
+        """In float32 or better."""
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        region = (self.gain * gaussian_blur(logits.to(wide).sigmoid(), self.reach)).clamp(max=1).logit(eps=1e-7)
+        grey = gaussian_blur(image.to(wide).mean(1, keepdim=True), self.smoothing)
+        dark = (black_hat(grey, self.side) - self.level) / self.softness
+        return geometric_mean(region, dark)
