@@ -122,8 +122,10 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
         {"name": "seg", "params": by_part["seg"] + by_part["skip"]},
     ]
     groups = [group for group in groups if group["params"]]
+    fused = chosen.fused if chosen.fused is not None else torch.cuda.is_available()
+    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": fused}
     if chosen.type == "sgd":
-        return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, weight_decay=chosen.weight_decay)
+        return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
     cls = torch.optim.AdamW if chosen.type == "adamw" else torch.optim.Adam
     betas = (chosen.betas[0], chosen.betas[1])
-    return cls(groups, lr=chosen.lr, betas=betas, weight_decay=chosen.weight_decay)
+    return cls(groups, betas=betas, **common)

@@ -31,7 +31,7 @@ from tracking.wandb_sink import WandbSettings
 
 MAY_CHANGE = (
     "train.total_iter", "wandb", "logger", "evaluation", "path", "datasets.test",
-    "datasets.train.workers", "datasets.train.cache_mb",
+    "datasets.train.workers", "datasets.train.cache_mb", "train.compile", "train.recompute", "train.optimizer.fused",
 )
 
 

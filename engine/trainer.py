@@ -17,6 +17,7 @@ from data.sources import Source
 from engine.build import build_loss, build_model, build_optimizer
 from engine.build_data import build_dataset, build_degradation
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
+from engine.compilation import compile_or_tell
 from engine.ema import EMA
 from engine.experiment import Experiment
 from engine.interruption import Interruption, Stopped
@@ -27,6 +28,7 @@ from engine.step import Envelope, TrainStep, require_trainable, set_trainable
 from engine.sync_batchnorm import synchronise
 from engine.training_log import TrainingLog, not_finite
 from engine.validation import Validator
+from models.recompute import set_recompute
 
 STATE_KEYS = (
     "options", "step", "trained", "ema", "optimizer", "stage_index", "best", "rng", "teacher", "run_id", "log",
@@ -52,6 +54,8 @@ class Trainer:
         self.degrade = build_degradation(options, "train")
         self.model = channels_last(build_model(options))
         require_trainable(self.model, options.train.stages)
+        if options.train.recompute:
+            set_recompute(self.model.sr)
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)
@@ -66,6 +70,7 @@ class Trainer:
         self.ema = EMA(self.model, options.train.ema_decay)
         validates = val is not None and options.val.val_freq > 0
         self.validator = Validator(options, val, fabric.device) if validates else None
+        self.compiles = options.train.compile
         self._set_teacher_from_file()
 
     def check(self) -> None:
@@ -98,6 +103,8 @@ class Trainer:
             self.step += 1
             moment = self.plan.at(self.step)
             self._enter(moment)
+            if self.compiles:
+                self._compile(batch, moment)
             values = self._train_step(batch, moment)
             log.step(moment, values)
             self._after_step(moment, log)
@@ -116,6 +123,19 @@ class Trainer:
         self.optimizer.step()
         self.ema.update(self.model)
         return values
+
+    def _compile(self, batch: DegradedBatch, moment: Moment) -> None:
+        """Before the first step: compile the networks, or say why not."""
+        self.compiles = False
+        part = split(batch, self.options.train.accumulate)[0]
+
+        def loss() -> Tensor:
+            with self.fabric.autocast():
+                return self.step_module(Envelope(part, moment))[0]
+
+        reason = compile_or_tell({"sr": self.model.sr, "seg": self.model.seg}, loss)
+        if reason is not None and self.fabric.is_global_zero:
+            print(f"train.compile: off, as torch.compile failed here ({reason})", flush=True)
 
     def _gradients(self, batch: DegradedBatch, moment: Moment) -> dict[str, Tensor]:
         """Forward and backward, part by part; the means of the loss and of its terms over the parts."""

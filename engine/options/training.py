@@ -66,6 +66,7 @@ class Optimizer(Section):
     betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.9, ge=0, description="sgd only")
+    fused: bool | None = Field(None, description="all weights in one pass; unset: on GPUs")
 
 
 class Scheduler(Section):
@@ -84,6 +85,10 @@ class Train(Section):
     accumulate: int = Field(
         1, ge=1, description="parts that a batch is taken in, for less memory; batch norm sees a part at a time"
     )
+    recompute: bool = Field(
+        False, description="make KBPN's and DBPN's maps again in the backward pass: less memory, a third more time"
+    )
+    compile: bool = Field(False, description="compile the networks with torch.compile; off where that fails")
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on GPUs")

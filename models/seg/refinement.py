@@ -29,7 +29,7 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def black_hat(x: Tensor, side: int) -> Tensor:
-    """Closing by a square of ``side`` (odd) minus ``x`` [B,1,H,W]: at least 0, high in dark structures narrower than it."""
+    """Closing by a square of ``side`` (odd) minus ``x`` [B,1,H,W]: at least 0, high in narrower dark structures."""
     margin = side // 2
     dilated = F.max_pool2d(x, side, stride=1, padding=margin)
     return -F.max_pool2d(-dilated, side, stride=1, padding=margin) - x
@@ -39,9 +39,9 @@ class Darkness(nn.Module):
     """Map of logits [B,1,H,W] and the normalised image [B,3,H,W] it was made of -> refined logits; nothing is learnt.
 
     reach: standard deviation in pixels of the neighbourhood that a response speaks for; gain: factor on its mean
-    probability there, as it consists of scattered peaks (the product is cut at 1); side: pixels, wider structures are no
-    crack; smoothing: of the image before, standard deviation in pixels; level, softness: of the sigmoid that makes a
-    probability of darkness, in standard deviations of the image.
+    probability there, as it consists of scattered peaks (the product is cut at 1); side: pixels, wider structures are
+    no crack; smoothing: of the image before, standard deviation in pixels; level, softness: of the sigmoid that makes a
+    probability of darkness, in standard deviations of the image. The defaults were chosen on khanhha_mini_val.
     """
 
     def __init__(

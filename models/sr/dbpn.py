@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import Restored
 from models.parts import convolve_parts
+from models.recompute import recomputed
 from models.sr.bicubic import check_sides
 from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
 
@@ -34,6 +35,7 @@ class DBPN(nn.Module):
         if width < 1 or extractor_width < 1:
             raise UserError(f"width {width} and extractor_width {extractor_width} must be at least 1")
         self.scale, self.feature_channels = scale, stages * width
+        self.recompute = False  # see models.recompute
         self.extractor = nn.Sequential(
             activated(nn.Conv2d(3, extractor_width, 3, padding=1), SLOPE),
             activated(nn.Conv2d(extractor_width, width, 1), SLOPE),
@@ -55,9 +57,9 @@ class DBPN(nn.Module):
         Returns sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
         """
         check_sides(lr)
-        high = [self.ups[0](self.extractor(lr))]
-        reduced: list[Tensor] = []
+        high = (recomputed(self.recompute, self.ups[0], self.extractor(lr)),)
+        reduced: tuple[Tensor, ...] = ()
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            reduced.insert(0, down(*high))
-            high.insert(0, up(*reduced))
-        return Restored(convolve_parts(self.output, high), features=tuple(high))
+            reduced = (recomputed(self.recompute, down, *high), *reduced)
+            high = (recomputed(self.recompute, up, *reduced), *high)
+        return Restored(convolve_parts(self.output, high), features=high)

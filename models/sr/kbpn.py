@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import Restored
 from models.parts import convolve_parts
+from models.recompute import recomputed
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
@@ -57,8 +58,22 @@ class Stage(nn.Module):
         self.down = None if last else DownProjection(done, width, scale)
         self.modulation = None if last else KernelModulation(done, kernel_side**2, modulation_width)
 
+    def forward(
+        self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], reduced: tuple[Tensor, ...],
+        blind: bool, minimum_sum: float,
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """One stage: what ``restore`` returns, the reduced features [B,width,h,w] and the next LR features.
+
+        high, reduced: what the stages before returned. Of the last stage, the last two are None.
+        """
+        corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
+        if self.down is None:
+            return corrected, kernel, None, None
+        smaller = self.down(*high, corrected)
+        return corrected, kernel, smaller, self.modulation(torch.cat([*reduced, smaller], 1), kernel)
+
     def restore(
-        self, low: Tensor, lr: Tensor, kernel: Tensor, high: list[Tensor], blind: bool, minimum_sum: float
+        self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], blind: bool, minimum_sum: float
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
         enlarged = self.up(low)
@@ -93,6 +108,7 @@ class KBPN(nn.Module):
         check_sizes(stages, width, kernel_side, estimated_side)
         self.scale, self.kernel_side, self.minimum_sum = scale, kernel_side, minimum_sum
         self.feature_channels = stages * width
+        self.recompute = False  # see models.recompute
         self.extractor = feature_extractor(width)
         self.predictor = KernelPredictor(width, estimated_side, kernel_side)
         self.stages = nn.ModuleList(
@@ -113,16 +129,15 @@ class KBPN(nn.Module):
         check_sides(lr)
         low = self.extractor(lr)
         state = self.predict(low) if kernel is None else self.flatten(kernel)
-        high: list[Tensor] = []
-        reduced: list[Tensor] = []
+        high: tuple[Tensor, ...] = ()
+        reduced: tuple[Tensor, ...] = ()
         for stage in self.stages:
-            corrected, state = stage.restore(low, lr, state, high, kernel is None, self.minimum_sum)
-            high.append(corrected)
-            if stage.down is not None:
-                reduced.append(stage.down(*high))
-                low = stage.modulation(torch.cat(reduced, 1), state)
+            corrected, state, smaller, low = recomputed(
+                self.recompute, stage, low, lr, state, high, reduced, kernel is None, self.minimum_sum
+            )
+            high, reduced = (*high, corrected), (*reduced, smaller)
         sr = convolve_parts(self.output, high) + bicubic_enlargement(lr, self.scale)
-        return Restored(sr, state.reshape(-1, 1, self.kernel_side, self.kernel_side), tuple(high))
+        return Restored(sr, state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
 
     def predict(self, features: Tensor) -> Tensor:
         """First kernel [B,k*k] from LR features, divided by its sum."""
