@@ -20,9 +20,10 @@ from benchmarks.joint_step import COMPACT
 from contracts.records import Restored
 from engine.layout import channels_last
 from engine.options_file import load_options
+from models.recompute import set_recompute
 from models.sr.kbpn import KBPN
 
-LIMIT, TARGET = 1e-5, 1.6
+LIMIT, TARGET, RECOMPUTE_TARGET = 1e-5, 1.6, 0.7
 FULL_SIDE, REDUCED_SIDE, SMALL_SIDE = 56, 32, 8  # of the LR image
 DENSE_NEEDS = 12 * 2**30  # bytes of memory that a machine should have for the dense formulation at FULL_SIDE
 SMALL_SIZES = {"stages": 2, "width": 8, "corrector_width": 4}
@@ -43,6 +44,27 @@ def compact(small: bool) -> Case:
     train = options.datasets.train
     side = SMALL_SIDE if small else train.crop // options.scale
     return compare(sizes, 2 if small else train.batch_size, side, "options/joint.yml")
+
+
+def recompute(small: bool) -> Case:
+    """The released size with its maps made again in the backward pass (train.recompute), against keeping them."""
+    torch.manual_seed(0)
+    network = channels_last(KBPN(**(SMALL_SIZES if small else {}), correction_gain=CORRECTION_GAIN))
+    saving = copy.deepcopy(network)
+    set_recompute(saving)
+    side = SMALL_SIDE if small else FULL_SIDE
+    lr, weight = (
+        torch.rand(1, 3, one, one).contiguous(memory_format=torch.channels_last) for one in (side, side * network.scale)
+    )
+    return Case(
+        what=f"KBPN forward and backward (paper size), 1 x LR {side}x{side}, float32",
+        ours="train.recompute: maps of a stage made again",
+        alternative="all maps kept",
+        run_ours=gradients_of(saving, saving, lr, weight),
+        run_alternative=gradients_of(network, network, lr, weight),
+        limit=LIMIT,
+        target=RECOMPUTE_TARGET,
+    )
 
 
 def paper_side() -> int:

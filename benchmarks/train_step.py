@@ -17,8 +17,10 @@ from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
+from engine.build_data import build_degradation
 from engine.memory import keep_freed_memory
 from engine.options import Options
+from models.recompute import set_recompute
 from models.sr.kbpn import KBPN
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -26,8 +28,9 @@ PAPER = ROOT / "options" / "paper" / "csbsr_pspnet.yml"
 EXPLANATION = f"""\
 A step is forward, backward, gradient norm and optimiser step of the joint stage on a batch that is ready on the
 device; with --dense also the same step with KBPN in its dense formulation in float32 and the default layout, in
-turn with ours. Work is counted in the step as it runs without --compile: convolutions and matrix products,
-forward and backward. The ceiling is a product of large square matrices of the step's precision.
+turn with ours. Degrading the batch, which training does before the step on the same device, is timed apart. Work is
+counted in the step as it runs without --compile: convolutions and matrix products, forward and backward. The ceiling
+is a product of large square matrices of the step's precision.
 
   python -m benchmarks.train_step                                                    the compact model, here
   python -m benchmarks.train_step -opt {PAPER.relative_to(ROOT)} --batch 2
@@ -57,6 +60,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")
     parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
+    parser.add_argument("--recompute", action="store_true", help="the SR network's maps made again, as train.recompute")
     parser.add_argument("--channels_last", action="store_true", help="images channels last, as weights always are")
     parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
     parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")
@@ -87,7 +91,9 @@ def ways(chosen: argparse.Namespace, options: Options) -> dict[str, tuple[JointS
     batch = ready_batch(options)
     ours = JointStep(options, chosen.device, precision=PRECISIONS[chosen.precision])
     layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
-    extras = [name for name in ("compile", "channels_last") if getattr(chosen, name)]
+    if chosen.recompute:
+        set_recompute(ours.model.sr)
+    extras = [name for name in ("compile", "channels_last", "recompute") if getattr(chosen, name)]
     found = {", ".join(["ours", chosen.precision, *extras]): (ours, on_device(batch, chosen.device, layout))}
     if chosen.dense:
         if not isinstance(ours.model.sr, KBPN):
@@ -105,12 +111,21 @@ def measure(chosen: argparse.Namespace, options: Options) -> list[Speed]:
     operations = [counted(work)[1] for work in works]  # before compilation: counting sees no fused code
     if chosen.compile:
         ours = next(iter(found.values()))[0]
-        ours.module.model = torch.compile(ours.model)
+        for network in (ours.model.sr, ours.model.seg):  # as train.compile does
+            network.compile(dynamic=False)
     seconds = alternate(works, chosen.rounds, finisher(chosen.device))
     peaks = [peak(work, chosen.device) for work in works]
     images = options.datasets.train.batch_size
     measured = zip(found, seconds, peaks, operations, strict=True)
     return [Speed(label, time, images, memory, work) for label, time, memory, work in measured]
+
+
+def degradation_seconds(chosen: argparse.Namespace, options: Options) -> float:
+    """Median time in which a batch on the device is degraded, as the trainer does it before each step."""
+    batch = on_device(ready_batch(options), chosen.device, torch.channels_last)
+    degrade = build_degradation(options, "train")
+    work = partial(degrade, batch.hr, batch.name, options.seed, (0,) * len(batch.name))
+    return alternate([work], chosen.rounds, finisher(chosen.device))[0]
 
 
 def peak(work: Work, device: torch.device) -> float | None:
@@ -154,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{chosen.opt.name}: {train.batch_size} x HR {train.crop}x{train.crop} on {name}, torch {torch.__version__},")
     print(f"{torch.get_num_threads()} threads; {chosen.precision} matmul {ceiling / 1e12:.3f} TFLOP/s\n")
     print(markdown(speeds, ceiling))
+    seconds = degradation_seconds(chosen, options)
+    print(f"\ndegradation of the batch: {1e3 * seconds:.1f} ms, {seconds / speeds[0].seconds:.1%} of a step of ours")
 
 
 if __name__ == "__main__":

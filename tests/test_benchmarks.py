@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +104,12 @@ def test_exponent_is_the_slope_of_the_logarithms() -> None:
 
 def test_train_step_prints_ours_and_dense(capsys: pytest.CaptureFixture) -> None:
     sizes = ["--batch", "2", "--crop", "32", "--rounds", "1", "--ceiling", "64"]
-    train_step.main(["-opt", str(TINY), *sizes, "--dense", "--channels_last", "--precision", "bfloat16"])
+    train_step.main(["-opt", str(TINY), *sizes, "--dense", "--channels_last", "--recompute", "--precision", "bfloat16"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("tiny.yml: 2 x HR 32x32 on cpu")
-    assert lines[-2].startswith("| ours, bfloat16, channels_last |") and lines[-1].startswith("| dense, float32 |")
+    ours, dense, _, degradation = lines[-4:]
+    assert ours.startswith("| ours, bfloat16, channels_last, recompute |") and dense.startswith("| dense, float32 |")
+    assert re.fullmatch(r"degradation of the batch: [\d.]+ ms, [\d.]+% of a step of ours", degradation)
 
 
 def test_dense_step_is_the_same_step() -> None:
