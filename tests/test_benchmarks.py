@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny_runs import ROOT, TINY
 
-from benchmarks import growth, scaling, table, train_step
+from benchmarks import growth, scaling, table, test_set, train_step
 from benchmarks.__main__ import main, parse
 from benchmarks.case import largest_difference
 from benchmarks.dense_kbpn import DenseKBPN
@@ -118,6 +118,13 @@ def test_dense_step_is_the_same_step() -> None:
     ours, dense = JointStep(options, cpu), JointStep(options, cpu)
     dense.model.sr = DenseKBPN(dense.model.sr)
     assert ours(batch)["loss"].item() == pytest.approx(dense(batch)["loss"].item(), rel=1e-5)
+
+
+def test_a_whole_test_set_is_scored(capsys: pytest.CaptureFixture) -> None:
+    test_set.main(["--images", "3", "--side", "64"])
+    assert capsys.readouterr().out.startswith("3 images 64x64: ")
+    with pytest.raises(UserError, match="--images 1 or more"):
+        test_set.main(["--images", "0"])
 
 
 def test_unusable_devices_and_networks_are_named() -> None:
