@@ -22,6 +22,7 @@ def compile_or_tell(networks: dict[str, nn.Module], step: Callable[[], Tensor]) 
     try:
         with torch.random.fork_rng(devices):
             step().backward()
+        torch._dynamo.config.suppress_errors = True  # later stages bring other graphs: one that fails runs uncompiled
     except Exception as error:  # what compilers raise has no common type
         cause = getattr(error, "inner_exception", error)
         reason = f"{type(cause).__name__}: {(str(cause).strip() or 'no reason given').splitlines()[0]}"
