@@ -175,6 +175,15 @@ def test_refinement_is_the_geometric_mean_of_both_maps() -> None:
     torch.testing.assert_close(refined, (network(x).logits.sigmoid() * activation).sqrt())
 
 
+def test_the_largest_logit_has_a_gradient_whatever_the_seed() -> None:
+    """With a narrow decoder all weights of the last layer can start negative, as with some of these seeds."""
+    for seed in range(6):
+        torch.manual_seed(seed)
+        network = EncoderUNet("plain", width=0.05).train()
+        network(torch.randn(2, 3, 64, 64)).logits.amax((1, 2, 3)).sum().backward()
+        assert network.steps[0].enlarge.weight.grad.abs().sum() > 0, seed
+
+
 def test_bias_of_the_last_layer_is_an_argument() -> None:
     assert EncoderUNet("resnet18", width=0.05, bias=-2.0).head.bias.item() == -2.0
 
