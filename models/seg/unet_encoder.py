@@ -69,7 +69,7 @@ class EncoderUNet(nn.Module):
         self.cam = nn.Conv2d(channels, 1, 1) if cam else None
         self.darkness = Darkness() if darkness else None
         nn.init.constant_(self.head.bias, bias)
-        if (self.head.weight <= 0).all():  # else its largest logits lie where all ReLUs are shut, and pass no gradient on
+        if (self.head.weight <= 0).all():  # else its largest logits lie where all ReLUs are shut: no gradient
             self.head.weight.data.neg_()
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
