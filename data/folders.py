@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UserError, nearest
-from data.images import IMAGE_SUFFIXES, image_files, image_size, is_turned, no_image, read_image, read_mask
+from data.decode import header
+from data.images import IMAGE_SUFFIXES, image_files, image_size, no_image, read_image
+from data.masks import read_mask
+from data.orientation import TURNED
 
 LAYOUTS = "images/ + masks/, PART/images/ + PART/masks/, or PART_img/ + PART_lab/ (PART: train, test, ...)"
 SplitLists = str | Path | Iterable[str | Path]
@@ -174,7 +177,7 @@ def check_same_size(pair: Pair, image: tuple[int, ...], mask: tuple[int, ...]) -
         return
     files = f"image '{pair.image}' and its mask '{pair.mask}'"
     sizes = f"{files} differ in size ({image[1]}x{image[0]} and {mask[1]}x{mask[0]} pixels)"
-    if image[1::-1] == mask[:2] and is_turned(pair.image):
+    if image[1::-1] == mask[:2] and header(pair.image)[2] in TURNED:
         raise UserError(f"{sizes}: the mask ignores the photograph's EXIF orientation; rotate the mask")
     raise UserError(f"{sizes}: export the mask at the size of the image, or remove the pair")
 

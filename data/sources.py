@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from contracts.errors import UserError
 from data.folders import Pair, check_same_size, check_sizes
-from data.images import read_image, read_mask
+from data.images import read_image
+from data.masks import read_mask
 
 Loaded = tuple[NDArray[np.uint8], NDArray]
 

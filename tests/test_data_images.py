@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from contracts.errors import UserError
-from data.images import image_size, list_images, read_image, read_mask
+from data.images import image_size, list_images, read_image
+from data.masks import read_mask
 
 HEIGHT, WIDTH = 24, 40
 
@@ -137,7 +138,7 @@ def test_unreadable_files_are_named(tmp_path: Path, photo: np.ndarray) -> None:
     with pytest.raises(UserError, match="no such file.*absent.jpg"):
         read_mask(tmp_path / "absent.jpg")
     floating = tmp_path / "float.tif"
-    Image.fromarray(photo[:, :, 0].astype(np.float32)).save(floating)
+    Image.fromarray(photo[:, :, 0].astype(np.float32) - 1).save(floating)
     with pytest.raises(UserError, match="8 or 16 bits"):
         read_image(floating)
 

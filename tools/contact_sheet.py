@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError, run_main
-from data.images import image_files, list_images, read_image, read_mask
+from data.images import image_files, list_images, read_image
+from data.masks import read_mask
 from data.synthetic import SyntheticSource
 from engine.experiment import require_writable
 
