@@ -16,6 +16,7 @@ from benchmarks.surface_sweep import PERCENTILE, prediction
 from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
 from contracts.errors import UserError, lookup, run_main
+from contracts.files import replacing
 from engine.memory import keep_freed_memory
 from engine.progress import Progress
 from metrics.surface import SurfaceTarget, surface_sweep
@@ -110,7 +111,8 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
             set_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         panel.legend(frameon=False)
     figure.suptitle(title, fontsize="small")
-    figure.savefig(file, dpi=110)
+    with replacing(file) as target:
+        figure.savefig(target, dpi=110, format="png")
     pyplot.close(figure)
 
 

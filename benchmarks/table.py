@@ -13,6 +13,7 @@ import cv2
 import torch
 
 from contracts.errors import UserError
+from contracts.files import write_text
 
 FORMAT = "benchmarks/1"
 
@@ -118,10 +119,7 @@ def milliseconds(seconds: float) -> str:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write what was measured, all or nothing; ``check_target`` first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps({"format": FORMAT, **content}, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps({"format": FORMAT, **content}, indent=1) + "\n")
 
 
 def check_target(path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from contracts.errors import UserError
+from contracts.files import replacing, write_bytes, write_text
 from degradations.resize import round_to_8_bit
 
 FORMAT = 1
@@ -105,13 +106,13 @@ def _render(folder: Path, items: Iterable[Item], meta: Mapping[str, object]) -> 
         if name in images:
             raise UserError(f"{name}: two images of this name; names in a frozen set must differ")
         path = _image_path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write_png(path, lr)
         images[name] = {"name": name, "sha256": _sha256(path.read_bytes()), "drawn": drawn}
         kernels.append(np.asarray(kernel, dtype=np.float32))
     if not images:
         raise UserError("no images to freeze: the source of this set is empty; check its folder and part")
-    np.savez(folder / KERNELS, names=np.array(list(images)), kernels=np.stack(kernels))
+    with replacing(folder / KERNELS) as file:
+        np.savez(file, names=np.array(list(images)), kernels=np.stack(kernels))
     content = {
         "format": FORMAT,
         "meta": meta,
@@ -120,14 +121,14 @@ def _render(folder: Path, items: Iterable[Item], meta: Mapping[str, object]) -> 
     }
     manifest = json.loads(json.dumps(content))
     manifest["sha256"] = _sha256(_canonical(manifest))
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return manifest
 
 
 def _write_png(path: Path, lr: np.ndarray) -> None:
     if lr.dtype != np.uint8 or lr.ndim != 3 or lr.shape[-1] != 3:
         raise ValueError(f"expected uint8 [h,w,3], received {lr.dtype} {list(lr.shape)}")
-    path.write_bytes(cv2.imencode(".png", np.ascontiguousarray(lr[..., ::-1]))[1].tobytes())
+    write_bytes(path, cv2.imencode(".png", np.ascontiguousarray(lr[..., ::-1]))[1].data)
 
 
 def _image_path(root: Path, name: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,24 @@ import torch
 from torch import nn
 
 from contracts.errors import UserError
+from contracts.files import replacing
 
 FORMAT = 1
 REPAIR = "give weights that train_joint.py wrote"
 
 
 def save_atomic(content: dict[str, Any], path: Path) -> None:
-    """Write ``content`` to a temporary file beside ``path``, then rename: never half a file.
+    """Write ``content`` whole or not at all (``contracts.files.replacing``).
 
     Raises UserError where the disk refuses; what was at ``path`` before is then still there.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+    with replacing(path, "make room, or choose another path.experiments_root (what was saved before is kept)") as file:
+        try:
             torch.save({"format": FORMAT, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        cause = error if isinstance(error, OSError) else error.__context__  # torch hides a full disk behind its own
-        if not isinstance(cause, OSError):
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides a full disk behind its own error
+                raise error.__context__ from None
             raise
-        told = f"{path}: cannot be written ({cause.strerror}); make room, or choose another path.experiments_root"
-        raise UserError(f"{told} (what was saved before is kept)") from None
 
 
 def load_file(path: str | Path, *needed: str) -> dict[str, Any]:

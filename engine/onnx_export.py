@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from contracts.errors import UserError
+from contracts.files import write_bytes
 from engine.assess import find, load_model
 from engine.experiment import require_writable
 from engine.onnx_graph import SHOWN, graph_of
@@ -50,7 +50,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     largest, mean = float(difference.max()), float(difference.mean())
     if not mean <= MEAN_TOLERANCE:
         raise UserError(f"{source}: onnxruntime differs from torch by {mean:.1g} on average; nothing was written")
-    write(path, graph.SerializeToString())
+    write_bytes(path, graph.SerializeToString())
     outputs = ", ".join(output.name for output in graph.graph.output)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB): lr [1,3,h,w], RGB in [0,1] -> {outputs}")
     print(f"onnxruntime differs from torch by {largest:.1g} at most, by {mean:.1g} on average")
@@ -107,14 +107,3 @@ def differences(model: Model, exported: OnnxModel) -> Tensor:
     ours, theirs = model(lr), exported(lr)
     pairs = ((ours.sr, theirs.sr), (ours.logits.sigmoid(), theirs.logits.sigmoid()))
     return torch.cat([(one - other).abs().flatten() for one, other in pairs])
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside ``path``, then rename: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
+from contracts.files import write_bytes
 from data.images import read_image
 from engine.assess import default_device, find, load_model
 from engine.experiment import require_writable
@@ -190,10 +191,7 @@ def write(job: Job, pixels: np.ndarray, found: Found, threshold: float) -> None:
 
 def _write_png(path: Path, picture: np.ndarray) -> None:
     ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-    try:
-        path.write_bytes(cv2.imencode(".png", ordered)[1].data)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror}); give another folder with -o") from None
+    write_bytes(path, cv2.imencode(".png", ordered)[1].data, "make room, or give another folder with -o")
 
 
 def line(job: Job, found: Found, settings: Settings, seconds: float) -> str:

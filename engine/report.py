@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from contracts.files import write_table, write_text
 from engine.evaluator import Evaluation
 from engine.pictures import panels
 from metrics import names
@@ -18,6 +17,7 @@ from metrics.sweep import THRESHOLDS
 from models.classical import BASELINES
 from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall
+from tracking.drawing import save_png
 from tracking.keys import TEST_PER_IMAGE, baseline_key, curve_key, test_key
 from tracking.tracker import NullTracker
 
@@ -92,17 +92,10 @@ def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[s
 
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]], made: dict[str, np.ndarray]) -> None:
     """Write results.json, per_image.csv and the PNGs below ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with (folder / "per_image.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(folder / "results.json", json.dumps(content, indent=2) + "\n")
+    write_table(folder / "per_image.csv", rows)
     for key, image in made.items():
-        path = folder / (key.removeprefix("test/") + ".png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
+        save_png(folder / (key.removeprefix("test/") + ".png"), image)
 
 
 def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], made: dict, step: int) -> None:

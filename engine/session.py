@@ -14,6 +14,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from contracts.errors import UserError
+from contracts.files import write_text
 from data.sources import fingerprint
 from engine.build_data import build_train_sources
 from engine.checkpoint import load_file
@@ -119,9 +120,7 @@ def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
         moved = archive(experiment.folder)
         if moved is not None:
             print(f"moved the earlier {experiment.folder} to {moved} (use --auto_resume to go on instead)")
-    experiment.folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False)
-    experiment.options.write_text(text, encoding="utf-8")
+    write_text(experiment.options, yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False))
 
 
 def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:

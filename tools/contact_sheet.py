@@ -14,6 +14,7 @@ from data.images import image_files, list_images, read_image
 from data.masks import read_mask
 from data.synthetic import SyntheticSource
 from engine.experiment import require_writable
+from tracking.drawing import save_png
 
 CELL = 224  # px
 GAP = 4  # px
@@ -105,10 +106,7 @@ def main() -> None:
         cells += folder_cells(folder, options.limit)
     pictures = with_masks(cells) if options.masks else [image for image, _ in cells]
     require_writable(options.out.parent, "--out")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    sheet = arrange(pictures, options.columns)
-    if not cv2.imwrite(str(options.out), sheet[..., ::-1]):
-        raise UserError(f"--out {options.out}: cannot be written; choose another place")
+    save_png(options.out, arrange(pictures, options.columns))
     print(f"{len(cells)} photographs -> {options.out}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from contracts.files import write_bytes
 
 # Okabe & Ito's palette, distinguishable with every common form of colour blindness (RGB).
 GREEN = (0, 158, 115)
@@ -72,3 +75,10 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
         return image
     way = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_NEAREST
     return cv2.resize(image, (width, height), interpolation=way)
+
+
+def save_png(path: Path, image: np.ndarray) -> None:
+    """Write uint8 RGB [H,W,3] as a PNG file, whole or not at all. Raises contracts.files.Unwritable."""
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    write_bytes(path, content.getbuffer())

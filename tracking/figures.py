@@ -6,6 +6,7 @@ that the curves stay apart in black and white.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from contracts.files import write_bytes
 from tracking.drawing import GREEN, INK, ORANGE, SKY_BLUE, VERMILLION
 
 
@@ -59,6 +61,7 @@ def rendered(figure: Figure, path: Path | None) -> np.ndarray:
     canvas = figure.canvas
     canvas.draw()
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        content = io.BytesIO()
+        figure.savefig(content, format="png")
+        write_bytes(path, content.getbuffer())
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]

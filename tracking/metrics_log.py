@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from contracts.files import Appended, write_text
 from tracking.keys import STEP, TIME
 
 
@@ -34,7 +34,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 def _line(entry: Mapping[str, float]) -> str:
     """Return one line of strict JSON; floats keep all digits, so two logs can be compared exactly."""
     finite = {key: value if math.isfinite(value) else None for key, value in entry.items()}
-    return json.dumps(finite, allow_nan=False) + "\n"
+    return json.dumps(finite, allow_nan=False)
 
 
 class MetricsLog:
@@ -46,18 +46,15 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, last_step: int | None = None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         kept = [entry for entry in read_metrics(path) if last_step is None or entry[STEP] <= last_step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
-        os.replace(temporary, path)
-        self._file = path.open("a", buffering=1, encoding="utf-8")  # each line reaches the system at once
+        write_text(path, "".join(_line(entry) + "\n" for entry in kept))
+        self._file = Appended(path)
 
     def append(self, values: Mapping[str, float], step: int) -> None:
         """Write one line with the step, the wall time (Unix seconds) and the values."""
         numbers = {key: float(value) for key, value in values.items()}
-        self._file.write(_line({STEP: step, TIME: round(time.time(), 3), **numbers}))
+        self._file.line(_line({STEP: step, TIME: round(time.time(), 3), **numbers}))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -11,17 +11,16 @@ Folder of an experiment::
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from contracts.files import write_table, write_text
+from tracking.drawing import save_png
 from tracking.metrics_log import MetricsLog
 from tracking.wandb_sink import WandbSettings, WandbSink
 
@@ -83,27 +82,18 @@ class Tracker(NullTracker):
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
         self._step = step
         for key, image in images.items():
-            path = self.folder / "visualization" / key / f"{step:08d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(path)
+            save_png(self.folder / "visualization" / key / f"{step:08d}.png", image)
         self._wandb.images(images, step)
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        path = self.folder / "tables" / f"{key}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(self.folder / "tables" / f"{key}.csv", rows)
         self._wandb.table(key, columns, [[row.get(name) for name in columns] for row in rows], self._step)
 
     def summary(self, values: Mapping[str, Any]) -> None:
         path = self.folder / "summary.json"
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**known, **values}, indent=2, default=float), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps({**known, **values}, indent=2, default=float))
         self._wandb.summary(values)
 
     def finish(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from contracts.errors import UserError, run_main
+from contracts.files import write_text
 from engine.checkpoint import save_atomic
 from engine.experiment import Experiment, require_writable
 from tools.import_csbsr.released import imported
@@ -55,7 +56,7 @@ def write(content: dict, folder: Path) -> Experiment:
     require_writable(folder, "-o")
     experiment = Experiment(folder)
     save_atomic(content, experiment.latest)
-    experiment.options.write_text(yaml.safe_dump(content["options"], sort_keys=False), encoding="utf-8")
+    write_text(experiment.options, yaml.safe_dump(content["options"], sort_keys=False))
     return experiment
 
 

@@ -1,0 +1,108 @@
+"""Files that are written whole or not at all: to a temporary file beside, then renamed into place."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from contracts.errors import UserError
+
+REPAIR = "make room, or choose another folder"
+ENDING = ".tmp"  # of the temporary file, after the whole name of the other
+
+
+class Unwritable(UserError):
+    """A disk that refused: full, without permission, gone. It will refuse the next file as well."""
+
+
+def unwritable(path: Path, error: OSError, repair: str = REPAIR) -> Unwritable:
+    """The error for a file that could not be written."""
+    return Unwritable(f"{path}: cannot be written ({error.strerror or error}); {repair}")
+
+
+@contextmanager
+def replacing(path: Path, repair: str = REPAIR) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of ``path`` at the end, and only if nothing was raised.
+
+    Missing folders are made; of a link, what it points to is replaced. An OSError is raised as Unwritable, which
+    names ``path`` and the repair; what was there before is then still there, and nothing is left beside it.
+    """
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(place.name + ENDING)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(temporary, place)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise unwritable(path, error, repair) from None
+
+
+def write_bytes(path: Path, content: bytes | memoryview, repair: str = REPAIR) -> None:
+    """Write a whole file, as ``replacing`` does."""
+    with replacing(path, repair) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str, repair: str = REPAIR) -> None:
+    """Write a whole file in UTF-8, as ``replacing`` does; what is no text (in a file's name) as \\udcXX."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), repair)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REPAIR) -> None:
+    """Write a CSV file with a column for each key, in the order of their first rows; what a row lacks stays empty."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(columns), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue(), repair)
+
+
+def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) -> None:
+    """Write a CSV file of cells, a row as soon as it is drawn from ``rows``: they need not fit into memory."""
+    with replacing(path, repair) as file:
+        text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
+        try:
+            csv.writer(text, lineterminator="\n").writerows(rows)
+        finally:
+            text.detach()  # else it would close the file
+
+
+class Appended:
+    """A file that grows line by line, each of them handed to the system at once.
+
+    path: made with its folder when missing. Raises Unwritable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)  # nothing is kept back that a close would fail to write
+        except OSError as error:
+            raise unwritable(path, error) from None
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        left = memoryview(f"{text}\n".encode("utf-8", "backslashreplace"))
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
