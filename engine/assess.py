@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,12 @@ from engine.build import build_model
 from engine.build_data import build_source
 from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator, together
-from engine.experiment import Experiment, archive, newest, require_writable, weights_of
+from engine.experiment import Experiment, newest, place_for, put_in_place, require_writable, weights_of
 from engine.layout import channels_last
 from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import force, load_options, parse_options
+from engine.pictures import drawn
 from engine.progress import Progress
 from engine.session import wandb_settings
 from engine.share import Share, joined
@@ -154,16 +156,27 @@ def _results_folder(weights: Path, out: Path | None) -> Path:
         folder = Experiment(weights.parent.parent).results
     else:
         folder = Path("results") / weights.stem
-    require_writable(folder, "--out")
+    earlier = folder.is_dir() and any(folder.iterdir())
+    require_writable(folder.parent if earlier else folder, "--out")  # beside earlier results, which are then moved
     return folder
 
 
 def _leave(options: Options, content: dict, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
-    moved = archive(folder)
-    if moved is not None:
-        print(f"moved the earlier results to {moved}")
-    rows, made = report.rows_per_image(evaluation), report.pictures(evaluation)
-    report.write(folder, results, rows, made)
+    """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
+    rows, place = report.rows_per_image(evaluation), place_for(folder)
+    try:
+        report.write(place, results, rows)
+    except BaseException:
+        if place != folder:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+    try:
+        made = drawn(report.pictures(evaluation))
+        report.write_pictures(place, made)
+    finally:
+        moved = put_in_place(place, folder)
+        if moved is not None:
+            print(f"moved the earlier results to {moved}")
     tracker = Tracker(
         folder / "tracking", options.model_dump(mode="json"), wandb_settings(options), options.name,
         run_id=content["meta"].get("run_id"), meta=results["meta"],

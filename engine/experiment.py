@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,38 @@ def archive(folder: Path) -> Path | None:
         suffix += 1
     folder.rename(target)
     return target
+
+
+def place_for(folder: Path) -> Path:
+    """Where to write what shall stand in ``folder``: there if it holds nothing yet, else in a new folder beside it."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return folder
+    place = Path(tempfile.mkdtemp(prefix=f"{folder.name}_new_", dir=folder.parent))
+    place.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner only
+    return place
+
+
+def put_in_place(place: Path, folder: Path) -> Path | None:
+    """Make what ``place_for`` gave the content of ``folder``; return where the earlier content was moved to.
+
+    Raises UserError, which names both, where that fails: what is in ``place`` stays there.
+    """
+    if place == folder:
+        return None
+    try:
+        moved = archive(folder)
+        place.rename(folder)
+    except OSError as error:
+        told = f"{folder}: the earlier content cannot be moved aside ({error.strerror})"
+        raise UserError(f"{told}; the new one is in {place}") from None
+    return moved
+
+
+def _umask() -> int:
+    """The permissions that new files lack; the only way to read them is to set them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def newest(root: Path) -> Experiment:

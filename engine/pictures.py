@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -30,13 +31,25 @@ def prediction_panel(prediction: Prediction) -> np.ndarray:
     )
 
 
-def panels(part: str, predictions: Iterable[Prediction]) -> dict[str, np.ndarray]:
-    """The panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
+def panels(part: str, predictions: Iterable[Prediction]) -> dict[str, Callable[[], np.ndarray]]:
+    """How to draw the panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
     by_condition = defaultdict(list)
     for prediction in predictions:
         by_condition[prediction.condition].append(prediction)
     return {
-        panel_key(part, condition, index): prediction_panel(prediction)
+        panel_key(part, condition, index): partial(prediction_panel, prediction)
         for condition, group in by_condition.items()
         for index, prediction in enumerate(group)
     }
+
+
+def drawn(pictures: Mapping[str, Callable[[], np.ndarray]]) -> dict[str, np.ndarray]:
+    """Draw pictures, uint8 RGB [H,W,3] by key. One that fails is told in a line and left out: no result hangs on it."""
+    made = {}
+    for key, draw in pictures.items():
+        try:
+            made[key] = draw()
+        except Exception as error:  # whatever it is, hours of work are worth more than a picture of them
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"picture {key} left out, as it cannot be drawn ({reason})", flush=True)
+    return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from contracts.files import write_table, write_text
+from contracts.files import Unwritable, write_table, write_text
 from engine.evaluator import Evaluation
 from engine.pictures import panels
 from metrics import names
@@ -70,17 +71,17 @@ def rows_per_image(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def pictures(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """Curves and panels by tracking key, uint8 RGB [H,W,3]."""
+def pictures(evaluation: Evaluation) -> dict[str, Callable[[], np.ndarray]]:
+    """How to draw curves and panels, uint8 RGB [H,W,3], by tracking key."""
     curves = {condition: scores.curves() for condition, scores in evaluation.scores.items()}
     ious = {condition: curve[names.IOU] for condition, curve in curves.items()}
     figures = {condition: scores.summary() for condition, scores in evaluation.scores.items()}
     pairs = {condition: (curve[names.RECALL], curve[names.PRECISION]) for condition, curve in curves.items()}
     return {
-        curve_key("iou_over_threshold"): iou_over_threshold(THRESHOLDS, ious),
-        curve_key("precision_recall"): precision_recall(pairs),
-        curve_key("confusion"): confusion(_chosen(figures, names.CONFUSION)),
-        curve_key("scores"): bars(_chosen(figures, BARS), list(BARS.values())),
+        curve_key("iou_over_threshold"): partial(iou_over_threshold, THRESHOLDS, ious),
+        curve_key("precision_recall"): partial(precision_recall, pairs),
+        curve_key("confusion"): partial(confusion, _chosen(figures, names.CONFUSION)),
+        curve_key("scores"): partial(bars, _chosen(figures, BARS), list(BARS.values())),
         **panels("test", evaluation.kept),
     }
 
@@ -90,12 +91,19 @@ def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[s
     return {condition: [found.get(key, np.nan) for key in keys] for condition, found in figures.items()}
 
 
-def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]], made: dict[str, np.ndarray]) -> None:
-    """Write results.json, per_image.csv and the PNGs below ``folder``."""
+def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Write results.json and per_image.csv. Raises UserError where the disk refuses."""
     write_text(folder / "results.json", json.dumps(content, indent=2) + "\n")
     write_table(folder / "per_image.csv", rows)
+
+
+def write_pictures(folder: Path, made: dict[str, np.ndarray]) -> None:
+    """Write PNGs below ``folder``; one that the disk refuses is told in a line and left out."""
     for key, image in made.items():
-        save_png(folder / (key.removeprefix("test/") + ".png"), image)
+        try:
+            save_png(folder / (key.removeprefix("test/") + ".png"), image)
+        except Unwritable as error:
+            print(f"picture left out: {error}", flush=True)
 
 
 def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], made: dict, step: int) -> None:

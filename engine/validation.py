@@ -13,7 +13,7 @@ from data.sources import Source
 from engine.build import build_segmentation_loss
 from engine.evaluator import Evaluator, Prediction
 from engine.options import Options
-from engine.pictures import panels
+from engine.pictures import drawn, panels
 from losses.image_label import ImageLabelLoss
 from metrics import names
 from models.whole import Model
@@ -78,4 +78,4 @@ class Validator:
             for condition, scores in result.scores.items()
             for name, value in scores.summary().items()
         }
-        return values, panels("val", result.kept)
+        return values, drawn(panels("val", result.kept))

@@ -6,15 +6,14 @@ import ast
 import csv
 import json
 import re
-import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_architecture import FILES, ROOT
+from tiny_runs import contents, full_after
 
 from benchmarks.growth import Curve, plot
 from benchmarks.table import write_json
@@ -24,22 +23,6 @@ from engine.checkpoint import save_atomic
 from tracking.charts import bars
 from tracking.drawing import save_png
 from tracking.metrics_log import MetricsLog, read_metrics
-
-
-@contextmanager
-def full_after(size: int) -> Iterator[None]:
-    """A disk on which no file can grow over ``size`` bytes: the system refuses the write, as a full one does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 CURVE = Curve("x", "px", (1, 2), (1.0, 2.0), 1.0, 1.0)
@@ -64,9 +47,9 @@ def test_on_a_full_disk_nothing_is_half_written(name: str, before: bytes | None,
         path.write_bytes(before)
     with full_after(1000), pytest.raises(Unwritable, match=rf"{re.escape(str(path))}: cannot be written \(.+\); make"):
         WRITERS[name](path)
-    assert everything(tmp_path) == ({} if before is None else {name: before})
+    assert contents(tmp_path) == ({} if before is None else {name: before})
     WRITERS[name](path)
-    assert [*everything(tmp_path)] == [name] and path.stat().st_size > 1000
+    assert [*contents(tmp_path)] == [name] and path.stat().st_size > 1000
 
 
 def test_a_frozen_set_on_a_full_disk(tmp_path: Path) -> None:
@@ -87,7 +70,7 @@ def test_an_error_in_between_leaves_what_was_there(tmp_path: Path) -> None:
     for interrupted in (lambda: write_rows(path, rows()), lambda: _write_and_stop(path)):
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        assert everything(tmp_path) == {"a.txt": b"before"}
+        assert contents(tmp_path) == {"a.txt": b"before"}
 
 
 def _write_and_stop(path: Path) -> None:
@@ -112,7 +95,7 @@ def test_where_a_file_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(Unwritable, match="folder: cannot be written"):
         write_text(tmp_path / "folder", "y")
-    assert everything(tmp_path) == {"file": b"x"}
+    assert contents(tmp_path) == {"file": b"x"}
 
 
 def test_tables_and_names_that_are_no_text(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall, training_curves
-from tracking.drawing import coloured, fitting
+from tracking.drawing import coloured, fitting, resized
 from tracking.panels import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
@@ -89,6 +89,43 @@ def test_small_images_are_enlarged_and_large_ones_reduced():
         assert panel(lr, hr, hr, prob, mask).shape == (HEADER + side + FOOTER, 5 * (side + GAP) + GAP, 3)
 
 
+def blurred(size):
+    """A disk as a blur kernel."""
+    y, x = np.mgrid[:size, :size] - size // 2
+    return (x**2 + y**2 <= (size // 3) ** 2).astype(np.float32)
+
+
+SIDES = (1, 2, 7, 8, 24, 40, 79, 80, 200, 400, 1600)
+
+
+@pytest.mark.parametrize("height", SIDES)
+def test_panels_of_any_shape_show_everything(height):
+    """Up to 1:1600, tiny and large: titles, all pictures in full, both kernels, caption and legend."""
+    for width in SIDES:
+        hr = np.full((height, width, 3), (0, 0, 255), np.uint8)
+        prob, mask = np.ones((height, width), np.float32), np.zeros((height, width), np.uint8)
+        lr = np.full((max(1, height // 4), max(1, width // 4), 3), (0, 255, 0), np.uint8)
+        result = panel(lr, hr, hr, prob, mask, caption="a name", kernels=(blurred(21), blurred(21)))
+        blue, green, red = ((result == colour).all(2).sum() for colour in ((0, 0, 255), (0, 255, 0), FALSE_POSITIVE))
+        assert blue > 1.5 * green > 0 and red > green / 2, (height, width)
+        assert max(result.shape) <= 5 * (480 + GAP) + GAP and min(result.shape[:2]) > HEADER + FOOTER
+        kernel = (result == 255).all(2) & ~np.roll((result == 255).all(2), 1, 1)
+        assert kernel.any() and (result[-FOOTER:, : result.shape[1] // 3] < 100).any(), (height, width)
+
+
+def test_elongated_photographs_are_stacked_and_fill_the_width():
+    lr, hr, prob, mask = sample(40, 400)
+    result = panel(lr, hr, hr, prob, mask, caption="a", kernels=(blurred(21), blurred(21)))
+    assert result.shape == (5 * (HEADER + 72) + FOOTER, 720 + 2 * GAP, 3)
+    rows = [result[HEADER + i * (HEADER + 72) :][:72, GAP:-GAP] for i in range(5)]
+    assert np.array_equal(rows[1], resized(hr, 72, 720)) and np.array_equal(rows[2], rows[1])
+    assert np.array_equal(rows[3], resized(coloured(prob), 72, 720))
+    header = result[:HEADER, -GAP - HEADER : -GAP]  # the kernel stands beside the title
+    assert header[HEADER // 2, HEADER // 2].max() == 255 and header[5, 8].max() == 0
+    tall = panel(*(array.swapaxes(0, 1) for array in (lr, hr, hr, prob, mask)))
+    assert tall.shape == (HEADER + 480 + FOOTER, 5 * (200 + GAP) + GAP, 3)
+
+
 def test_kernels_are_shown_in_the_corners():
     lr, hr, prob, mask = sample()
     delta = np.zeros((21, 21), np.float32)
@@ -108,6 +145,19 @@ def test_captions_are_fitted():
     text, face = fitting("a very long name of an image " * 10, 200, 15)
     assert text.endswith("\u2026") and face.getlength(text) <= 200
     assert fitting("short", 200, 15)[0] == "short"
+
+
+def test_names_that_are_no_text_are_drawn():
+    lr, hr, prob, mask = sample()
+    name = b"caf\xe9\n\t.jpg".decode("utf-8", "surrogateescape")
+    result = panel(lr, hr, hr, prob, mask, caption=name)
+    assert np.array_equal(result, panel(lr, hr, hr, prob, mask, caption="caf\ufffd\ufffd\ufffd.jpg"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (40, 1600), (1600, 40)])
+def test_overlays_of_any_shape(size):
+    result = overlay(np.full((*size, 3), 100, np.uint8), np.ones(size, np.float32))
+    assert result.shape == (*size, 3) and (result != 100).any()
 
 
 def test_overlay_outlines_and_tints():

@@ -6,9 +6,12 @@ import contextlib
 import io
 import os
 import re
+import resource
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -112,6 +115,17 @@ def assert_error(outcome: Outcome, *told: str) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """All files below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def full_after(size: int) -> Iterator[None]:
+    """A disk on which no file can grow over ``size`` bytes: the system refuses the write, as a full one does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_photographs(root: Path, sizes: dict[str, tuple[int, int]], crack: bool = True) -> Path:

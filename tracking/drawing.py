@@ -52,8 +52,12 @@ def write(
     centred: bool = True,
     colour: tuple[int, int, int] = INK,
 ) -> None:
-    """Write one line around the height ``y`` of ``box = (left, right, y)``."""
+    """Write one line around the height ``y`` of ``box = (left, right, y)``.
+
+    What cannot be drawn, such as the bytes of a file's name that are no text, becomes a question mark in a diamond.
+    """
     left, right, y = box
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     text, face = fitting(text, right - left, size, bold)
     x, anchor = ((left + right) // 2, "mm") if centred else (left, "lm")
     ImageDraw.Draw(canvas).text((x, y), text, fill=colour, font=face, anchor=anchor)
@@ -73,7 +77,7 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize [H,W,3] uint8: reduced by area means, enlarged with visible pixels (nearest)."""
     if image.shape[:2] == (height, width):
         return image
-    way = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_NEAREST
+    way = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_NEAREST
     return cv2.resize(image, (width, height), interpolation=way)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.files import write_table, write_text
+from contracts.files import Unwritable, write_table, write_text
 from tracking.drawing import save_png
 from tracking.metrics_log import MetricsLog
 from tracking.wandb_sink import WandbSettings, WandbSink
@@ -82,7 +82,10 @@ class Tracker(NullTracker):
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
         self._step = step
         for key, image in images.items():
-            save_png(self.folder / "visualization" / key / f"{step:08d}.png", image)
+            try:
+                save_png(self.folder / "visualization" / key / f"{step:08d}.png", image)
+            except Unwritable as error:  # a training goes on; its weights tell it if the disk is full
+                print(f"picture left out: {error}", flush=True)
         self._wandb.images(images, step)
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
