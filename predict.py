@@ -5,6 +5,7 @@ python predict.py photo.jpg folder/ -o results/          files and folders
 python predict.py folder/ --restore never                segment as they are: quick, for large photographs
 python predict.py photo.jpg --weights experiments/joint/models/best.pth --threshold 0.3 --overwrite
 python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
+python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
 
@@ -14,6 +15,9 @@ Each photograph STEM gives, in the results folder:
   STEM_probability.png  grey, 0 to 255 for 0 to 1, at the photograph's own size
   STEM_restored.png     the restored image, 4 times larger (the model's scale), if restored
   STEM_mask_x4.png      the mask of the restored image: use this one to measure widths and areas
+
+A photograph that cannot be read is left out and named at the end, with exit code 2; the others are done. Each result
+tells in its PNG text 'made-with' what it was made with, so that --resume mixes nothing.
 
 Photographs of any size work, in blended tiles. Memory: one tile in the network (1 to 2 GB with a compact
 model), and 0.35 GB for each megapixel to restore (0.6 GB if the model hands features over), 0.05 GB otherwise:
@@ -68,6 +72,11 @@ def parse() -> argparse.Namespace:
         help="regions of fewer pixels, where it was segmented, are no cracks (unset: as the weights' options say)",
     )
     add("--overwrite", action="store_true", help="replace earlier results")
+    add(
+        "--resume", action="store_true",
+        help="go on with a batch: leave results alone that are complete, made with the same weights "
+        "and options, and do the rest; with --overwrite also what was made otherwise",
+    )
     return parser.parse_args()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -34,8 +35,10 @@ def run_main(main: Callable[[], int | None]) -> None:
     """Run a script's ``main``; a UserError becomes one line on stderr and exit code 2, Ctrl-C 130.
 
     So does a disk that is full or may not be written to, wherever it shows. A KeyboardInterrupt may
-    carry what there is to say, such as how to go on.
+    carry what there is to say, such as how to go on. Names of files that are no text are printed as \\udcXX.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except UserError as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,19 +19,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
-from contracts.files import write_bytes
+from contracts.files import Unwritable, write_bytes
 from data.images import read_image
-from engine.assess import default_device, find, load_model
 from engine.experiment import require_writable
-from engine.onnx_model import OnnxModel, read_onnx
-from engine.predict_plan import AUTO_MEGAPIXELS, Job, Settings, photographs, plan
+from engine.predict_plan import AUTO_MEGAPIXELS, Job, LeftOut, Settings, photographs, plan, refuse_left_out
+from engine.predict_resume import left_to_do, stamp, stamped
+from engine.predict_source import find_source
 from engine.progress import format_seconds
-from engine.rle import Submission, check_new
+from engine.rle import check_new, write_submission
 from engine.share import Share, joined
 from engine.tiled_model import TiledModel
 from metrics.specks import remove_specks
-from models.whole import Model
 from tracking.panels import overlay
+
+REPAIR = "make room and go on with --resume, or give another folder with -o"
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,18 @@ class Found:
 
     probability: float32 [h,w]; fine: the probability where it was segmented, float32
     [h*scale,w*scale] if the photograph was restored, else ``probability``;
-    restored: uint8 [h*scale,w*scale,3], or None.
+    restored: uint8 [h*scale,w*scale,3], or None; transparent: bool [h,w], where nothing was photographed, or None.
     """
 
     probability: np.ndarray
     fine: np.ndarray
     restored: np.ndarray | None = None
+    transparent: np.ndarray | None = None
+
+    def share(self, threshold: float) -> float:
+        """Crack pixels among those photographed, 0..1: of the fine mask, which no reduction has thickened."""
+        photographed = 1.0 if self.transparent is None else 1 - float(self.transparent.mean())
+        return float((self.fine >= threshold).mean()) / photographed if photographed else 0.0
 
 
 def predict(
@@ -49,9 +60,9 @@ def predict(
 ) -> list[Job]:
     """Segment photographs (and restore them): write the pictures, print a line for each photograph.
 
-    opt, weights: as for ``engine.assess.find``. Raises UserError, before any work for all that can be
-    known then. A photograph that turns out to be broken when it is decoded is left out, and told at the end.
-    Under torchrun the processes share the photographs.
+    opt, weights: as for ``engine.assess.find``. Raises UserError, before any work for what the user gave, and at
+    the end for photographs that could not be done: the others are done all the same. Returns those that were.
+    Under torchrun the processes share the photographs; the first alone tells what was left out.
     """
     with joined() as share:
         return _predict(inputs, settings, opt, weights, share)
@@ -69,80 +80,90 @@ def _predict(
     source = find_source(opt, weights)
     if settings.minimum_area is None:
         settings = replace(settings, minimum_area=source.minimum_area)
-    jobs = share.of(plan(paths, settings, source.scale))
+    jobs, left_out = plan(paths, settings, source.scale)
+    if not jobs:
+        refuse_left_out(left_out, len(paths))
     if settings.rle is not None:
-        if share.world > 1:
-            raise UserError(f"--rle {settings.rle}: several processes cannot write one file; use one")
-        check_new(settings.rle, settings.overwrite)
+        check_new(settings.rle, paths, settings.overwrite, settings.resume)
+    made_with = settings.told(source.digest)
+    to_do = left_to_do(jobs, settings, made_with)
     share.wait()  # results that another process writes are not earlier ones
-    model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    print(f"{len(jobs)} photographs, {source.told}", flush=True)
-    submission = None if settings.rle is None else Submission(settings.rle)
-    _all(model, jobs, settings, submission)
-    return jobs
+    for one in left_out if share.first else []:
+        print(f"{one.path} left out: {one.reason}", flush=True)
+    own, failed = list(share.of(to_do)), []
+    if own:
+        model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
+        settings.out.mkdir(parents=True, exist_ok=True)
+        before = f" ({len(jobs) - len(to_do)} more were done before)" if settings.resume else ""
+        print(f"{len(own)} photographs{before}, {source.told}", flush=True)
+        failed = _all(model, own, settings, made_with)
+    elif not to_do and share.first:
+        print(f"all {len(jobs)} photographs were done before", flush=True)
+    everyone = share.gather(failed)
+    if everyone is None:
+        return own
+    left_out += [one for part in everyone for one in part]
+    lost = {one.path for one in left_out}
+    if settings.rle is not None:
+        write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
+    refuse_left_out(left_out, len(paths))
+    return own
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the network comes from: its scale, the area of specks, its device, what is told of it, how to load it."""
+def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
+    """Do the photographs one after the other; return those that could not be done, whatever it was.
 
-    scale: int
-    minimum_area: int
-    device: torch.device
-    told: str
-    load: Callable[[], Model | OnnxModel]
-
-
-def find_source(opt: str | None, weights: str | None) -> Source:
-    """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError."""
-    if weights is None or not weights.lower().endswith(".onnx"):
-        options, content, path = find(opt, weights, [])
-        device = default_device()
-        told = f"{path} (step {content['step']}), on {device}"
-        area = options.postprocess.minimum_area
-        return Source(options.scale, area, device, told, partial(load_model, options, content, path))
-    if opt is not None:
-        raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
-    model = read_onnx(Path(weights))
-    told = f"{weights} (step {model.step}), in onnxruntime"
-    return Source(model.scale, model.minimum_area, torch.device("cpu"), told, lambda: model)
-
-
-def _all(model: TiledModel, jobs: list[Job], settings: Settings, submission: Submission | None) -> None:
-    """Do the photographs one after the other. Raises UserError at the end for those that cannot be decoded."""
-    began, broken = time.perf_counter(), []
+    Raises UserError where the disk refuses, as it would for the next photograph, and KeyboardInterrupt.
+    """
+    began, left_out = time.perf_counter(), []
     for number, job in enumerate(jobs, start=1):
         try:
-            pixels = read_image(job.path)
-        except UserError as error:
-            broken.append(error)
-            told = f"{job.path} left out: it cannot be read"
-        else:
-            told = _one(model, job, pixels, settings, submission)
+            told = _one(model, job, settings, made_with)
+        except Unwritable:
+            raise
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(number - 1, len(jobs))) from None
+        except Exception as error:  # a photograph may find any fault, of a library too: the others are worth doing
+            left_out.append(LeftOut(job.path, _reason(job, error)))
+            told = f"{job.path} left out: {left_out[-1].reason}"
         gone = time.perf_counter() - began
         left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
         rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
         print(f"[{number}/{len(jobs)}{rest}] {told}", flush=True)
-    if broken:
-        raise UserError(f"{len(broken)} of {len(jobs)} photographs left out, first: {broken[0]}")
+    return left_out
 
 
-def _work(jobs: list[Job], scale: int) -> float:
+def _reason(job: Job, error: Exception) -> str:
+    """Why a photograph was left out, on one line with its name."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "alloc" in str(error):
+        height, width = job.size
+        return f"{job.path}: not enough memory for {width}x{height} pixels; try --restore never, or cut it into parts"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{job.path}: {told} ({Path(place.filename).name}, line {place.lineno})"
+
+
+def _how_to_go_on(done: int, count: int) -> str:
+    """What is said after Ctrl-C."""
+    command = shlex.join(["python", *sys.argv, *(() if "--resume" in sys.argv else ("--resume",))])
+    return f"{done} of {count} photographs are done; to go on: {command}"
+
+
+def _work(jobs: Sequence[Job], scale: int) -> float:
     """Megapixels to segment: what the time is about proportional to."""
     return sum(job.megapixels * (scale**2 if job.restore else 1) for job in jobs)
 
 
-def _one(
-    model: TiledModel, job: Job, pixels: np.ndarray, settings: Settings, submission: Submission | None
-) -> str:
-    """Do one photograph uint8 [h,w,3]; return the line about it."""
+def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
+    """Do one photograph; return the line about it."""
     began = time.perf_counter()
+    made = stamp(job, made_with)
+    pixels = read_image(job.path)
     clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
     found = search(model, pixels, job.restore, job.path.name, clean)
-    write(job, pixels, found, settings.threshold)
-    if submission is not None:
-        submission.add(job.path.name, found.probability >= settings.threshold)
+    write(job, pixels, found, settings.threshold, made)
     return line(job, found, settings, time.perf_counter() - began)
 
 
@@ -150,6 +171,7 @@ def _one(
 def search(
     model: TiledModel, pixels: np.ndarray, restore: bool, name: str = "",
     clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
+    transparent: np.ndarray | None = None,
 ) -> Found:
     """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
 
@@ -158,15 +180,19 @@ def search(
     true masks of CFD reduced by 4 it drops 23% of the centreline and leaves eight times as many
     pieces, where the largest drops none (and makes the crack area 2.2 times as large).
     clean: what is done to the probability where it was segmented, [H,W], before that.
+    transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
     """
     photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
+    image, kernel = model.restore(photo, name) if restore else (photo, None)
+    fine = model.segment(image, kernel, name)[0, 0].numpy()
+    if transparent is not None:
+        factor = model.scale if restore else 1
+        fine[transparent.repeat(factor, axis=0).repeat(factor, axis=1)] = 0
+    fine = clean(fine)
     if not restore:
-        probability = clean(model.segment(photo, name=name)[0, 0].numpy())
-        return Found(probability, probability)
-    image, kernel = model.restore(photo, name)
-    fine = clean(model.segment(image, kernel, name)[0, 0].numpy())
+        return Found(fine, fine, transparent=transparent)
     coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)
-    return Found(coarse[0].numpy(), fine, _to_pixels(image[:, :3]))
+    return Found(coarse[0].numpy(), fine, _to_pixels(image[:, :3]), transparent)
 
 
 def _to_pixels(image: Tensor) -> np.ndarray:
@@ -174,8 +200,11 @@ def _to_pixels(image: Tensor) -> np.ndarray:
     return image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()
 
 
-def write(job: Job, pixels: np.ndarray, found: Found, threshold: float) -> None:
-    """Write the pictures of one photograph [h,w,3]. Raises UserError where the disk refuses."""
+def write(job: Job, pixels: np.ndarray, found: Found, threshold: float, made: Mapping[str, Any]) -> None:
+    """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
+
+    Raises UserError where the disk refuses.
+    """
     for kind, path in job.files.items():
         if kind == "overlay":
             picture = overlay(pixels, found.probability, threshold)
@@ -186,26 +215,19 @@ def write(job: Job, pixels: np.ndarray, found: Found, threshold: float) -> None:
         else:
             probability = found.probability if kind == "mask" else found.fine
             picture = (probability >= threshold) * np.uint8(255)
-        _write_png(path, picture)
-
-
-def _write_png(path: Path, picture: np.ndarray) -> None:
-    ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-    write_bytes(path, cv2.imencode(".png", ordered)[1].data, "make room, or give another folder with -o")
+        ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+        write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
 def line(job: Job, found: Found, settings: Settings, seconds: float) -> str:
-    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files.
-
-    The percentage is that of the fine mask, which the reduction to the photograph's pixels has not thickened.
-    """
+    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files."""
     if job.restore:
         how = f"restored x{found.fine.shape[0] // job.size[0]}"
     elif settings.restore == "auto":
         how = f"not restored (above {AUTO_MEGAPIXELS} megapixels cracks are wide enough as they are)"
     else:
         how = "not restored"
-    share = 100 * float((found.fine >= settings.threshold).mean())
+    share = 100 * found.share(settings.threshold)
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size
     return f"{job.path} {width}x{height} {how}: {share:.2f}% crack, {seconds:.1f} s -> {stem}_{{{kinds}}}.png"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import UserError
+from contracts.files import ENDING
 from data.images import image_size, list_images
 
 AUTO_MEGAPIXELS = 1.5  # --restore auto restores photographs up to this size
 SMALLEST = 8  # px
+LONGEST_NAME = 255  # bytes, in all usual file systems
+NAMED = 10  # photographs that an error names, of those left out
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Settings:
 
     out: folder of the results; restore: "auto", "always" or "never"; threshold: crack from this
     probability on, in (0,1); tile, overlap: in pixels of the photograph before restoring;
-    overwrite: replace earlier results; rle: a CSV file to write the masks to as runs, or None;
+    overwrite: replace earlier results; resume: leave those alone that are complete and made with the same;
+    rle: a CSV file to write the masks to as runs, or None;
     minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say.
     """
 
@@ -29,8 +36,14 @@ class Settings:
     tile: int = 256
     overlap: int = 32
     overwrite: bool = False
+    resume: bool = False
     rle: Path | None = None
     minimum_area: int | None = None
+
+    def told(self, weights: str) -> dict[str, Any]:
+        """What results depend on besides the photograph, by the names of the options; ``weights``: their digest."""
+        chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area}
 
 
 @dataclass(frozen=True)
@@ -48,9 +61,24 @@ class Job:
         return self.size[0] * self.size[1] / 1e6
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A photograph that nothing can be found in, and why, with its name."""
+
+    path: Path
+    reason: str
+
+
 def photographs(inputs: list[Path]) -> list[Path]:
-    """Every photograph of the files and folders given, each once. Raises UserError for anything else."""
-    found = {path.resolve(): path for given in inputs for path in list_images(given)}
+    """Every photograph of the files and folders given, each once.
+
+    Raises UserError for a file that does not exist, and a folder without images; what a file holds is not looked at.
+    """
+    found = {}
+    for given in inputs:
+        if not given.is_dir() and not given.exists():
+            raise UserError(f"no such file: '{given}'; correct the path")
+        found.update({path.resolve(): path for path in (list_images(given) if given.is_dir() else [given])})
     return list(found.values())
 
 
@@ -85,30 +113,52 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
-def plan(paths: list[Path], settings: Settings, scale: int) -> list[Job]:
-    """What to do with each photograph, from the headers of the files.
+def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], list[LeftOut]]:
+    """What to do with each photograph, from the headers of the files, and those that cannot be done.
 
-    Raises UserError for unreadable or tiny photographs, and where a result exists already (unless
-    ``overwrite``) or would replace one of the photographs.
+    Raises UserError where a result exists already (unless ``overwrite`` or ``resume``) or would replace one of
+    the photographs.
     """
-    jobs = []
+    jobs, left_out = [], []
     for path, name in zip(paths, output_names(paths), strict=True):
-        height, width = image_size(path)
-        if min(height, width) < SMALLEST:
-            raise UserError(f"{path}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
-        small = height * width <= AUTO_MEGAPIXELS * 1e6
-        restore = settings.restore == "always" or (settings.restore == "auto" and small)
-        kinds = ["mask", "overlay", "probability", *(("restored", f"mask_x{scale}") if restore else ())]
-        files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
-        jobs.append(Job(path, (height, width), restore, files))
-    _refuse_overwriting(jobs, settings)
-    return jobs
+        try:
+            jobs.append(_job(path, name, settings, scale))
+        except UserError as error:
+            left_out.append(LeftOut(path, str(error)))
+    _refuse_overwriting(jobs, paths, settings)
+    return jobs, left_out
 
 
-def _refuse_overwriting(jobs: list[Job], settings: Settings) -> None:
-    sources = {job.path.resolve() for job in jobs}
+def _job(path: Path, name: str, settings: Settings, scale: int) -> Job:
+    height, width = image_size(path)
+    if min(height, width) < SMALLEST:
+        raise UserError(f"{path}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
+    small = height * width <= AUTO_MEGAPIXELS * 1e6
+    restore = settings.restore == "always" or (settings.restore == "auto" and small)
+    kinds = ["mask", "overlay", "probability", *(("restored", f"mask_x{scale}") if restore else ())]
+    files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
+    if max(len(os.fsencode(file.name + ENDING)) for file in files.values()) > LONGEST_NAME:
+        raise UserError(f"{path}: no room for '_probability.png' in so long a name; rename it")
+    return Job(path, (height, width), restore, files)
+
+
+def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:
+    sources = {path.resolve() for path in paths}
     for path in [path for job in jobs for path in job.files.values()]:
         if path.resolve() in sources:
             raise UserError(f"{path}: a result would replace this photograph; give another folder with -o")
-        if path.exists() and not settings.overwrite:
-            raise UserError(f"{path} exists; give --overwrite to replace it, or another folder with -o")
+        if path.exists() and not (settings.overwrite or settings.resume):
+            ways = "--resume to go on with a batch, --overwrite to replace it, or another folder with -o"
+            raise UserError(f"{path} exists; give {ways}")
+
+
+def refuse_left_out(left_out: Sequence[LeftOut], count: int) -> None:
+    """Raise UserError that names the photographs left out of ``count``, if there are any."""
+    if not left_out:
+        return
+    told = f"{len(left_out)} of {count} photographs left out"
+    if len(left_out) == 1:
+        raise UserError(f"{told}: {left_out[0].reason}")
+    names = ", ".join(str(one.path) for one in left_out[:NAMED])
+    more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    raise UserError(f"{told}: {names}{more}; the first: {left_out[0].reason}")

@@ -6,13 +6,17 @@ start length ..." of its runs of crack pixels.
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError
+from contracts.files import write_rows
+from engine.experiment import require_writable
 
 HEADING = ("ImageId", "EncodedPixels")
 
@@ -40,30 +44,42 @@ def decode(runs: str, height: int, width: int) -> NDArray[np.uint8]:
     return np.cumsum(steps[:-1]).astype(np.uint8).reshape(width, height).T
 
 
-def check_new(path: Path, overwrite: bool) -> None:
-    """Raise UserError for a file that exists (unless ``overwrite``), or whose name is not that of a CSV file."""
+def check_new(path: Path, photographs: Sequence[Path], overwrite: bool, resume: bool) -> None:
+    """Raise UserError for a file that could not tell two photographs apart, whose name is not that of a CSV file,
+    or that exists, unless ``overwrite``, or ``resume`` and it is one of these.
+    """
     if path.suffix.lower() != ".csv":
         raise UserError(f"--rle {path}: give a file that ends in .csv")  # never a photograph, whatever --overwrite says
     if path.exists() and not overwrite:
-        raise UserError(f"--rle {path} exists; give --overwrite to replace it, or another file")
+        if not resume:
+            raise UserError(f"--rle {path} exists; give --overwrite to replace it, or another file")
+        with path.open("rb") as file:
+            if file.readline().rstrip() != ",".join(HEADING).encode():
+                raise UserError(f"--rle {path} is not one of these files; give --overwrite as well, or another file")
+    require_writable(path.parent, "--rle")
+    seen: dict[str, Path] = {}
+    for photograph in photographs:
+        other = seen.setdefault(photograph.name, photograph)
+        if other is not photograph:
+            told = f"--rle {path}: {other} and {photograph} would both be '{photograph.name}' in it"
+            raise UserError(f"{told}; rename one, or write a file for each folder")
 
 
-class Submission:
-    """A CSV file with a line for each photograph, written as soon as it is done: nothing is lost by Ctrl-C."""
+def write_submission(path: Path, masks: Iterable[tuple[str, Path]]) -> None:
+    """Write the CSV file, whole or not at all, from the mask file [H,W] of each photograph's name.
 
-    def __init__(self, path: Path) -> None:
-        """Start the file, in place of one that is there. Raises UserError if it cannot be written."""
-        self.path = path
-        self._write(HEADING, "w")
+    Raises UserError for a mask that cannot be read, and where the disk refuses.
+    """
+    rows = ((name, encode(read_mask_file(mask))) for name, mask in masks)
+    write_rows(path, chain([HEADING], rows), "make room, or give another file with --rle")
 
-    def add(self, name: str, mask: NDArray) -> None:
-        """Write the line of a photograph's mask [H,W]."""
-        self._write((name, encode(mask)), "a")
 
-    def _write(self, cells: tuple[str, str], mode: str) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open(mode, newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerow(cells)
-        except OSError as error:
-            raise UserError(f"--rle {self.path} cannot be written ({error.strerror}); give another file") from None
+def read_mask_file(path: Path) -> NDArray[np.uint8]:
+    """A mask that was written, uint8 [H,W]. Raises UserError if it is not there any more, or something else."""
+    try:
+        mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):
+        mask = None
+    if mask is None:
+        raise UserError(f"{path}: this mask was changed or removed meanwhile; run the same with --resume")
+    return mask

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch.distributed as dist
@@ -48,6 +49,7 @@ class Share:
 
 
 ALONE = Share()
+PATIENCE = timedelta(days=30)  # one process may have finished its part long before another
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def joined() -> Iterator[Share]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield Share(dist.get_rank(), dist.get_world_size())
     finally:

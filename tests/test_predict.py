@@ -183,7 +183,7 @@ def test_auto_restores_small_photographs_only(tmp_path):
     Image.new("L", (1500, 1000)).save(small)
     Image.new("L", (1500, 1001)).save(large)
     for restore, expected in (("auto", [True, False]), ("always", [True, True]), ("never", [False, False])):
-        jobs = plan([small, large], Settings(tmp_path / "out", restore=restore), 4)
+        jobs, _ = plan([small, large], Settings(tmp_path / "out", restore=restore), 4)
         assert [job.restore for job in jobs] == expected
         assert ["restored" in job.files and "mask_x4" in job.files for job in jobs] == expected
 
@@ -252,7 +252,7 @@ def test_nothing_is_overwritten_unasked(command, tmp_path):
     command(path, "-o", out, "--restore", "never")
     assert sorted(p.name for p in out.iterdir()) == ["a_mask.png", "a_overlay.png", "a_probability.png"]
     before = {p: p.stat().st_mtime_ns for p in out.iterdir()}
-    with pytest.raises(UserError, match=r"a_mask\.png exists; give --overwrite"):
+    with pytest.raises(UserError, match=r"a_mask\.png exists; give --resume .*, --overwrite "):
         command(save(tmp_path, "0.png"), path, "-o", out, "--restore", "never")
     assert {p: p.stat().st_mtime_ns for p in out.iterdir()} == before
     command(path, "-o", out, "--restore", "never", "--overwrite")
@@ -292,7 +292,7 @@ def mistakes(folder: Path) -> dict[str, tuple[list, str]]:
     Image.new("RGB", (200, 3)).save(folder / "thin.png")
     (folder / "file").write_text("in the way")
     return {
-        "no image": ([good, folder / "text.jpg"], "text.jpg"),
+        "no image": ([folder / "text.jpg", folder / "thin.png"], "2 of 2 photographs left out: "),
         "missing": ([folder / "absent.jpg"], "absent.jpg"),
         "empty folder": ([folder / "empty"], "no image in folder"),
         "tiny": ([folder / "thin.png"], "200x3 pixels"),

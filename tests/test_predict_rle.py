@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from tiny_runs import assert_error, run_here
 
-from engine.rle import decode, encode
+from contracts.errors import UserError
+from engine.rle import decode, encode, write_submission
 
 
 def test_runs_go_down_the_columns_from_one() -> None:
@@ -54,3 +55,38 @@ def test_submission_holds_the_masks(tiny_weights: Path, tmp_path: Path) -> None:
     assert_error(onto, "--rle a.jpg", "ends in .csv")
     assert (tmp_path / "a.jpg").read_bytes() == photo
     assert (tmp_path / "out" / "submission.csv").read_bytes() == before and not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_photographs_of_one_name_cannot_be_told_apart(resume: bool, tiny_weights: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (32, 32)).save(tmp_path / folder / "1.png")
+    Image.new("RGB", (32, 32)).save(tmp_path / "b" / "1.jpg")
+    command = ["predict.py", "a", "b", "--weights", tiny_weights, "--rle", "x.csv", *(["--resume"] if resume else [])]
+    told = ["a/1.png and b/1.png would both be '1.png'", "rename one", "for each folder"]
+    assert_error(run_here(*command, cwd=tmp_path), "--rle x.csv", *told)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    (tmp_path / "a" / "1.png").unlink()
+    Image.new("RGB", (32, 32)).save(tmp_path / "a" / "2.png")
+    assert run_here(*command, cwd=tmp_path).code == 0  # 1.png and 1.jpg are two names
+    with (tmp_path / "x.csv").open() as file:
+        assert [row[0] for row in csv.reader(file)] == ["ImageId", "2.png", "1.jpg", "1.png"]
+
+
+def test_resume_replaces_no_other_file(tiny_weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("image,label\na.png,1\n")
+    command = ["predict.py", "a.png", "--weights", tiny_weights, "--rle", "labels.csv", "--resume"]
+    assert_error(run_here(*command, cwd=tmp_path), "--rle labels.csv is not one of these files")
+    assert (tmp_path / "labels.csv").read_text() == "image,label\na.png,1\n"
+
+
+def test_a_mask_that_is_gone_when_the_runs_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "a_mask.png"
+    for content in (None, b"", b"no picture"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UserError, match=r"a_mask\.png: this mask was changed or removed meanwhile"):
+            write_submission(tmp_path / "x.csv", [("a", path)])
+        assert not (tmp_path / "x.csv").exists()

@@ -1,0 +1,56 @@
+"""Which model predicts: trained weights, or an exported file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from contracts.errors import UserError
+from engine.assess import default_device, find, load_model
+from engine.onnx_model import OnnxModel, read_onnx
+from engine.options import Options
+from engine.predict_resume import digest
+from models.whole import Model
+
+NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "corrections")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the network comes from: its scale, the area of specks, its device, what is told of it, how to load it.
+
+    digest: the same for the same network, whatever its file is called.
+    """
+
+    scale: int
+    minimum_area: int
+    device: torch.device
+    told: str
+    load: Callable[[], Model | OnnxModel]
+    digest: str
+
+
+def find_source(opt: str | None, weights: str | None) -> Source:
+    """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError."""
+    if weights is None or not weights.lower().endswith(".onnx"):
+        options, content, path = find(opt, weights, [])
+        device = default_device()
+        told = f"{path} (step {content['step']}), on {device}"
+        area, load = options.postprocess.minimum_area, partial(load_model, options, content, path)
+        return Source(options.scale, area, device, told, load, digest(path, b"" if opt is None else _network(options)))
+    if opt is not None:
+        raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
+    model = read_onnx(Path(weights))
+    told = f"{weights} (step {model.step}), in onnxruntime"
+    device = torch.device("cpu")
+    return Source(model.scale, model.minimum_area, device, told, lambda: model, digest(Path(weights)))
+
+
+def _network(options: Options) -> bytes:
+    """The options that say what the weights compute."""
+    return json.dumps(options.model_dump(mode="json", include=set(NETWORK)), sort_keys=True).encode()
