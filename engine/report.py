@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.files import Unwritable, write_table, write_text
+from contracts.files import write_table, write_text
 from engine.evaluator import Evaluation
 from engine.pictures import panels
 from metrics import names
@@ -18,7 +18,7 @@ from metrics.sweep import THRESHOLDS
 from models.classical import BASELINES
 from tracking.charts import bars, confusion
 from tracking.curves import iou_over_threshold, precision_recall
-from tracking.drawing import save_png
+from tracking.drawing import save_all
 from tracking.keys import TEST_PER_IMAGE, baseline_key, curve_key, test_key
 from tracking.tracker import NullTracker
 
@@ -98,12 +98,8 @@ def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]])
 
 
 def write_pictures(folder: Path, made: dict[str, np.ndarray]) -> None:
-    """Write PNGs below ``folder``; one that the disk refuses is told in a line and left out."""
-    for key, image in made.items():
-        try:
-            save_png(folder / (key.removeprefix("test/") + ".png"), image)
-        except Unwritable as error:
-            print(f"picture left out: {error}", flush=True)
+    """Write PNGs below ``folder``; those that the disk refuses are told in a line and left out."""
+    save_all({folder / (key.removeprefix("test/") + ".png"): image for key, image in made.items()})
 
 
 def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], made: dict, step: int) -> None:

@@ -55,8 +55,9 @@ def test_figures_are_there_though_the_disk_has_no_room_for_pictures(tiny_weights
     largest = max(len(data) for name, data in before.items() if not name.endswith(".png"))
     with full_after(largest + 1000):
         outcome = run_here(*command, cwd=tmp_path)
-    lines = [line for line in outcome.out.splitlines() if line.startswith("picture left out: ")]
-    assert outcome.code == 0 and lines and all("out_new_" in line or "tracking" in line for line in lines), outcome
+    lines = [line for line in outcome.out.splitlines() if line.startswith("picture left out")]
+    assert outcome.code == 0 and len(lines) == 2, outcome  # in the results, and what is tracked
+    assert "(and " in lines[0] and "out_new_" in lines[0] and "out/tracking" in lines[1]
     (earlier,) = tmp_path.glob("out_archived_*")
     assert contents(earlier) == before
     after = contents(tmp_path / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from contracts.files import write_bytes
+from contracts.files import Unwritable, write_bytes
 
 # Okabe & Ito's palette, distinguishable with every common form of colour blindness (RGB).
 GREEN = (0, 158, 115)
@@ -86,3 +87,16 @@ def save_png(path: Path, image: np.ndarray) -> None:
     content = io.BytesIO()
     Image.fromarray(image).save(content, "PNG")
     write_bytes(path, content.getbuffer())
+
+
+def save_all(pictures: Mapping[Path, np.ndarray]) -> None:
+    """Write PNG files; those that the disk refuses are told in one line and left out: no result hangs on them."""
+    refused = []
+    for path, image in pictures.items():
+        try:
+            save_png(path, image)
+        except Unwritable as error:
+            refused.append(error)
+    if refused:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        print(f"picture left out{more}: {refused[0]}", flush=True)

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from contracts.files import Unwritable, write_table, write_text
-from tracking.drawing import save_png
+from contracts.files import write_table, write_text
+from tracking.drawing import save_all
 from tracking.metrics_log import MetricsLog
 from tracking.wandb_sink import WandbSettings, WandbSink
 
@@ -81,11 +81,8 @@ class Tracker(NullTracker):
 
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
         self._step = step
-        for key, image in images.items():
-            try:
-                save_png(self.folder / "visualization" / key / f"{step:08d}.png", image)
-            except Unwritable as error:  # a training goes on; its weights tell it if the disk is full
-                print(f"picture left out: {error}", flush=True)
+        folder, name = self.folder / "visualization", f"{step:08d}.png"
+        save_all({folder / key / name: image for key, image in images.items()})
         self._wandb.images(images, step)
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
