@@ -151,6 +151,24 @@ def test_a_pixel_is_crack_if_a_crack_runs_through_it():
     assert direct.restored is None and direct.probability.shape == (40, 30)
 
 
+@pytest.mark.parametrize("restore", [False, True])
+def test_nothing_is_found_where_nothing_was_photographed(restore):
+    """Elsewhere the answer stays; the share of cracks is that of what was photographed."""
+    model = TiledModel(small_model(Bicubic(4)), CPU, tile=32, overlap=8)
+    pixels, transparent = photograph(40, 30), np.zeros((40, 30), bool)
+    transparent[:, 18:] = transparent[5, 5] = True
+    whole, found = search(model, pixels, restore), search(model, pixels, restore, transparent=transparent)
+    factor = 4 if restore else 1
+    fine = np.kron(transparent, np.ones((factor, factor))) > 0
+    assert whole.fine[fine].min() > 0 and (found.fine[fine] == 0).all() and (found.probability[transparent] == 0).all()
+    assert np.array_equal(found.fine[~fine], whole.fine[~fine])
+    assert np.array_equal(found.probability[~transparent], whole.probability[~transparent])
+    threshold = float(np.median(whole.fine))
+    assert found.share(threshold) == pytest.approx((whole.fine[~fine] >= threshold).mean())
+    nothing = search(model, pixels, restore, transparent=np.ones((40, 30), bool))
+    assert nothing.share(threshold) == 0 and nothing.fine.max() == 0
+
+
 @pytest.mark.parametrize("tile,overlap", [(8, 0), (64, 64), (64, -1)])
 def test_impossible_tiles(tile, overlap):
     with pytest.raises(UserError, match=f"--tile {tile} --overlap {overlap}"):
