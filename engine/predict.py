@@ -122,7 +122,7 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapp
         except Unwritable:
             raise
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_how_to_go_on(number - 1, len(jobs))) from None
+            raise KeyboardInterrupt(_how_to_go_on(number - 1 - len(left_out), len(jobs))) from None
         except Exception as error:  # a photograph may find any fault, of a library too: the others are worth doing
             left_out.append(LeftOut(job.path, _reason(job, error)))
             told = f"{job.path} left out: {left_out[-1].reason}"
@@ -139,7 +139,8 @@ def _reason(job: Job, error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "alloc" in str(error):
         height, width = job.size
-        return f"{job.path}: not enough memory for {width}x{height} pixels; try --restore never, or cut it into parts"
+        told = f"{job.path}: not enough memory for {width}x{height} pixels"
+        return f"{told}; try --restore never, a smaller --tile, or cut it into parts"
     place = traceback.extract_tb(error.__traceback__)[-1]
     told = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{job.path}: {told} ({Path(place.filename).name}, line {place.lineno})"
