@@ -71,6 +71,10 @@ def parse() -> argparse.Namespace:
         "--min-area", dest="minimum_area", type=int, metavar="PX",
         help="regions of fewer pixels, where it was segmented, are no cracks (unset: as the weights' options say)",
     )
+    add(
+        "--bits", type=int, choices=(8, 10, 12, 14, 16),
+        help="of the values in 16-bit files (unset: the fewest that hold them, told with each photograph)",
+    )
     add("--overwrite", action="store_true", help="replace earlier results")
     add(
         "--resume", action="store_true",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.files import Unwritable, write_bytes
-from data.images import read_image
+from data.images import passed_over, read_photograph
 from engine.experiment import require_writable
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, LeftOut, Settings, photographs, plan, refuse_left_out
 from engine.predict_resume import left_to_do, stamp, stamped
@@ -88,8 +88,8 @@ def _predict(
     made_with = settings.told(source.digest)
     to_do = left_to_do(jobs, settings, made_with)
     share.wait()  # results that another process writes are not earlier ones
-    for one in left_out if share.first else []:
-        print(f"{one.path} left out: {one.reason}", flush=True)
+    if share.first:
+        _tell_left_out(inputs, left_out)
     own, failed = list(share.of(to_do)), []
     if own:
         model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
@@ -108,6 +108,16 @@ def _predict(
         write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
     refuse_left_out(left_out, len(paths))
     return own
+
+
+def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
+    """Say, before the work, what of the folders is no photograph, and which photographs cannot be read."""
+    for folder in [path for path in inputs if path.is_dir()]:
+        others = passed_over(folder)
+        if others:
+            print(f"{folder}: passed over {others}", flush=True)
+    for one in left_out:
+        print(f"{one.path} left out: {one.reason}", flush=True)
 
 
 def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
@@ -161,11 +171,11 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     """Do one photograph; return the line about it."""
     began = time.perf_counter()
     made = stamp(job, made_with)
-    pixels = read_image(job.path)
+    photo = read_photograph(job.path, settings.bits)
     clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
-    found = search(model, pixels, job.restore, job.path.name, clean)
-    write(job, pixels, found, settings.threshold, made)
-    return line(job, found, settings, time.perf_counter() - began)
+    found = search(model, photo.pixels, job.restore, job.path.name, clean, photo.transparent)
+    write(job, photo.pixels, found, settings.threshold, made)
+    return line(job, found, settings, time.perf_counter() - began, photo.notes)
 
 
 @torch.inference_mode()
@@ -220,8 +230,11 @@ def write(job: Job, pixels: np.ndarray, found: Found, threshold: float, made: Ma
         write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
-def line(job: Job, found: Found, settings: Settings, seconds: float) -> str:
-    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files."""
+def line(job: Job, found: Found, settings: Settings, seconds: float, notes: Sequence[str]) -> str:
+    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know.
+
+    notes: what had to be assumed to read it.
+    """
     if job.restore:
         how = f"restored x{found.fine.shape[0] // job.size[0]}"
     elif settings.restore == "auto":
@@ -231,4 +244,8 @@ def line(job: Job, found: Found, settings: Settings, seconds: float) -> str:
     share = 100 * found.share(settings.threshold)
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size
-    return f"{job.path} {width}x{height} {how}: {share:.2f}% crack, {seconds:.1f} s -> {stem}_{{{kinds}}}.png"
+    if found.transparent is not None:
+        where = f"{100 * found.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
+        notes = (*notes, where)
+    told = f"{job.path} {width}x{height} {how}: {share:.2f}% crack, {seconds:.1f} s -> {stem}_{{{kinds}}}.png"
+    return told + "".join(f"; {note}" for note in notes)

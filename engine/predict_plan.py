@@ -27,7 +27,8 @@ class Settings:
     probability on, in (0,1); tile, overlap: in pixels of the photograph before restoring;
     overwrite: replace earlier results; resume: leave those alone that are complete and made with the same;
     rle: a CSV file to write the masks to as runs, or None;
-    minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say.
+    minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say;
+    bits: the depth of values in 16-bit files, None: as ``data.images.read_photograph`` guesses.
     """
 
     out: Path = Path("results")
@@ -39,11 +40,12 @@ class Settings:
     resume: bool = False
     rle: Path | None = None
     minimum_area: int | None = None
+    bits: int | None = None
 
     def told(self, weights: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options; ``weights``: their digest."""
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
-        return {"weights": weights, **chosen, "--min-area": self.minimum_area}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits}
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,48 @@ def test_names_that_are_no_text(tiny_weights: Path, tmp_path: Path) -> None:
     assert text.startswith('ImageId,EncodedPixels\nb.png,') and '\n"caf\\udce9\n.png",' in text
 
 
+# -- files of more kinds -------------------------------------------------------------------------
+
+
+def test_what_is_assumed_and_passed_over_is_told(tiny_weights: Path, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"a": (40, 48)})
+    grey = np.asarray(Image.open(folder / "a.png").convert("L"))
+    (folder / "a.png").unlink()
+    Image.fromarray(grey).save(folder / "plain.png")
+    Image.fromarray(np.rint(grey * (4095 / 255)).astype(np.uint16)).save(folder / "deep.png")
+    (folder / "notes.docx").write_text("x")
+    command = ["predict.py", folder, "--weights", tiny_weights, "--threshold", "0.999", "-o"]
+    outcome = run_here(*command, "out", cwd=tmp_path)
+    assert outcome.code == 0 and f"{folder}: passed over 1 .docx\n" in outcome.out
+    (deep,) = [text for text in outcome.out.splitlines() if "deep.png" in text]
+    assert "read as 12 bits" in deep
+    deep, plain = (contents(tmp_path / "out")[f"{name}_restored.png"] for name in ("deep", "plain"))
+    assert deep[400:] == plain[400:]  # the pixels; what they were made of differs
+    assert run_here(*command, "dark", "--bits", "16", cwd=tmp_path).code == 0
+    dark, bright = (np.asarray(Image.open(tmp_path / name / "deep_overlay.png")) for name in ("dark", "out"))
+    assert dark.mean() < bright.mean() / 8
+
+
+@pytest.mark.parametrize("restore", ["always", "never"])
+def test_transparent_parts_hold_nothing(restore: str, tiny_weights: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (40, 48, 4), np.uint8)
+    pixels[:, :30, 3], pixels[:, 30:] = 255, 0
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    command = ["predict.py", "a.png", "--weights", tiny_weights, "--restore", restore, "--min-area", "0"]
+    outcome = run_here(*command, "--threshold", "0.01", "--rle", "x.csv", cwd=tmp_path)
+    assert outcome.code == 0 and "37.5% transparent" in outcome.out
+    results = tmp_path / "results"
+    read = {path.name[2:-4]: np.asarray(Image.open(path)) for path in results.glob("a_*.png")}
+    fine = read["mask" if restore == "never" else "mask_x4"]
+    factor = fine.shape[0] // 40
+    assert not read["mask"][:, 30:].any() and not read["probability"][:, 30:].any() and not fine[:, 30 * factor :].any()
+    share = (fine[:, : 30 * factor] > 0).mean()
+    assert share > 0 and f": {100 * share:.2f}% crack" in outcome.out
+    last = [int(number) for number in (tmp_path / "x.csv").read_text().split(",")[-1].split()]
+    assert sum(last[-2:]) <= 30 * 40 + 1  # columns of 40 pixels, counted from 1
+
+
 # -- several processes ----------------------------------------------------------------------------
 
 
@@ -194,6 +236,7 @@ def other_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) 
         (["--tile", "64"], "with --tile 256, not 64"),
         (["--overlap", "16"], "with --overlap 32, not 16"),
         (["--min-area", "3"], "with --min-area "),
+        (["--bits", "12"], "with --bits None, not 12"),
         (["--restore", "never"], "with restoring"),
         (["--weights"], "with other weights"),
         ("another", "of another photograph than mine/images/a.png"),
