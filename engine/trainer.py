@@ -222,8 +222,8 @@ class Trainer:
         return {**state, "options": self.options.model_dump(mode="json")}
 
     def save(self, log: TrainingLog) -> None:
-        """Write the latest weights and the full training state (one random state per process)."""
-        states = self._gather_rng()
+        """Write the latest weights and the full training state (random states and log sums of every process)."""
+        own = self._gather({"rng": rng_state(), "log": log.state_dict()})
         if not self.fabric.is_global_zero:
             return
         teacher = self.step_module.teacher_state() if self.options.train.teacher is None else None
@@ -235,17 +235,17 @@ class Trainer:
             "stage_index": self.stage_index,
             "unfinished": self.unfinished,
             "best": self.best,
-            "rng": states,
+            "rng": [one["rng"] for one in own],
             "teacher": teacher,
             "run_id": log.run_id,
-            "log": log.state_dict(),
+            "log": [one["log"] for one in own],
         }
         save_atomic(self._weights(), self.experiment.latest)
         save_atomic(state, self.experiment.state)
         self.saved_step = self.step
 
-    def _gather_rng(self) -> list[dict]:
-        own = rng_state()
+    def _gather(self, own: dict) -> list[dict]:
+        """What each process gives, in the order of ranks."""
         if self.fabric.world_size == 1:
             return [own]
         states: list[dict] = [{} for _ in range(self.fabric.world_size)]

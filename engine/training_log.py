@@ -29,7 +29,7 @@ def not_finite(moment: Moment) -> UserError:
 class TrainingLog:
     """Collects values on the device and reads them only once per interval.
 
-    Its sums belong to the training state, so that a resumed run logs the same numbers.
+    The sums of every process belong to the training state, so that a resumed run logs the same numbers.
     """
 
     def __init__(self, tracker: NullTracker, progress: Progress, fabric: Fabric, every: int) -> None:
@@ -90,9 +90,12 @@ class TrainingLog:
         self._steps, self._waited = 0, 0.0
 
     def state_dict(self) -> dict:
-        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+        """The sums of this process since the last line, on the CPU."""
+        return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "counts": dict(self._counts)}
 
-    def load_state_dict(self, state: dict, device: torch.device) -> None:
+    def load_state_dict(self, states: list[dict] | dict, device: torch.device) -> None:
+        """Take up this process's part of ``states``, one for each rank (older files: the first one's alone)."""
+        state = states[self.fabric.global_rank] if isinstance(states, list) else states
         self._sums = {name: value.to(device) for name, value in state["sums"].items()}
         self._counts = dict(state["counts"])
 
