@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UserError
+from engine import lock
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def require_writable(folder: Path, option: str) -> None:
 
 def archive(folder: Path) -> Path | None:
     """Move a folder that holds something aside to ``NAME_archived_TIME``, as BasicSR does; None if none does."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and all(child.name == lock.NAME for child in folder.iterdir())):
         return None
     target = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
     suffix = 1

@@ -6,6 +6,7 @@ import os
 import random
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from data.sources import fingerprint
 from engine.build_data import build_train_sources
 from engine.checkpoint import load_file
 from engine.experiment import Experiment, archive, require_writable
+from engine.lock import Lock
 from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import parse_options
@@ -48,14 +50,24 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     """Train the experiment of these options; returns its folder. Raises UserError."""
     experiment = Experiment(Path(options.path.experiments_root) / options.name)
     require_writable(experiment.folder, "path.experiments_root:")
+    fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
+    lock = Lock(experiment.folder)
+    try:
+        _first_decides(fabric, lambda: experiment.folder.is_dir() and any(experiment.folder.iterdir()) and _take(lock))
+        _train(options, fabric, experiment, auto_resume, lock)
+    finally:
+        lock.release()
+    return experiment
+
+
+def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume: bool, lock: Lock) -> None:
     state = load_file(experiment.state, *STATE_KEYS) if auto_resume and experiment.state.is_file() else None
     if state is not None:
         _check_same(options, state, experiment)
         if state["step"] >= options.train.total_iter and not state.get("unfinished", False):
             print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
-            return experiment
+            return
     train_source, val_source = build_train_sources(options)
-    fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
     if fabric.device.type == "cpu":
         keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
@@ -63,11 +75,28 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
     if state is None:
         trainer.check()
-    if fabric.is_global_zero:
-        _prepare(options, experiment, resuming=state is not None)
-    fabric.barrier()
+    _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
     _run(trainer, fabric, options, experiment, state)
-    return experiment
+
+
+def _first_decides(fabric: Fabric, work: Callable[[], object]) -> None:
+    """Let the first process do what is done once; where it is refused, the others end with it, without a word."""
+    refused: UserError | None = None
+    if fabric.is_global_zero:
+        try:
+            work()
+        except UserError as error:
+            refused = error
+    if fabric.broadcast(refused is not None) and refused is None:
+        raise SystemExit(2)
+    if refused is not None:
+        raise refused
+
+
+def _take(lock: Lock) -> None:
+    told = lock.take()
+    if told is not None:
+        print(told, flush=True)
 
 
 def _seed(seed: int) -> None:
@@ -115,11 +144,16 @@ def _how_to_go_on(trainer: Trainer, saved_step: int) -> str:
     return f"step {saved_step} is saved; to go on: {command}"
 
 
-def _prepare(options: Options, experiment: Experiment, resuming: bool) -> None:
-    if not resuming:
-        moved = archive(experiment.folder)
-        if moved is not None:
-            print(f"moved the earlier {experiment.folder} to {moved} (use --auto_resume to go on instead)")
+def _prepare(options: Options, experiment: Experiment, lock: Lock, resuming: bool) -> None:
+    """Lock the folder, then move what an earlier training left in it aside: never a folder that is being written."""
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    _take(lock)
+    moved = None if resuming else archive(experiment.folder)
+    if moved is not None:
+        lock.moved(moved)
+        print(f"moved the earlier {experiment.folder} to {moved} (use --auto_resume to go on instead)")
+        experiment.folder.mkdir(exist_ok=True)
+        _take(lock)
     write_text(experiment.options, yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False))
 
 
