@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import cv2
@@ -13,8 +13,16 @@ from torch.utils.data import DataLoader, Sampler
 
 from contracts.errors import UserError
 from contracts.records import HRBatch
-from data.dataset import CrackDataset, Sample, collate
+from data.dataset import CrackDataset
+from data.passing import Collate, PackedBatch, batch_bytes, collate_loaded, shared_room
 from data.transforms import keyed_bits
+
+PREFETCHED = 4  # batches that each worker may be ahead
+NO_ROOM = (
+    "little room in /dev/shm: batches of the loader processes pass through pipes, which takes longer "
+    "(in Docker: --shm-size=1g)"
+)
+WORKER_REPAIR = "if memory ran out, lower datasets.train.workers or datasets.train.cache_mb; go on with --auto_resume"
 
 
 class StepSampler(Sampler):
@@ -79,29 +87,34 @@ def epoch_order(length: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return order
 
 
-class LoadedBatch(HRBatch):
-    """An `HRBatch` that torch's DataLoader can move to page-locked memory."""
-
-    def pin_memory(self) -> LoadedBatch:
-        """Return the batch with its tensors in page-locked memory."""
-        return LoadedBatch(
-            hr=self.hr.pin_memory(),
-            mask=self.mask.pin_memory(),
-            name=self.name,
-            epoch=self.epoch,
-            distance=None if self.distance is None else self.distance.pin_memory(),
-            label=None if self.label is None else self.label.pin_memory(),
-        )
-
-
 class StepLoader(DataLoader):
-    """A DataLoader whose workers' user errors arrive as they were raised: one line, no traceback in it."""
+    """A DataLoader that yields `HRBatch`, its mistakes in one line: those of users as they were raised in a worker,
+    and that of a worker that was killed. ``quiet``: it does not tell that batches go through pipes.
+    """
+
+    quiet = False
 
     def __iter__(self) -> Iterator[HRBatch]:
+        told = self.quiet
         try:
-            yield from super().__iter__()
+            for batch in super().__iter__():
+                if isinstance(batch, PackedBatch):
+                    if not told:
+                        told = True
+                        print(NO_ROOM, flush=True)
+                    batch = batch.unpack().pin_memory() if self.pin_memory else batch.unpack()
+                yield batch
         except UserError as error:
             raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+        except RuntimeError as error:
+            require_workers(error)
+            raise
+
+
+def require_workers(error: RuntimeError) -> None:
+    """Raise UserError if ``error`` is torch's for a loader process that was killed, which may arrive at any time."""
+    if str(error).startswith("DataLoader worker"):
+        raise UserError(f"{' '.join(str(error).split()).rstrip('.')}; {WORKER_REPAIR}") from None
 
 
 def make_loader(
@@ -115,28 +128,29 @@ def make_loader(
     world: int = 1,
     pin_memory: bool = False,
     start_method: str | None = None,
+    neighbours: int = 1,
 ) -> StepLoader:
     """Return a loader that yields one `HRBatch` per step from ``start_step`` to ``total_steps``.
 
     The batches are the same for any number of ``workers`` (processes; 0: in this one) and for
-    any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice).
+    any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice). They come in shared
+    memory if there is room for all that may wait in it, of ``neighbours`` processes that train on this machine.
     """
     sampler = StepSampler(len(dataset), global_batch, seed, start_step, total_steps, rank, world)
-    return StepLoader(
+    room = shared_room()
+    waiting = (PREFETCHED * workers + 2) * batch_bytes(dataset.crop, global_batch // world, dataset.distance)
+    loader = StepLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=collate_loaded,
+        collate_fn=Collate(room is None or waiting * neighbours <= room) if workers else collate_loaded,
         pin_memory=pin_memory,
         worker_init_fn=_init_worker if workers else None,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=PREFETCHED if workers else None,
         multiprocessing_context=start_method if workers else None,
     )
-
-
-def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
-    """Stack samples into a batch that can be pinned."""
-    return LoadedBatch(**vars(collate(samples)))
+    loader.quiet = rank > 0
+    return loader
 
 
 def _init_worker(_worker: int) -> None:

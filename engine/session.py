@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from contracts.errors import UserError
 from contracts.files import write_text
+from data.loader import require_workers
 from data.sources import fingerprint
 from engine.build_data import build_train_sources
 from engine.checkpoint import load_file
@@ -123,6 +124,9 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
                 trainer.resume(state)
                 log.load_state_dict(state["log"], fabric.device)
             trainer.run(log)
+    except RuntimeError as error:
+        require_workers(error)
+        raise
     except KeyboardInterrupt:
         if not fabric.is_global_zero:
             raise SystemExit(130) from None  # the first process tells it

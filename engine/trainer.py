@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Iterator
 
@@ -184,6 +185,7 @@ class Trainer:
             self.dataset, global_batch=train.batch_size, seed=self.options.seed, start_step=self.step,
             total_steps=self.plan.total, workers=train.workers, rank=self.fabric.global_rank,
             world=self.fabric.world_size, pin_memory=self.fabric.device.type == "cuda",
+            neighbours=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         )
         loader.generator = torch.Generator()  # else it would draw from dropout's, and a resumed run would differ
         for batch in loader:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from contracts.errors import UserError
 from contracts.records import HRBatch, to_device
 from data.dataset import CrackDataset
-from data.loader import LoadedBatch, StepSampler, epoch_order, make_loader
+from data.loader import StepSampler, epoch_order, make_loader
+from data.passing import LoadedBatch
 
 lengths, batches, seeds = st.integers(1, 40), st.integers(1, 24), st.integers(0, 1000)
 

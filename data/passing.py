@@ -1,0 +1,89 @@
+"""How loader processes pass batches on: in shared memory where there is room for them, else through pipes.
+
+A worker that finds no room in /dev/shm (64 MB in a container of Docker's) would lose its batch without a word, and the
+training would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contracts.records import HRBatch
+from data.dataset import Sample, collate
+
+SHARED_MEMORY = Path("/dev/shm")  # of Linux; elsewhere there is nothing to compare with
+
+
+class LoadedBatch(HRBatch):
+    """An `HRBatch` that torch's DataLoader can move to page-locked memory."""
+
+    def pin_memory(self) -> LoadedBatch:
+        """Return the batch with its tensors in page-locked memory."""
+        return LoadedBatch(**{
+            name: value.pin_memory() if isinstance(value, torch.Tensor) else value for name, value in vars(self).items()
+        })
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """The fields of an `HRBatch` with arrays instead of tensors: what goes through a pipe as it is."""
+
+    fields: dict[str, NDArray[np.float32] | tuple | None]
+
+    def unpack(self) -> LoadedBatch:
+        """The batch, its tensors over the memory of the arrays."""
+        return LoadedBatch(**{
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in self.fields.items()
+        })
+
+    def pin_memory(self) -> PackedBatch:
+        """Itself: it is unpacked first."""
+        return self
+
+
+def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
+    """Stack samples into a batch that can be pinned, in the process that made them."""
+    return LoadedBatch(**vars(collate(samples)))
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Stacks samples into a batch to be passed on; ``shared``: in shared memory, as long as there is room."""
+
+    shared: bool = True
+
+    def __call__(self, samples: Sequence[Sample]) -> LoadedBatch | PackedBatch:
+        fields: dict[str, Any] = vars(collate(samples))
+        tensors = {name: value for name, value in fields.items() if isinstance(value, torch.Tensor)}
+        if self.shared:
+            try:
+                for tensor in tensors.values():
+                    tensor.share_memory_()
+            except RuntimeError:  # no room: what was shared already goes with its tensor
+                pass
+            else:
+                return LoadedBatch(**fields)
+        return PackedBatch({**fields, **{name: tensor.numpy() for name, tensor in tensors.items()}})
+
+
+def shared_room() -> int | None:
+    """Bytes that are free in /dev/shm; None where there is no such place."""
+    try:
+        place = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return None
+    return place.f_bavail * place.f_frsize
+
+
+def batch_bytes(crop: int, samples: int, distance: bool) -> int:
+    """Bytes of a batch: three channels, mask and, if so, distance map, in float32."""
+    return samples * crop * crop * 4 * (5 if distance else 4)
