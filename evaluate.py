@@ -9,21 +9,24 @@ torchrun --nproc_per_node 2 evaluate.py             the processes share the phot
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from os.path import expanduser
 
 from contracts.errors import run_main
+from contracts.paths import user_path
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-opt", metavar="FILE", help="options file; unset: the options kept in the weights")
-    parser.add_argument("--weights", metavar="FILE", help="weights; unset: best, else latest, of the experiment")
+    parser.add_argument("-opt", type=expanduser, metavar="FILE", help="options file; unset: those kept in the weights")
+    parser.add_argument(
+        "--weights", type=expanduser, metavar="FILE", help="weights; unset: best, else latest, of the experiment"
+    )
     parser.add_argument("--hr", action="store_true", help="the original photographs: the upper bound")
     parser.add_argument("--clean", action="store_true", help="LR inputs made by bicubic reduction alone")
     parser.add_argument(
         "--degraded", action="store_true", help="LR inputs blurred as the options say, beside the clean ones"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="results folder; unset: experiments/NAME/results")
+    parser.add_argument("--out", type=user_path, metavar="DIR", help="results folder; unset: experiments/NAME/results")
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=C", help="change options")
     return parser.parse_args()
 

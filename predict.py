@@ -27,23 +27,24 @@ for 12 megapixels 0.6 GB beside the tile, or 4.2 GB with --restore always.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from os.path import expanduser
 
 from contracts.errors import UserError, run_main
+from contracts.paths import user_path
 
 
 def parse() -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     add = parser.add_argument
-    add("inputs", nargs="*", type=Path, metavar="PHOTO", help="photographs, or folders of them")
+    add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
     add(
-        "-o", dest="out", type=Path, metavar="DIR",
+        "-o", dest="out", type=user_path, metavar="DIR",
         help="where to write (results); with --export the file (beside the weights)",
     )
-    add("-opt", metavar="FILE", help="options file; unset: the options kept in the weights")
+    add("-opt", type=expanduser, metavar="FILE", help="options file; unset: the options kept in the weights")
     add(
-        "--weights", metavar="FILE",
+        "--weights", type=expanduser, metavar="FILE",
         help="weights, or an exported model (.onnx); unset: best, else latest, of the newest experiment",
     )
     add(
@@ -64,7 +65,7 @@ def parse() -> argparse.Namespace:
     )
     add("--overlap", type=int, default=32, metavar="PX", help="overlap of tiles, blended (32)")
     add(
-        "--rle", type=Path, metavar="FILE",
+        "--rle", type=user_path, metavar="FILE",
         help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
     )
     add(

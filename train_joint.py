@@ -1,7 +1,7 @@
 """Train blind super-resolution and crack segmentation together.
 
 python train_joint.py -opt options/joint.yml
-python train_joint.py -opt options/joint.yml --force_yml train:total_iter=2000 datasets:train:root=datasets/mine
+python train_joint.py -opt options/mine.yml --force_yml train:total_iter=2000 datasets:train:root=datasets/cracks
 torchrun --nproc_per_node 2 train_joint.py -opt options/joint.yml
 
 Ctrl-C ends the step, saves, and says how to go on; a second one stops at once.
@@ -10,16 +10,19 @@ Ctrl-C ends the step, saves, and says how to go on; a second one stops at once.
 from __future__ import annotations
 
 import argparse
+from os.path import expanduser
 
 from contracts.errors import run_main
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-opt", required=True, metavar="FILE", help="options file, such as options/joint.yml")
+    parser.add_argument(
+        "-opt", type=expanduser, required=True, metavar="FILE", help="options file, such as options/joint.yml"
+    )
     parser.add_argument(
         "--force_yml", nargs="+", default=[], metavar="A:B=C",
-        help="change options of the file, such as train:total_iter=2000 datasets:train:root=datasets/mine",
+        help="change options of the file, such as train:total_iter=2000 datasets:train:batch_size=4",
     )
     parser.add_argument(
         "--auto_resume", action="store_true",

@@ -23,7 +23,7 @@ from engine.experiment import Experiment, newest, place_for, put_in_place, requi
 from engine.layout import channels_last
 from engine.memory import keep_freed_memory
 from engine.options import Options
-from engine.options_file import force, load_options, parse_options
+from engine.options_file import change_options, load_options
 from engine.pictures import drawn
 from engine.progress import Progress
 from engine.session import wandb_settings
@@ -49,7 +49,7 @@ def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Opti
     if options is None:
         if not isinstance(content.get("options"), dict):
             raise UserError(f"{path} holds weights without their options; name the options file with -opt FILE")
-        options = parse_options(force(content["options"], changes), str(path))
+        options = change_options(content["options"], changes, str(path))
     return options, content, path
 
 

@@ -129,3 +129,8 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     cls = torch.optim.AdamW if chosen.type == "adamw" else torch.optim.Adam
     betas = (chosen.betas[0], chosen.betas[1])
     return cls(groups, betas=betas, **common)
+
+
+def with_fused(state: dict, fused: bool) -> dict:
+    """The saved state of an optimiser, to go on with or without fused kernels, whatever it was saved with."""
+    return {**state, "param_groups": [{**group, "fused": fused} for group in state["param_groups"]]}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contracts.errors import UserError
 from engine import lock
+from engine.options.experiment import EARLIER
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def archive(folder: Path) -> Path | None:
     """Move a folder that holds something aside to ``NAME_archived_TIME``, as BasicSR does; None if none does."""
     if not folder.exists() or (folder.is_dir() and all(child.name == lock.NAME for child in folder.iterdir())):
         return None
-    target = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+    target = folder.with_name(f"{folder.name}{EARLIER}{time.strftime('%Y%m%d_%H%M%S')}")
     suffix = 1
     while target.exists():
         target = target.with_name(f"{target.name.rsplit('+', 1)[0]}+{suffix}")
@@ -101,7 +102,7 @@ def _umask() -> int:
 def newest(root: Path) -> Experiment:
     """The experiment below ``root`` whose weights were written last. Raises UserError if none has any."""
     files = [*root.glob("*/models/best.pth"), *root.glob("*/models/latest.pth")]
-    current = [file for file in files if "_archived_" not in file.parts[-3]]
+    current = [file for file in files if EARLIER not in file.parts[-3]]
     if not current:
         raise UserError(
             f"no trained weights below {root}/; run 'python train_joint.py -opt options/joint.yml' first, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import typing
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.errors import UserError, nearest
 from engine.options import Options
+from engine.options.effects import without_effect
+from engine.options.section import Section
 
 
 class _Loader(yaml.SafeLoader):
@@ -81,12 +84,17 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
     base = tree.pop("base", None)
     if base is None:
         return tree
-    return merge(read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
+    return merge(read_tree(path.parent / os.path.expanduser(str(base)), (*seen, path.resolve())), tree)
 
 
 def force(tree: dict, changes: Iterable[str]) -> dict:
-    """Apply ``a:b=c`` changes (BasicSR's --force_yml); the value is read as YAML."""
-    tree = copy.deepcopy(tree)
+    """Apply ``a:b=c`` changes (BasicSR's --force_yml); the value is read as YAML.
+
+    Where the ``type`` of a section changes, what the new type does not know goes with the old one, unless it is
+    given in the same breath, and so does what means something else: the number of images to draw limits no folder.
+    """
+    tree, changes = copy.deepcopy(tree), list(changes)
+    given = {change.partition("=")[0] for change in changes}
     for change in changes:
         keys, equals, value = change.partition("=")
         if not equals or not keys:
@@ -99,8 +107,39 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
         if isinstance(node, list):
             node[_index(node, last, change)] = parsed
         else:
+            _forget(node, last, parsed, parents, given)
             node[last] = parsed
     return tree
+
+
+def _forget(node: dict, key: str, new: Any, parents: list[str], given: set[str]) -> None:
+    """If ``key`` says of which kind a section is, and that changes: drop what does not outlive it.
+
+    Of networks, whose other keys are the arguments of a class, nothing does.
+    """
+    model = _section_at(Options, parents)
+    if key != (model.KIND if model is not None else "type"):
+        return
+    if model is None:
+        dropped = set(node) if node.get(key, new) != new else set()
+    else:
+        changes = node.get(key, model.model_fields[key].default if key in model.model_fields else None) != new
+        dropped = {*model.IDLE.get(str(new), ()), *model.TIED} if changes else set()
+    for one in dropped & set(node):
+        if ":".join((*parents, one)) not in given:
+            del node[one]
+
+
+def _section_at(model: type[BaseModel], keys: Iterable[str]) -> type[Section] | None:
+    """The section that a path of keys leads to; None for a network, or an entry of a list of free form."""
+    for key in keys:
+        found = _models(model.model_fields[key].annotation) if key in model.model_fields else []
+        if key.isdigit():
+            continue
+        if not found:
+            return None
+        model = found[0]
+    return model if issubclass(model, Section) else None
 
 
 def _child(node: Any, key: str, change: str) -> Any:
@@ -119,8 +158,24 @@ def _index(node: list, key: str, change: str) -> int:
 
 
 def load_options(path: str | Path, changes: Iterable[str] = ()) -> Options:
-    """Read, merge, change and validate an options file. Raises UserError naming the YAML path."""
-    return parse_options(force(read_tree(Path(path)), changes), str(path))
+    """Read, merge, change and validate an options file. Raises UserError naming the YAML path.
+
+    So does it for an option that would have no effect.
+    """
+    options = parse_options(force(read_tree(Path(path)), changes), str(path))
+    idle = without_effect(options)
+    if idle:
+        raise UserError(f"{path}: " + "; ".join(idle))
+    return options
+
+
+def change_options(kept: dict, changes: Iterable[str], name: str) -> Options:
+    """The options kept in the file ``name`` with changes; only these are asked for an effect. Raises UserError."""
+    before, options = without_effect(parse_options(kept, name)), parse_options(force(kept, changes), name)
+    idle = [told for told in without_effect(options) if told not in before]
+    if idle:
+        raise UserError("--force_yml: " + "; ".join(idle))
+    return options
 
 
 def parse_options(tree: dict, name: str) -> Options:

@@ -26,6 +26,7 @@ from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import parse_options
 from engine.progress import Progress
+from engine.stages import passed_stages, stage_lengths
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
 from models.whole import Model, count_parameters
@@ -63,8 +64,9 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
 
 def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume: bool, lock: Lock) -> None:
     state = load_file(experiment.state, *STATE_KEYS) if auto_resume and experiment.state.is_file() else None
+    passed: list[int] = []
     if state is not None:
-        _check_same(options, state, experiment)
+        passed = _check_same(options, state, experiment)
         if state["step"] >= options.train.total_iter and not state.get("unfinished", False):
             print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
             return
@@ -73,7 +75,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
         keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
     meta = {"git": commit_hash(), "data": fingerprint(train_source)}
-    trainer = Trainer(options, fabric, experiment, train_source, val_source, meta)
+    trainer = Trainer(options, fabric, experiment, train_source, val_source, meta, passed)
     if state is None:
         trainer.check()
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
@@ -176,10 +178,10 @@ def _networks(model: Model, options: Options) -> str:
     return f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"
 
 
-def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
+def _check_same(options: Options, state: dict, experiment: Experiment) -> list[int]:
     """A run is resumed with the options it was started with; only lengths, reports and speed may change.
 
-    Options that came into being since then count as their defaults.
+    Options that came into being since then count as their defaults. Returns the lengths of the stages it has passed.
     """
     before = parse_options(state["options"], str(experiment.state))
     differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
@@ -190,6 +192,8 @@ def _check_same(options: Options, state: dict, experiment: Experiment) -> None:
             + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
             + "; use the same options, or another name"
         )
+    lengths = state.get("lengths") or stage_lengths(before.train.stages, before.train.total_iter)
+    return passed_stages(lengths, state["step"])
 
 
 def _differences(old: object, new: object, path: str = "") -> list[str]:

@@ -8,6 +8,7 @@ sharp or bicubically enlarged images; and one for the blur skip, which is added 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,15 +67,19 @@ class Moment:
 
 
 class Plan:
-    """The stages of a run laid out over its steps. ``at(step)`` is pure, so resuming is exact."""
+    """The stages of a run laid out over its steps. ``at(step)`` is pure, so resuming is exact.
 
-    def __init__(self, options: Options, train_images: int) -> None:
+    passed: lengths of the first stages, of a resumed run that has them behind it.
+    """
+
+    def __init__(self, options: Options, train_images: int, passed: Sequence[int] = ()) -> None:
         self.total = options.train.total_iter
         self.stages = options.train.stages
         self.loss = options.loss
         self.optimizer = options.train.optimizer
         self.scheduler = options.train.scheduler
-        self.lengths = stage_lengths(self.stages, self.total)
+        self.lengths = stage_lengths(self.stages, self.total, passed)
+        self.segments = any(KINDS[stage.name].segments for stage in self.stages)
         self.epoch_steps = train_images // options.datasets.train.batch_size + 1  # as the released code counts
         self.pass_steps = math.ceil(train_images / options.datasets.train.batch_size)  # steps of a pass over the images
 
@@ -143,20 +148,44 @@ def decay_factor(kind: str, progress: float, final: float) -> float:
     return final + (1 - final) * fall
 
 
-def stage_lengths(stages: list[Stage], total: int) -> list[int]:
-    """Steps of each stage; the one stage without a length takes the rest. Raises UserError."""
-    lengths = [
+def stage_lengths(stages: list[Stage], total: int, passed: Sequence[int] = ()) -> list[int]:
+    """Steps of each stage; the one stage without a length takes the rest. Raises UserError.
+
+    passed: lengths that the first stages had, whatever they would be now; the others are made of what is left, the last
+    one taking the rest if the one that would have taken it is passed.
+    """
+    lengths: list[int | None] = [
         round(stage.share * total) if stage.share is not None else stage.iterations  # None: takes the rest
         for stage in stages
     ]
     open_stages = [index for index, length in enumerate(lengths) if length is None]
-    used = sum(length for length in lengths if length is not None)
     if len(open_stages) > 1:
         names = ", ".join(f"train.stages.{index}" for index in open_stages)
         raise UserError(f"{names}: only one stage may take the rest; give the others iterations or share")
-    if used > total or (not open_stages and used != total):
+    if passed:
+        lengths[: len(passed)] = passed
+        if None not in lengths and stages[-1].iterations is None:
+            lengths[-1] = None
+    used = sum(length for length in lengths if length is not None)
+    if used > total or (None not in lengths and used != total):
+        if passed:
+            raise UserError(
+                f"train.total_iter {total}: the stages passed and those with iterations take {used} steps; "
+                f"give {used}, or begin a new training under another name"
+            )
         raise UserError(
             f"train.stages: the stages sum to {used} steps but train.total_iter is {total}; "
             "leave one stage without iterations to take the rest, or use share"
         )
     return [total - used if length is None else length for length in lengths]
+
+
+def passed_stages(lengths: Sequence[int], step: int) -> list[int]:
+    """Of stages of these lengths, those that lie before the one that ``step`` ends in; the last is never passed."""
+    passed, end = [], 0
+    for length in lengths[:-1]:
+        end += length
+        if end > step or end == sum(lengths):
+            break
+        passed.append(length)
+    return passed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from lightning_fabric import Fabric
@@ -15,7 +15,7 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
-from engine.build import build_loss, build_model, build_optimizer
+from engine.build import build_loss, build_model, build_optimizer, with_fused
 from engine.build_data import build_dataset, build_degradation
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.compilation import compile_or_tell
@@ -40,17 +40,19 @@ class Trainer:
     """Trains one experiment. ``run()`` goes from the restored or first step to ``total_iter``.
 
     fabric: devices and precision; experiment: the folder; sources: photographs to train on and to
-    validate with (None: no validation); meta: facts kept in checkpoints.
+    validate with (None: no validation); meta: facts kept in checkpoints; passed: lengths of the stages that a resumed
+    run has behind it.
     """
 
     def __init__(
-        self, options: Options, fabric: Fabric, experiment: Experiment, train: Source, val: Source | None, meta: dict
+        self, options: Options, fabric: Fabric, experiment: Experiment, train: Source, val: Source | None, meta: dict,
+        passed: Sequence[int] = (),
     ) -> None:
         self.options, self.fabric, self.experiment, self.meta = options, fabric, experiment, meta
         share, parts = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate
         if share % parts:
             raise UserError(f"train.accumulate {parts} does not divide the {share} samples of each process")
-        self.plan = Plan(options, len(train))
+        self.plan = Plan(options, len(train), passed)
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
         self.model = channels_last(build_model(options))
@@ -169,7 +171,8 @@ class Trainer:
         values, pictures = self.validator.run(self.ema.average, moment.alpha, self.interruption.check)
         log.validation(moment, values, pictures)
         score = self.validator.score(values)
-        if moment.kind.segments and score > self.best:
+        counts = moment.kind.segments or (self.validator.of_restoration and not self.plan.segments)
+        if counts and score > self.best:
             self.best = score
             save_atomic(self._weights(), self.experiment.best)
 
@@ -235,6 +238,7 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "stage_index": self.stage_index,
+            "lengths": self.plan.lengths,
             "unfinished": self.unfinished,
             "best": self.best,
             "rng": [one["rng"] for one in own],
@@ -259,7 +263,7 @@ class Trainer:
         source = str(self.experiment.state)
         load_weights(self.model, state["trained"], source)
         self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(with_fused(state["optimizer"], self.optimizer.param_groups[0]["fused"]))
         self.step = self.saved_step = state["step"]
         self.best, self.unfinished = state["best"], state.get("unfinished", False)
         self.stage_index = -1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from contracts.errors import lookup
+from contracts.errors import UserError, lookup
 from data.distance import signed_distance_map
 from data.sources import Source
 from engine.build import build_segmentation_loss
@@ -31,7 +31,7 @@ class Validator:
     def __init__(self, options: Options, source: Source, device: torch.device) -> None:
         condition, _, self.metric = options.val.best.partition("/")
         lookup(CHOOSABLE, self.metric, "val.best: metric")
-        self.best_key = val_key(condition, self.metric)
+        self.best, self.best_key = options.val.best, val_key(condition, self.metric)
         seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
         self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
         self.evaluator = Evaluator(
@@ -45,6 +45,13 @@ class Validator:
             self.evaluator.load(index)
         for prediction in self.evaluator.predict(model, limit=2):
             self.evaluator.score(prediction)
+            if prediction.sr is not None and prediction.kernel is None and CHOOSABLE[self.metric].of == "kernel":
+                raise UserError(f"val.best {self.best}: this SR network estimates no kernel; choose another metric")
+
+    @property
+    def of_restoration(self) -> bool:
+        """Whether the best weights are those that restore best, not those that segment best."""
+        return CHOOSABLE[self.metric].of in ("image", "kernel")
 
     def score(self, values: dict[str, float]) -> float:
         """What the best weights are chosen by, larger is better; -inf where it does not apply."""

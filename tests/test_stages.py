@@ -121,7 +121,8 @@ def test_beta_ramp() -> None:
 @pytest.mark.parametrize("kind", ["constant", "linear", "cosine"])
 def test_learning_rate_warms_up_and_decays_in_each_stage(kind: str) -> None:
     laid = plan(
-        f"train:scheduler={{type: {kind}, warmup_iter: 4, final: 0.1}}", "train:optimizer:lr=0.01",
+        f"train:scheduler={{type: {kind}, warmup_iter: 4, final: {0.0 if kind == 'constant' else 0.1}}}",
+        "train:optimizer:lr=0.01",
         "train:stages=[{name: sr, iterations: 40}, {name: joint, lr: 0.1, sr_lr_factor: 0.5}]",
     )
     for first, length, rate in ((1, 40, 0.01), (41, 60, 0.1)):
@@ -258,7 +259,8 @@ def test_a_stage_with_nothing_to_train_is_refused(sr: str, stage: str) -> None:
 
 
 def test_oriented_weights_come_into_force_after_their_step() -> None:
-    laid = plan("loss:oriented_from=40", "train:stages=[{name: sr, iterations: 30}, {name: joint}]")
+    stages = "train:stages=[{name: sr, iterations: 30}, {name: joint}]"
+    laid = plan("loss={fail_oriented: 1.0, oriented_from: 40}", stages)
     assert [laid.at(step).oriented for step in (1, 40, 41, 100)] == [False, False, True, True]
 
 

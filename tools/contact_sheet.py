@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError, run_main
+from contracts.paths import user_path
 from data.images import image_files, list_images, read_image
 from data.masks import read_mask
 from data.synthetic import SyntheticSource
@@ -84,11 +85,11 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="draw N synthetic photographs")
     parser.add_argument("--seed", type=int, default=0, help="series of the synthetic photographs")
-    parser.add_argument("--folder", type=Path, action="append", default=[], help="of images; repeatable")
+    parser.add_argument("--folder", type=user_path, action="append", default=[], help="of images; repeatable")
     parser.add_argument("--limit", type=int, default=16, help="photographs per folder (16)")
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--masks", action="store_true", help="show each mask to the right of its photograph")
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--out", type=user_path, required=True, help="PNG to write")
     return parser.parse_args()
 
 

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from os.path import expanduser
 from pathlib import Path
 
 from contracts.errors import UserError, run_main
+from contracts.paths import user_path
 from data.sources import Source, fingerprint
 from degradations.frozen import Item, to_uint8, write_frozen
 from degradations.pipeline import Pipeline
@@ -67,8 +69,8 @@ def parse() -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     add = parser.add_argument
-    add("-opt", required=True, metavar="FILE", help="options file whose datasets.test is rendered")
-    add("--out", required=True, type=Path, metavar="DIR", help="folder, such as datasets/frozen/NAME")
+    add("-opt", type=expanduser, required=True, metavar="FILE", help="options file whose datasets.test is rendered")
+    add("--out", required=True, type=user_path, metavar="DIR", help="folder, such as datasets/frozen/NAME")
     add("--force_yml", nargs="+", default=[], metavar="A:B=C", help="change options of the file")
     return parser.parse_args()
 

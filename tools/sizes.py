@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from contracts.errors import UserError, run_main
+from contracts.paths import user_path
 from engine.build import build_model
 from engine.layout import channels_last
 from engine.options import Options
@@ -53,7 +54,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m tools.sizes", description=__doc__, epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="options files (unset: see below)")
+    parser.add_argument("files", nargs="*", type=user_path, metavar="FILE", help="options files (unset: see below)")
     parser.add_argument("--side", type=int, default=56, help="side of the LR image in pixels (56: HR 224)")
     parser.add_argument("--runs", type=int, default=3, help="timed runs of each system")
     chosen = parser.parse_args(arguments)

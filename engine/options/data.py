@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from data.synthetic.source import CRACK_FREE
-from engine.options.section import Section
+from engine.options.section import FilePath, Section
 
 
 class Degradation(Section):
@@ -45,15 +45,20 @@ class Split(Section):
 class Dataset(Section):
     """Photographs with masks: a folder pair, or the embedded generator."""
 
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {
+        "synthetic": ("root", "lists", "part"), "folder": ("size", "crack_free"),
+    }
+    TIED: ClassVar[tuple[str, ...]] = ("count", "seed", "frozen")
+
     type: Literal["synthetic", "folder"] = "synthetic"
-    root: str | None = Field(None, description="folder with the images and masks (type folder)")
-    lists: str | list[str] | None = Field(None, description="split list files, one FOLDER/STEM a line")
+    root: FilePath | None = Field(None, description="folder with the images and masks (type folder)")
+    lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
     part: Literal["train", "test"] | None = Field(None, description="half of a set that has both")
     count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
     size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
     crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="share of synthetic images without a crack")
     seed: int = Field(0, ge=0, description="seed of the synthetic images, and of a test set's degradation")
-    frozen: str | None = Field(None, description="rendered test set of tools.freeze to read LR images from")
+    frozen: FilePath | None = Field(None, description="of datasets.test: set rendered by tools.freeze to read")
     split: Split | None = Field(None, description="use one fraction of a random split of these photographs")
     resize: int | None = Field(None, ge=32, description="resize to squares of this side; distorts widths of cracks")
     keep_aspect: bool = Field(False, description="resize to this longer side instead, in proportion")
@@ -81,7 +86,7 @@ class Labels(Section):
     uncracked: list[str] = Field(
         ["noncrack"], min_length=1, description="prefixes, or folders, of photographs without a crack"
     )
-    file: str | None = Field(None, description="the CSV file")
+    file: FilePath | None = Field(None, description="the CSV file")
 
     @model_validator(mode="after")
     def _named(self) -> Labels:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.options.data import Datasets, Degradation
 from engine.options.networks import Joint, Network
 from engine.options.reports import Evaluation, Logger, Paths, Postprocess, Validation, Wandb
 from engine.options.section import Section
 from engine.options.training import Loss, Train
+
+EARLIER = "_archived_"  # in the name of a folder that was moved aside
 
 
 class Corrections(Section):
@@ -29,7 +32,7 @@ class Corrections(Section):
 class Options(Section):
     """A whole experiment."""
 
-    name: str = Field(pattern=r"^[\w.\-]+$", description="folder of the results below experiments/")
+    name: str = Field(description="folder of the results below experiments/")
     seed: int = Field(1121, ge=0)
     compat: Literal["corrected", "reference"] = Field("corrected", description="see corrections")
     corrections: Corrections = Corrections()
@@ -48,6 +51,15 @@ class Options(Section):
     logger: Logger = Logger()
     wandb: Wandb = Wandb()
     path: Paths = Paths()
+
+    @field_validator("name")
+    @classmethod
+    def _folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.\-]*", name) or EARLIER in name:
+            raise ValueError(
+                f"it names a folder: give letters, digits, _, - and ., not first - or ., and without '{EARLIER}'"
+            )
+        return name
 
     def corrected(self, name: str) -> bool:
         """Whether the correction ``name`` is in force (its own entry, else ``compat``)."""

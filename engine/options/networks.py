@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.options.section import Section
+from engine.options.section import FilePath, Section
 
 
 class Network(BaseModel):
@@ -15,7 +15,7 @@ class Network(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     type: str
-    weights: str | None = Field(None, description="file of weights to start from")
+    weights: FilePath | None = Field(None, description="file of weights to start from")
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments for the class."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.options.section import Section
+from engine.options.section import FilePath, Section
 
 Condition = Literal["hr", "clean", "degraded"]
 
@@ -56,4 +56,4 @@ class Wandb(Section):
 
 
 class Paths(Section):
-    experiments_root: str = "experiments"
+    experiments_root: FilePath = "experiments"

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import os
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+FilePath = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder, as in a shell
 
 
 class Section(BaseModel):
-    """Base of all sections: strict types, no unknown keys, immutable after loading."""
+    """Base of all sections: strict types, no unknown keys, immutable after loading.
+
+    KIND: the key, if any, that says which kind of thing is described; IDLE: keys that do nothing, by kind;
+    TIED: keys that mean something else for another kind.
+    """
+
+    KIND: ClassVar[str] = "type"
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {}
+    TIED: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from engine.options.section import Section
+from engine.options.section import FilePath, Section
 
 StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip"]
 
 
 class Alpha(Section):
     """Weight of the region terms against the boundary term, a function of the joint step."""
+
+    KIND: ClassVar[str] = "schedule"
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"constant": ("floor",), "boundary_rising": ("start", "floor")}
 
     schedule: Literal["paper", "linear", "boundary_rising", "constant"] = Field(
         "paper",
@@ -61,6 +64,8 @@ class Stage(Section):
 
 
 class Optimizer(Section):
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"sgd": ("betas",), "adam": ("momentum",), "adamw": ("momentum",)}
+
     type: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(2e-5, gt=0)
     betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
@@ -72,13 +77,18 @@ class Optimizer(Section):
 class Scheduler(Section):
     """Learning rate within each stage: warm-up, then constant or a decay to ``final`` times the rate."""
 
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"constant": ("final",)}
+
     type: Literal["constant", "cosine", "linear"] = "constant"
     warmup_iter: int = Field(0, ge=0)
     final: float = Field(0.0, ge=0, le=1)
 
 
 class Train(Section):
-    total_iter: int = Field(700000, ge=1)
+    total_iter: int = Field(
+        700000, ge=1, description="steps; may be another number with --auto_resume: stages that are passed keep their "
+        "length, the rest is laid out anew"
+    )
     stages: list[Stage] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     scheduler: Scheduler = Scheduler()
@@ -92,4 +102,4 @@ class Train(Section):
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on GPUs")
-    teacher: str | None = Field(None, description="weights of a model that saw HR images")
+    teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")

@@ -9,6 +9,7 @@ import yaml
 
 from contracts.errors import UserError, run_main
 from contracts.files import write_text
+from contracts.paths import user_path
 from engine.checkpoint import save_atomic
 from engine.experiment import Experiment, require_writable
 from tools.import_csbsr.released import imported
@@ -41,9 +42,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m tools.import_csbsr", description=__doc__, epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the released checkpoint, such as downloads/x.pth")
+    parser.add_argument("file", type=user_path, metavar="FILE", help="the released checkpoint, such as downloads/x.pth")
     parser.add_argument(
-        "-o", dest="out", type=Path, metavar="DIR",
+        "-o", dest="out", type=user_path, metavar="DIR",
         help="new folder to write (unset: experiments/released_VARIANT); nothing in it is ever replaced",
     )
     return parser.parse_args(arguments)

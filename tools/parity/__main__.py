@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from contracts.errors import UserError, nearest, run_main
+from contracts.paths import user_path
 from tools.parity.functions import FUNCTION_CHECKS, SINGLE_PRECISION
 from tools.parity.networks import Quantity, WeightsMismatch, find_check, network_quantities
 from tools.parity.verdict import DTYPES, HEADER, Verdict, judge
@@ -40,8 +41,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--fixtures", type=Path, required=True, metavar="DIR", help="folder of NAME.npz files")
-    add("--keys", type=Path, metavar="DIR", help="folder of NAME.json key lists (default: FIXTURES/keys)")
+    add("--fixtures", type=user_path, required=True, metavar="DIR", help="folder of NAME.npz files")
+    add("--keys", type=user_path, metavar="DIR", help="folder of NAME.json key lists (default: FIXTURES/keys)")
     add("--only", nargs="+", metavar="NAME", help="check these fixtures only")
     add("--quantities", action="store_true", help="a line for every quantity, not only the worst")
     return parser.parse_args(arguments)

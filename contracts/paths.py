@@ -1,0 +1,11 @@
+"""Paths as users write them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def user_path(text: str) -> Path:
+    """The path that ``text`` means, "~" being the home folder: shells leave it alone in ``--out=~/x``."""
+    return Path(os.path.expanduser(text))

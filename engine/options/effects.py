@@ -1,0 +1,135 @@
+"""Options that would be accepted and then ignored: found before anything is built, each told in one line.
+
+A switch that turns a whole thing off (``val_freq: 0``, ``wandb.mode: disabled``) does not make its details mistakes,
+nor does a default. Only what a user gives is judged, never what is kept in weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from engine.options.data import Dataset
+from engine.options.experiment import Options
+from engine.options.section import Section
+from engine.options.training import Stage, Train
+from metrics import names
+
+SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip")  # stages that run the segmentation
+RESTORE = ("sr_true_kernel", "kernel", "sr", "joint")  # stages that train the SR network
+LAST_STEP = 98  # of the 99 thresholds: beyond it distances are swept at the first alone
+
+
+def without_effect(options: Options) -> list[str]:
+    """What of these options would do nothing, as sentences: the path, why, and the repair."""
+    return [
+        *_datasets(options),
+        *_validation(options),
+        *_loss(options),
+        *_training(options.train),
+        *(
+            ["joint.normalise: network normalises by itself; leave it out"]
+            if options.network is not None and _given(options.joint, "normalise") else []
+        ),
+        *(
+            [f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "
+             f"{LAST_STEP}, or 0 for none"] if options.evaluation.surface_step > LAST_STEP else []
+        ),
+    ]
+
+
+def _given(section: BaseModel, key: str) -> bool:
+    """Whether an option is another than its default."""
+    return getattr(section, key) != type(section).model_fields[key].get_default(call_default_factory=True)
+
+
+def _datasets(options: Options) -> Iterator[str]:
+    sets = options.datasets
+    for role, dataset in (("train", sets.train), ("val", sets.val), ("test", sets.test)):
+        if dataset is None:
+            continue
+        yield from _idle_by_kind(dataset, f"datasets.{role}")
+        for key, reason in _idle_in_role(dataset, role).items():
+            if _given(dataset, key):
+                yield f"datasets.{role}.{key}: {reason}; leave it out"
+    if sets.train.holdout > 0 and sets.val is not None:
+        yield "datasets.train.holdout: nothing is held out beside datasets.val; set holdout to 0, or val to null"
+    labels = sets.train.labels
+    if labels is not None and labels.source in ("masks", "csv") and _given(labels, "uncracked"):
+        yield f"datasets.train.labels.uncracked: source {labels.source} does not look at names; leave it out"
+
+
+def _idle_in_role(dataset: Dataset, role: str) -> dict[str, str]:
+    """The keys that do nothing in such a set, and why."""
+    idle = {} if role == "test" else {"frozen": "only datasets.test is read from a rendered set"}
+    if dataset.type == "folder" and role == "train":
+        idle["seed"] = "it is that of drawn photographs, and crops follow the seed at the top"
+    return idle
+
+
+def _validation(options: Options) -> Iterator[str]:
+    val, sets = options.val, options.datasets
+    if val.val_freq == 0:
+        return
+    if sets.val is None and sets.train.holdout == 0:
+        if "val_freq" in val.model_fields_set:
+            yield (
+                f"val.val_freq {val.val_freq}: there is nothing to validate on; give datasets.val or "
+                "datasets.train.holdout, or set val.val_freq to 0"
+            )
+        return
+    condition, _, metric = val.best.partition("/")
+    kind = names.METRICS[metric].of if metric in names.METRICS else None
+    if condition == "hr" and kind in ("image", "kernel"):
+        valid = ", ".join(f"hr/{name}" for name, one in names.METRICS.items() if one.of in ("mask", "sweep", "loss"))
+        yield f"val.best: sharp photographs are not restored, so there is no {val.best}; choose one of: {valid}"
+    if kind in ("mask", "sweep", "loss") and not any(stage.name in SEGMENT for stage in options.train.stages):
+        yield f"val.best {val.best}: no stage trains the segmentation; choose by degraded/{names.PSNR}"
+
+
+def _loss(options: Options) -> Iterator[str]:
+    loss, train = options.loss, options.train
+    if loss.affinity > 0 and options.network is None:
+        yield "loss.affinity: only network dsrl hands over the features for it; leave it out"
+    if loss.affinity == 0 and loss.affinity_args:
+        yield "loss.affinity_args: loss.affinity is 0; give it a weight, or leave these out"
+    stages = {stage.name for stage in train.stages}
+    oriented = [key for key in ("fail_oriented", "crack_oriented") if getattr(loss, key) > 0]
+    if loss.fail_oriented > 0 and "joint" not in stages:
+        yield "loss.fail_oriented: no stage trains the SR network by what is segmented; leave it out"
+    if loss.crack_oriented > 0 and not stages & set(RESTORE):
+        yield "loss.crack_oriented: no stage trains the SR network; leave it out"
+    if loss.oriented_from > 0 and not oriented:
+        yield "loss.oriented_from: neither fail_oriented nor crack_oriented is on; leave it out"
+    elif loss.oriented_from >= train.total_iter:
+        yield f"loss.oriented_from {loss.oriented_from}: the training ends before; give less than train.total_iter"
+    if loss.teacher_weight > 0 and not stages & (set(SEGMENT) - {"seg_hr"}):
+        yield "loss.teacher_weight: no stage trains the segmentation on restored images; set it to 0"
+    if train.teacher is not None and loss.teacher_weight == 0:
+        yield "train.teacher: loss.teacher_weight is 0; give it a weight, or leave the teacher out"
+    yield from _idle_by_kind(loss.alpha, "loss.alpha")
+
+
+def _idle_by_kind(section: Section, path: str) -> Iterator[str]:
+    kind = getattr(section, section.KIND)
+    for key in section.IDLE.get(kind, ()):
+        if _given(section, key):
+            default = type(section).model_fields[key].default
+            yield f"{path}.{key}: {section.KIND} {kind} has none; leave it out, or at {default}"
+
+
+def _training(train: Train) -> Iterator[str]:
+    for index, stage in enumerate(train.stages):
+        for key, reason in _idle_in_stage(stage):
+            yield f"train.stages.{index}.{key}: {reason}; leave it out"
+    yield from _idle_by_kind(train.optimizer, "train.optimizer")
+    yield from _idle_by_kind(train.scheduler, "train.scheduler")
+
+
+def _idle_in_stage(stage: Stage) -> Iterator[tuple[str, str]]:
+    for key in ("beta", "beta_end"):
+        if getattr(stage, key) is not None and stage.name != "joint":
+            yield key, f"stage {stage.name} has one loss, not two to weigh"
+    if stage.sr_lr_factor != 1 and stage.name not in RESTORE:
+        yield "sr_lr_factor", f"stage {stage.name} leaves the SR network as it is"
