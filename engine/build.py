@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -22,6 +24,7 @@ from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS, Model
 
+ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code meant
 
 
@@ -66,12 +69,23 @@ def _build_whole(options: Options, pretrained: bool) -> Model:
 def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
     if options.weights is None:
         return
+    if not Path(options.weights).is_file():
+        raise UserError(f"{path}: weights {options.weights} do not exist; {_how_to_get(Path(options.weights))}")
     try:
         state = load_file(options.weights)["model"]
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "added", ()))
+
+
+def _how_to_get(weights: Path) -> str:
+    """The command that trains the missing weights experiments/NAME/models/FILE, where there are options for NAME."""
+    name = weights.parts[-3] if len(weights.parts) > 2 else ""
+    found = sorted((ROOT / "options").rglob(f"{name}.yml")) if re.fullmatch(r"[\w.\-]+", name) else []
+    if not found:
+        return "train first, or give another file"
+    return f"train them first: python train_joint.py -opt {found[0].relative_to(ROOT)}; or set it to null"
 
 
 def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLoss:
@@ -119,7 +133,7 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     by_part = parts(model)
     groups = [
         {"name": "sr", "params": by_part["sr"] + by_part["kernel"]},
-        {"name": "seg", "params": by_part["seg"] + by_part["skip"]},
+        {"name": "seg", "params": by_part["encoder"] + by_part["seg"] + by_part["skip"]},
     ]
     groups = [group for group in groups if group["params"]]
     fused = chosen.fused if chosen.fused is not None else torch.cuda.is_available()

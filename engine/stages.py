@@ -22,13 +22,14 @@ class Kind:
     """What a kind of stage means.
 
     trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
-    those predictors, "skip": the blur skip of a segmentation network that has one, "seg": the rest);
+    those predictors, "encoder": what a network for both tasks shares, "skip": the blur skip of a segmentation network
+    that has one, "seg": the rest);
     segments: whether segmentation runs; true_kernel: the SR network is given the true kernel;
     sees: what the segmentation network is shown: the "restored" image, or, without an SR network that runs, the
     "sharp" HR image or the "bicubic" enlargement of the degraded one.
     """
 
-    trains: frozenset[Literal["sr", "kernel", "seg", "skip"]]
+    trains: frozenset[Literal["sr", "kernel", "encoder", "seg", "skip"]]
     segments: bool = False
     true_kernel: bool = False
     sees: Literal["restored", "sharp", "bicubic"] = "restored"
@@ -37,8 +38,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "sr_true_kernel": Kind(frozenset({"sr"}), true_kernel=True),
     "kernel": Kind(frozenset({"kernel"})),
-    "sr": Kind(frozenset({"sr", "kernel"})),
-    "joint": Kind(frozenset({"sr", "kernel", "seg", "skip"}), segments=True),
+    "sr": Kind(frozenset({"sr", "kernel", "encoder"})),
+    "joint": Kind(frozenset({"sr", "kernel", "encoder", "seg", "skip"}), segments=True),
     "seg": Kind(frozenset({"seg", "skip"}), segments=True),
     "seg_hr": Kind(frozenset({"seg", "skip"}), segments=True, sees="sharp"),
     "seg_bicubic": Kind(frozenset({"seg", "skip"}), segments=True, sees="bicubic"),

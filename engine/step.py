@@ -88,11 +88,13 @@ def trains_restoration(kind: Kind) -> bool:
 
 
 def parts(model: Model) -> dict[str, list[nn.Parameter]]:
-    """The parameters of a model by trainable part: "sr", "kernel", "skip" and "seg", all that is left."""
+    """The parameters of a model by trainable part: "sr", "kernel", "encoder", "skip" and "seg", all that is left."""
     kernel = _parameters(model.sr, "kernel_parameters")
     skip = _parameters(model.seg, "blur_skip_parameters")
+    encoder = list(model.encoder.parameters()) if hasattr(model, "encoder") else []  # of a network for both tasks
     sr = _without(model.sr.parameters(), kernel)
-    return {"sr": sr, "kernel": kernel, "skip": skip, "seg": _without(model.parameters(), sr + kernel + skip)}
+    seg = _without(model.parameters(), sr + kernel + encoder + skip)
+    return {"sr": sr, "kernel": kernel, "encoder": encoder, "skip": skip, "seg": seg}
 
 
 def _parameters(network: nn.Module, method: str) -> list[nn.Parameter]:

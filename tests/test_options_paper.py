@@ -9,11 +9,13 @@ import pytest
 import torch
 from tiny_runs import ROOT, run_here, train_here
 
+from contracts.errors import UserError
 from engine.build import build_loss, build_model
 from engine.checkpoint import load_file, save_atomic
 from engine.options import Options
 from engine.options_file import load_options
-from engine.stages import Plan
+from engine.stages import KINDS, Plan
+from engine.step import set_trainable
 
 PAPER = ROOT / "options" / "paper"
 ROWS = sorted(path.stem for path in PAPER.glob("*.yml") if path.stem != "base")
@@ -61,11 +63,12 @@ def reductions(name: str, folder: Path) -> list[str]:
 
 def leave_weights_to_start_from(name: str, folder: Path) -> None:
     """What an earlier row would have left, where a row starts from another's weights."""
-    for network in (row(name).network_sr, row(name).network_seg):
+    options = row(name)
+    for network in (options.network_sr, options.network_seg, options.network):
         if network is not None and network.weights is not None:
             before = Path(network.weights).parts[1]
             options = row(before, *reductions(before, folder))
-            save_atomic({"model": build_model(options).state_dict()}, folder / network.weights)
+            save_atomic({"model": build_model(options, pretrained=False).state_dict()}, folder / network.weights)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -134,3 +137,29 @@ def test_blur_skip_trains_nothing_else(tmp_path: Path) -> None:
     added = after.keys() - before.keys()
     assert added and all(key.startswith("seg.blur_skip.") for key in added)
     assert [key for key, value in before.items() if not torch.equal(value, after[key])] == []
+
+
+@pytest.mark.parametrize("name", ["csbsr_pspnet", "cssr_pspnet", "dsrl"])
+def test_row_starts_from_its_pretraining(name: str, tmp_path: Path) -> None:
+    section = "network" if name == "dsrl" else "network_sr"
+    options = row(name, *reductions(name, tmp_path))
+    weights = Path(getattr(options, section).weights)
+    before = weights.parts[-3]
+    with pytest.raises(UserError) as caught:
+        build_model(options)
+    assert str(caught.value).startswith(f"{section}.weights: ")
+    assert f"python train_joint.py -opt options/paper/{before}.yml" in str(caught.value)
+    pretraining = row(before, *reductions(before, tmp_path))
+    train_here(pretraining)
+    trained, started = load_file(weights)["model"], build_model(options).state_dict()
+    shared = [key for key in trained if key.startswith("sr." if section == "network_sr" else ("encoder.", "sr."))]
+    assert shared and all(torch.equal(trained[key], started[key]) for key in shared)
+
+
+def test_sr_stage_of_dsrl_leaves_its_segmentation(tmp_path: Path) -> None:
+    options = row("pretrain_dsrl", *reductions("pretrain_dsrl", tmp_path))
+    torch.manual_seed(0)
+    model = build_model(options)
+    set_trainable(model, KINDS["sr"])
+    assert all(one.requires_grad for one in [*model.encoder.parameters(), *model.sr.parameters()])
+    assert not any(one.requires_grad for one in model.seg.parameters())

@@ -98,8 +98,8 @@ class Options(Section):
         if self.network_sr is not None or self.network_seg is not None:
             raise ValueError("network does both tasks; set network_sr and network_seg to null, or leave network out")
         for index, stage in enumerate(self.train.stages):
-            if stage.name != "joint":
-                raise ValueError(f"train.stages.{index}: network trains as a whole, in stage joint; got {stage.name}")
+            if stage.name not in ("sr", "joint"):
+                raise ValueError(f"train.stages.{index}: network trains in stages sr and joint; got {stage.name}")
         if self.joint.handover:
             raise ValueError("joint.handover needs network_sr and network_seg; network has one encoder already")
 
