@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.parts import convolve_parts
-from models.prelu import RECOVERABLE, PReLU
+from models.prelu import BLOCK, RECOVERABLE, PReLU
 
 SLOPES = [0.25, 0.01, 2 * RECOVERABLE, 0.5 * RECOVERABLE, 0.0, -0.3]
 
@@ -84,3 +84,24 @@ def test_convolution_of_parts_is_that_of_the_whole(sizes: tuple[int, ...], geome
         results.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_prelu_of_more_values_than_a_block_holds(layout: torch.memory_format) -> None:
+    """Also where the gradient lies in memory in another order than the map."""
+    torch.manual_seed(0)
+    x = torch.randn(3, 8, 100, BLOCK // 2000).contiguous(memory_format=layout).requires_grad_()
+    assert x.numel() > BLOCK and x.numel() % BLOCK
+    given = torch.randn_like(x, memory_format=torch.contiguous_format)
+    ours, torchs = PReLU(0.1), nn.PReLU(init=0.1)
+    found, expected = (torch.autograd.grad(one(x * 1.0), (x, one.weight), given) for one in (ours, torchs))
+    torch.testing.assert_close(found[0], expected[0])
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-2)
+
+
+def test_prelu_in_bfloat16_sums_in_float32() -> None:
+    """The slope's gradient of many equal values: sums in bfloat16 would stop growing at 256."""
+    x = torch.full((1, 16, 64, 64), -1.0, dtype=torch.bfloat16, requires_grad=True)
+    prelu = PReLU(0.25)
+    (found,) = torch.autograd.grad(prelu(x * 1.0).sum(), prelu.weight)
+    assert found.item() == pytest.approx(-16 * 64 * 64, rel=1e-2)

@@ -21,7 +21,7 @@ from benchmarks.dense_kbpn import dense_forward
 from contracts.errors import UserError
 from models.sr import SR_NETWORKS
 from models.sr.border import constant_map, mean_of_convolution, spread
-from models.sr.kbpn import KBPN, pseudo_lr
+from models.sr.kbpn import KBPN, phase_by_phase, pseudo_lr
 from models.sr.kernel_estimation import normalise_kernel
 
 SMALL = {
@@ -227,3 +227,17 @@ def test_kernel_of_another_side_is_named() -> None:
 def test_importing_the_models_does_not_import_basicsr(root: Path) -> None:
     code = "import sys, models.sr, models.joint; sys.exit('basicsr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("side", [3, 7, 9, 21])
+def test_a_strided_blur_phase_by_phase_is_torchs(scale: int, side: int) -> None:
+    torch.manual_seed(0)
+    image = torch.randn(3, 2, 3 * scale, 5 * scale, dtype=torch.float64, requires_grad=True)
+    taps = torch.randn(2, 1, side, side, dtype=torch.float64, requires_grad=True)
+    ours = phase_by_phase(image, taps, scale)
+    torchs = torch.nn.functional.conv2d(image, taps, stride=scale, padding=side // 2, groups=2)
+    torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-11)
+    weights = torch.randn_like(torchs)
+    for found, expected in zip(*(torch.autograd.grad(y, (image, taps), weights) for y in (ours, torchs)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)

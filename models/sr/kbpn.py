@@ -34,8 +34,26 @@ def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
     side = math.isqrt(kernel.shape[1])
     taps = kernel.to(image.dtype).reshape(-1, 1, side, side)
     by_colour = image.transpose(0, 1)  # [3,B,H,W]: one group for each sample
+    if not torch.onnx.is_in_onnx_export() and (len(taps) == 1 or image.dtype == torch.bfloat16):
+        return phase_by_phase(by_colour, taps, scale).transpose(0, 1)
     blurred = F.conv2d(by_colour, taps, stride=scale, padding=side // 2, groups=len(taps))
     return blurred.transpose(0, 1)
+
+
+def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
+    """What a strided convolution of image [3,B,H,W] with taps [B,1,k,k] in B groups gives, [3,B,H/s,W/s].
+
+    Image and taps are sorted by their place in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
+    sum over k x k taps becomes one over s*s channels and some k/s x k/s taps without strides: the same sum. On CPUs
+    the backward pass of a large strided kernel of one channel takes several times as long.
+    """
+    half = taps.shape[-1] // 2
+    before, after = -(-half // scale), half // scale  # cells that the kernel reaches
+    front = before * scale - half
+    back = (before + after + 1) * scale - taps.shape[-1] - front
+    cells = F.pixel_unshuffle(F.pad(taps, (front, back, front, back)), scale)  # [B,s*s,reach,reach]
+    phases = F.pad(F.pixel_unshuffle(image, scale), (before, after, before, after))  # [3,B*s*s,h+..,w+..]
+    return F.conv2d(phases, cells, groups=len(taps))
 
 
 class Stage(nn.Module):
