@@ -30,7 +30,7 @@ from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
-from metrics.specks import remove_specks
+from metrics.specks import open_specks
 from models.classical import BASELINES
 from models.whole import Model
 
@@ -194,8 +194,8 @@ class Evaluator:
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:
-        """Logits [1,1,H,W] -> probability [H,W], without what counts as specks."""
-        return remove_specks(_array(logits.float().sigmoid())[0], self.options.postprocess.minimum_area)
+        """Logits [1,1,H,W] -> probability [H,W], without what counts as specks at any threshold."""
+        return open_specks(_array(logits.float().sigmoid())[0], self.options.postprocess.minimum_area)
 
 
 def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import remove_small_objects
 
-from metrics.specks import remove_specks
+from metrics.specks import open_specks, remove_specks
 
 
 def blobs(seed: int) -> np.ndarray:
@@ -35,3 +35,18 @@ def test_nothing_small_leaves_the_map_itself() -> None:
     prob[2:6, 2:6] = 0.9
     assert remove_specks(prob, 16) is prob and remove_specks(prob, 0) is prob
     assert remove_specks(prob, 17).max() < 0.5
+
+
+@pytest.mark.parametrize("minimum_area", [2, 20, 100])
+def test_opening_removes_the_same_at_every_threshold(minimum_area: int) -> None:
+    prob = blobs(minimum_area)
+    opened = open_specks(prob, minimum_area)
+    assert opened.dtype == np.float32 and (opened < prob).any()
+    for threshold in np.linspace(0.01, 0.99, 99, dtype=np.float32):
+        kept = remove_small_objects(prob >= threshold, max_size=minimum_area - 1, connectivity=2)
+        assert np.array_equal(opened >= threshold, kept)
+
+
+def test_opening_without_an_area_is_the_map_itself() -> None:
+    prob = blobs(1)
+    assert open_specks(prob, 0) is prob and open_specks(prob, 1) is prob

@@ -37,7 +37,7 @@ class Evaluation(Section):
 
 class Postprocess(Section):
     minimum_area: int = Field(
-        0, ge=0, description="regions of fewer pixels above 0.5 are no cracks, where assessed or predicted; 0: off"
+        0, ge=0, description="regions of fewer pixels are no cracks, at each threshold; 0: off; costs: tools.specks"
     )
 
 
