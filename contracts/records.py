@@ -89,7 +89,8 @@ class DegradedBatch:
 class Restored:
     """What a super-resolution network returns.
 
-    sr: [B,3,H,W], unclipped; kernel: [B,1,k,k] estimated blur kernel summing to 1, or None;
+    sr: [B,3,H,W], unclipped, in the type of the image given, also under autocast; kernel: [B,1,k,k] estimated blur
+    kernel summing to 1, in float32 or better, or None;
     features: the maps the image was reconstructed from, in one or more parts [B,C_i,H,W] whose channels follow
     each other, or None.
     """
@@ -103,7 +104,8 @@ class Restored:
 class Segmented:
     """What a segmentation network returns.
 
-    logits: [B,1,H,W], no sigmoid; aux: side outputs, each a probability map [B,C,H,W] in [0, 1].
+    logits: [B,1,H,W], no sigmoid; aux: side outputs, each a map of logits [B,C,H,W]. In float32 or better, also
+    under autocast.
     """
 
     logits: Tensor

@@ -42,7 +42,7 @@ SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictio
 class Prediction:
     """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
 
-    prob: [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
+    prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
     lr, sr and the kernels are None under the condition hr.
     """
 
@@ -56,6 +56,7 @@ class Prediction:
     kernel: np.ndarray | None = None
     true_kernel: np.ndarray | None = None
     bicubic: np.ndarray | None = None
+    logits: np.ndarray | None = None
 
 
 @dataclass
@@ -180,7 +181,9 @@ class Evaluator:
     @torch.inference_mode()
     def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
         if condition == "hr":
-            return Prediction(name, condition, _array(hr), mask, self._probability(model.segment(hr).logits))
+            logits = model.segment(hr).logits
+            prob = self._probability(logits)
+            return Prediction(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
         lr, kernel = self._degrade(hr, name, condition)
         output = model(lr)
         return Prediction(
@@ -191,6 +194,7 @@ class Evaluator:
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
             bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.baselines else None,
+            logits=_array(output.logits)[0],
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:

@@ -285,7 +285,8 @@ def make_fabric(options: Options, processes: int, nodes: int = 1) -> Fabric:
 
     gpu = torch.cuda.is_available()
     wanted = options.train.precision
-    half = wanted == "bfloat16" or (wanted == "auto" and gpu and torch.cuda.is_bf16_supported())
+    native = gpu and torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than float32
+    half = wanted == "bfloat16" or (wanted == "auto" and native)
     strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
     fabric = Fabric(
         accelerator="cuda" if gpu else "cpu", devices=processes // nodes, num_nodes=nodes, strategy=strategy,

@@ -61,14 +61,14 @@ class Validator:
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
     def losses(self, prediction: Prediction) -> dict[str, float]:
-        """The segmentation loss of a whole photograph, at the current alpha."""
-        prob, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.prob, prediction.mask))
+        """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
+        logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):
-            value = self.loss(prob.logit(eps=1e-6), mask.amax((1, 2, 3)).float())
+            value = self.loss(logits, mask.amax((1, 2, 3)).float())
         else:
             distance = signed_distance_map(prediction.mask)[None, None] if self.loss.needs_distance else None
             distance = None if distance is None else torch.from_numpy(distance)
-            value = self.loss(prob, mask.float(), distance, self.alpha)
+            value = self.loss(logits, mask.float(), distance, self.alpha)
         return {names.LOSS: float(value[0])}
 
     def run(

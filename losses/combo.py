@@ -1,6 +1,6 @@
-"""Segmentation losses with one call signature: (prob, mask, distance, alpha) -> [B].
+"""Segmentation losses with one call signature: (logits, mask, distance, alpha) -> [B].
 
-``prob`` [B,C,H,W] in [0, 1]; ``mask`` [B,1,H,W] in {0, 1}; ``distance`` [B,1,H,W] normalised signed
+``logits`` [B,C,H,W], no sigmoid; ``mask`` [B,1,H,W] in {0, 1}; ``distance`` [B,1,H,W] normalised signed
 distance map of the mask, or None for a loss whose ``needs_distance`` is False; ``alpha`` in [0, 1] the
 share of the region terms, which losses without a boundary term ignore.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from contracts.errors import UserError, lookup
@@ -28,9 +29,14 @@ class SegmentationLoss(Protocol):
 
     needs_distance: bool
 
-    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+    def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
         """Return one value per sample [B]."""
         ...
+
+
+def probability(logits: Tensor) -> Tensor:
+    """Sigmoid in float32 or better."""
+    return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
 
 
 class BinaryCrossEntropy:
@@ -38,9 +44,9 @@ class BinaryCrossEntropy:
 
     needs_distance = False
 
-    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+    def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
         """Return one value per sample [B], not negative."""
-        return regions.bce(prob, mask)
+        return regions.bce(logits, mask)
 
 
 class RegionCombo:
@@ -68,15 +74,14 @@ class RegionCombo:
         self.bce_weight, self.region_weight = bce_weight, region_weight
         self.positive, self.negative = positive, negative
 
-    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+    def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
         """Return one value per sample [B], not negative."""
-        prob = prob.clamp(min=regions.EPSILON)
         total = 0.0
         if self.bce_weight:
             positive = regions.background_ratio(mask) if self.positive == "ratio" else self.positive
-            total = self.bce_weight * regions.weighted_bce(prob, mask, positive, self.negative)
+            total = self.bce_weight * regions.weighted_bce(logits, mask, positive, self.negative)
         if self.region_weight:
-            total = total + self.region_weight * self.region(prob, mask)
+            total = total + self.region_weight * self.region(probability(logits), mask)
         return total / (self.bce_weight + self.region_weight)
 
 
@@ -88,12 +93,12 @@ class BoundaryCombo(RegionCombo):
 
     needs_distance = True
 
-    def __call__(self, prob: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
+    def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
         """Return one value per sample [B]. Raises ValueError without a distance map."""
         if distance is None:
             raise ValueError("this loss needs the signed distance map: load the data with distance=True")
-        region = super().__call__(prob, mask, distance, alpha)
-        return alpha * region + (1 - alpha) * boundary(prob.clamp(min=regions.EPSILON), distance)
+        region = super().__call__(logits, mask, distance, alpha)
+        return alpha * region + (1 - alpha) * boundary(probability(logits), distance)
 
 
 SEGMENTATION_LOSSES: dict[str, Callable[..., SegmentationLoss]] = {

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
 from losses.affinity import FeatureAffinity
-from losses.combo import SegmentationLoss
+from losses.combo import SegmentationLoss, probability
 from losses.image_label import ImageLabelLoss
 from losses.sr import KBPNLoss
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
@@ -90,7 +90,7 @@ class JointLoss:
     def _pixel_weights(self, output: JointOutput | Restored, batch: DegradedBatch) -> list[Tensor]:
         weights = []
         if self.fail_amplitude and isinstance(output, JointOutput):
-            weights.append(fail_oriented(_probability(output.logits), batch.mask, self.fail_amplitude))
+            weights.append(fail_oriented(probability(output.logits), batch.mask, self.fail_amplitude))
         if self.crack_amplitude:
             weights.append(crack_oriented(distance_to_crack(batch.mask), self.crack_amplitude))
         return weights
@@ -100,7 +100,7 @@ class JointLoss:
     ) -> Tensor:
         if isinstance(self.seg_loss, ImageLabelLoss):
             return self._labels(output, batch.label, terms)
-        main = self.seg_loss(_probability(output.logits), batch.mask, batch.distance, alpha)
+        main = self.seg_loss(output.logits, batch.mask, batch.distance, alpha)
         terms["seg_main"] = main.mean()
         terms[SEG] = terms["seg_main"]
         if output.aux and self.aux_weight:
@@ -109,20 +109,14 @@ class JointLoss:
             terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
         return terms[SEG]
 
-
     def _labels(self, output: JointOutput | Segmented, label: Tensor, terms: dict[str, Tensor]) -> Tensor:
-        """The loss of image labels, of the main map of logits and of auxiliary probabilities."""
+        """The loss of image labels, of the main and the auxiliary maps."""
         terms["seg_main"] = self.seg_loss(output.logits, label).mean()
         terms[SEG] = terms["seg_main"]
         if output.aux and self.aux_weight:
-            terms["seg_aux"] = sum(self.seg_loss(one.float().logit(eps=1e-6), label).mean() for one in output.aux)
+            terms["seg_aux"] = sum(self.seg_loss(one, label).mean() for one in output.aux)
             terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
         return terms[SEG]
-
-
-def _probability(logits: Tensor) -> Tensor:
-    """Sigmoid in float32 or better."""
-    return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
 
 
 def _check(parts: Collection[str], output: JointOutput | Restored | Segmented, beta: float) -> None:

@@ -1,30 +1,32 @@
-"""Region losses of a probability map against a mask, one value per sample [B].
+"""Region losses of a map against a mask, one value per sample [B].
 
-Every function takes ``prob`` [B,C,H,W] in [0, 1] and ``mask`` [B,1,H,W] or [B,C,H,W] in {0, 1}; a mask
-with one channel stands for all C. Means and sums run over the channels and pixels of a sample, in
-float32 or better whatever autocast says.
+Cross-entropies take ``logits`` [B,C,H,W], so that a confident error keeps its gradient; the others ``prob`` [B,C,H,W]
+in [0, 1]. ``mask`` is [B,1,H,W] or [B,C,H,W] in {0, 1}; one with one channel stands for all C. Means and sums run
+over the channels and pixels of a sample, in float32 or better whatever autocast says.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-EPSILON = 1e-8  # inside logarithms, and the lower clamp of probabilities
+SOFTPLUS_LINEAR = 40.0  # beyond it log(1 + exp(x)) is x, in float64 too
 DICE_SMOOTHING = 1e-6
 GENERALISED_DICE_SMOOTHING = 1e-5
 
 
-def flat_pair(prob: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def flat_pair(predicted: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Return both as [B, C*H*W] in the wider precision of the two, at least float32.
 
-    Raises ValueError unless ``other`` has prob's batch and sides, and one channel or as many.
+    predicted: probabilities or logits [B,C,H,W]. Raises ValueError unless ``other`` has its batch and sides, and one
+    channel or as many.
     """
-    fits = other.dim() == prob.dim() == 4 and other.shape[1] in (1, prob.shape[1])
-    if not fits or other.shape[0] != prob.shape[0] or other.shape[2:] != prob.shape[2:]:
-        raise ValueError(f"expected [B,1,H,W] for prob {tuple(prob.shape)}; received {tuple(other.shape)}")
-    dtype = torch.promote_types(torch.promote_types(prob.dtype, other.dtype), torch.float32)
-    return prob.to(dtype).flatten(1), other.to(dtype).expand_as(prob).flatten(1)
+    fits = other.dim() == predicted.dim() == 4 and other.shape[1] in (1, predicted.shape[1])
+    if not fits or other.shape[0] != predicted.shape[0] or other.shape[2:] != predicted.shape[2:]:
+        raise ValueError(f"expected [B,1,H,W] for a map {tuple(predicted.shape)}; received {tuple(other.shape)}")
+    dtype = torch.promote_types(torch.promote_types(predicted.dtype, other.dtype), torch.float32)
+    return predicted.to(dtype).flatten(1), other.to(dtype).expand_as(predicted).flatten(1)
 
 
 def background_ratio(mask: Tensor) -> Tensor:
@@ -36,22 +38,23 @@ def background_ratio(mask: Tensor) -> Tensor:
 
 
 def weighted_bce(
-    prob: Tensor, mask: Tensor, positive: float | Tensor = 1.0, negative: float | Tensor = 1.0
+    logits: Tensor, mask: Tensor, positive: float | Tensor = 1.0, negative: float | Tensor = 1.0
 ) -> Tensor:
     """Cross-entropy whose weights sum to one [B]: at 1:1 half of the usual binary cross-entropy.
 
-    ``-mean[positive y log(p + 1e-8) + negative (1-y) log(1-p + 1e-8)] / (positive + negative)``, with weights
-    for all samples or one for each [B].
+    ``-mean[positive y log p + negative (1-y) log(1-p)] / (positive + negative)``, with weights for all samples or one
+    for each [B]. As -log p = -log(1-p) - x for the logit x, one logarithm does.
     """
-    p, y = flat_pair(prob, mask)
-    crack = (y * torch.log(p + EPSILON)).mean(dim=1)
-    background = ((1 - y) * torch.log(1 - p + EPSILON)).mean(dim=1)
-    return -(positive * crack + negative * background) / (positive + negative)
+    x, y = flat_pair(logits, mask)
+    alarm = F.softplus(x, threshold=SOFTPLUS_LINEAR)  # -log(1-p)
+    crack = (y * (alarm - x)).mean(dim=1)
+    background = ((1 - y) * alarm).mean(dim=1)
+    return (positive * crack + negative * background) / (positive + negative)
 
 
-def bce(prob: Tensor, mask: Tensor) -> Tensor:
+def bce(logits: Tensor, mask: Tensor) -> Tensor:
     """The usual binary cross-entropy [B], mean over pixels."""
-    return 2 * weighted_bce(prob, mask)
+    return 2 * weighted_bce(logits, mask)
 
 
 def dice(prob: Tensor, mask: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class JointModel(nn.Module):
         """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given.
 
         Returns the image that was segmented (sr [B,3,H,W]; clipped outside training), the kernel, the
-        logits [B,1,H,W] and auxiliary probability maps.
+        logits [B,1,H,W] and auxiliary logits.
         """
         restored = self.restore(lr, kernel)
         segmented = self.segment(restored.sr, restored.kernel, restored.features)

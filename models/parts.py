@@ -1,15 +1,22 @@
-"""Convolutions of maps that lie in several tensors, without a concatenated copy of them.
+"""Small parts that several networks share.
 
-Dense networks look at all maps made so far. Concatenated for each layer that does, the copies would be kept for the
-backward pass, and together grow with the square of the number of stages.
+Convolutions of maps that lie in several tensors are made without a concatenated copy of them. Dense networks look at
+all maps made so far. Concatenated for each layer that does, the copies would be kept for the backward pass, and
+together grow with the square of the number of stages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return ``x`` in float32 if it is in half precision, unchanged otherwise."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def convolve_parts(layer: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:

@@ -74,13 +74,6 @@ def test_context_of_one_class_is_attention_to_one_region() -> None:
     torch.testing.assert_close(part(pixels, logits), joined)
 
 
-def test_auxiliary_output_is_the_probability_of_its_logits() -> None:
-    network, x = HRNetOCR(**SMALL).eval(), torch.randn(1, 3, 40, 40)
-    main, auxiliary = network.logits(x)
-    assert torch.equal(network(x).logits, main)
-    assert torch.equal(network(x).aux[0], auxiliary.sigmoid())
-
-
 def test_training_on_a_single_image_names_the_batch_size() -> None:
     with pytest.raises(UserError, match="batch_size of 2 or more"):
         HRNetOCR(**SMALL).train()(torch.randn(1, 3, 64, 64))

@@ -81,7 +81,6 @@ def test_outputs_have_the_size_of_the_input(network: nn.Module) -> None:
     assert segmented.logits.shape == (2, 1, *x.shape[2:])
     for aux in segmented.aux:
         assert aux.shape == (2, 5 if isinstance(network, CrackFormer) else 1, *x.shape[2:])
-        assert aux.min() >= 0 and aux.max() <= 1
 
 
 def test_every_parameter_gets_a_gradient(network: nn.Module) -> None:

@@ -78,10 +78,10 @@ def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
     validator = Validator(chosen, val, torch.device("cpu"))
     validator.alpha = 0.25
     rng = np.random.default_rng(0)
-    prob, mask = rng.random((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    logits, mask = rng.normal(0, 3, (64, 64)).astype(np.float32), np.zeros((64, 64), np.float32)
     mask[20:30, 5:50] = 1
-    found = validator.losses(Prediction("a", "hr", np.zeros((3, 64, 64), np.float32), mask, prob))
-    tensors = (torch.from_numpy(one)[None, None] for one in (prob, mask, signed_distance_map(mask)))
+    found = validator.losses(Prediction("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
+    tensors = (torch.from_numpy(one)[None, None] for one in (logits, mask, signed_distance_map(mask)))
     expected = SEGMENTATION_LOSSES["generalised_boundary_combo"](positive="ratio")(*tensors, 0.25)
     assert found == {"loss": pytest.approx(float(expected), rel=1e-6)}
 

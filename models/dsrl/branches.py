@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.dsrl.encoder import conv_bn_relu
+from models.probability import both_probabilities
 
 
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -46,7 +47,7 @@ class Decoder(nn.Module):
 
 
 class SegmentationBranch(nn.Module):
-    """Crack probability, and the features made from it that the affinity loss looks at."""
+    """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at."""
 
     def __init__(
         self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]
@@ -56,13 +57,11 @@ class SegmentationBranch(nn.Module):
         self.to_features = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
 
     def forward(self, context: Tensor, details: Tensor, size: Sequence[int]) -> Tensor:
-        """Probability [B,1,h,w] at the input's ``size`` (h, w), in float32 or better."""
-        logits = self.decoder(context, details)
-        wide = torch.promote_types(logits.dtype, torch.float32)
-        return enlarge(logits.to(wide).sigmoid(), size)
+        """Probabilities [B,2,h,w] of crack and of no crack at the input's ``size`` (h, w), in float32 or better."""
+        return enlarge(both_probabilities(self.decoder(context, details)), size)
 
     def features(self, probability: Tensor) -> Tensor:
-        """[B,1,H,W] -> [B,3,H,W], not negative."""
+        """Probability of crack [B,1,H,W] -> [B,3,H,W], not negative."""
         return self.to_features(probability.to(self.to_features[0].weight.dtype))
 
 

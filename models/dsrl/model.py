@@ -11,22 +11,23 @@ from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
 from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
 from models.dsrl.encoder import SharedEncoder
+from models.probability import logits_of
 
 CONTEXT, NARROW, WIDE, LAST = 256, 48, 256, 128
 STEPS = {3: (64, 64, 32, 16), 4: (64, 64, 64, 32, 16)}  # channels before and after each x2 step
-LOGIT_MARGIN = 1e-7  # probabilities are kept this far from 0 and 1 before they become logits
 
 
 @dataclass(frozen=True)
 class DualOutput:
     """What the network itself gives for [B,3,h,w], before the enlargement to the asked-for scale s.
 
-    probability: [B,1,nh,nw] in float32 or better, with n = 2 (three up steps) or 4 (four);
+    both: probabilities [B,2,nh,nw] of crack and of no crack, in float32 or better, with n = 2 (three up steps) or
+    4 (four);
     sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss;
     features: [B,3,nh,nw], those of the segmentation.
     """
 
-    probability: Tensor
+    both: Tensor
     sr: Tensor
     features: Tensor
 
@@ -66,9 +67,8 @@ class DSRL(nn.Module):
     def outputs(self, x: Tensor) -> DualOutput:
         """The network's own outputs for [B,3,h,w] with sides divisible by 4."""
         shared = self.encoder(x)
-        probability = self.seg(*shared, x.shape[2:])
-        probability = enlarge(probability, [side * self.native for side in x.shape[2:]])
-        return DualOutput(probability, self.sr(*shared), self.seg.features(probability))
+        both = enlarge(self.seg(*shared, x.shape[2:]), [side * self.native for side in x.shape[2:]])
+        return DualOutput(both, self.sr(*shared).to(x.dtype), self.seg.features(both[:, :1]))
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
         """Restore and segment ``lr`` [B,3,h,w] in [0,1]; ``kernel`` is ignored.
@@ -77,13 +77,13 @@ class DSRL(nn.Module):
         probabilities, and the pair of features that the affinity loss compares.
         """
         found = self.outputs(pad(lr, self.multiple))
-        probability = self.to_scale(found.probability, lr)
-        features = (found.features, found.sr)
-        return JointOutput(self.finish(found.sr, lr), None, to_logits(probability), features=features)
+        logits = logits_of(self.to_scale(found.both, lr))
+        return JointOutput(self.finish(found.sr, lr), None, logits, features=(found.features, found.sr))
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""
-        return Restored(self.finish(self.sr(*self.encoder(pad(lr, self.multiple))), lr))
+        sr = self.sr(*self.encoder(pad(lr, self.multiple)))
+        return Restored(self.finish(sr.to(lr.dtype), lr))
 
     def segment(
         self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
@@ -94,8 +94,8 @@ class DSRL(nn.Module):
         """
         height, width = image.shape[2:]
         padded = pad(image, self.multiple)
-        probability = self.seg(*self.encoder(padded), padded.shape[2:])
-        return Segmented(to_logits(probability[:, :, :height, :width]))
+        both = self.seg(*self.encoder(padded), padded.shape[2:])
+        return Segmented(logits_of(both[:, :, :height, :width]))
 
     def to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
         """Enlarge an output of the (padded) network to ``scale`` and cut it to what belongs to ``lr``."""
@@ -129,8 +129,3 @@ def pad(image: Tensor, multiple: int) -> Tensor:
     """Replicate the lower and right borders until both sides are divisible by ``multiple``."""
     below, right = -image.shape[2] % multiple, -image.shape[3] % multiple
     return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
-
-
-def to_logits(probability: Tensor) -> Tensor:
-    """The logits of interpolated probabilities, finite."""
-    return probability.logit(eps=LOGIT_MARGIN)

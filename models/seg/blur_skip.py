@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.prelu import PReLU
 from models.seg.fpn import conv_bn_relu
 from models.seg.pspnet import PSPNet
@@ -119,12 +120,12 @@ class PSPNetBlurSkip(PSPNet):
         """x: normalised image [B,3,H,W], sides divisible by 8; kernel: its blur [B,1,k,k], sums to 1.
 
         Without ``kernel`` the image counts as sharp (a photograph that no SR network restored): the kernel
-        is a centred delta. Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W].
+        is a centred delta. Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
         Raises UserError for a kernel of another shape.
         """
         decoded, aux = self.decode(x)
         skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))
-        return Segmented(self.head(decoded + skipped), (aux,))
+        return Segmented(at_least_float32(self.head(decoded + skipped)), (aux,))
 
     def checked(self, kernel: Tensor | None, samples: int) -> Tensor:
         """The kernels of a batch, deltas where there are none. Raises UserError for another shape."""

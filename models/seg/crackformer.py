@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.seg.lambda_block import TransformerBlock, group_norm
 from models.seg.segnet import unpool
 
@@ -98,7 +99,8 @@ class CrackFormer(nn.Module):
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 16 and at least 32; ``kernel`` is ignored.
 
-        Returns logits [B,1,H,W] and one side output: the five levels' probabilities [B,5,H,W], coarsest first.
+        Returns logits [B,1,H,W] and one side output: the five levels' logits [B,5,H,W], coarsest first; all in
+        float32 or better.
         """
         if min(x.shape[2:]) < SMALLEST_SIDE:
             height, width = x.shape[2:]
@@ -106,11 +108,11 @@ class CrackFormer(nn.Module):
         encoded, places, deepest = self.encode(x)
         decoded = self.decode(deepest, encoded, places)
         sides = [
-            F.interpolate(side(*maps), size=x.shape[2:], mode="bilinear", align_corners=False)
+            F.interpolate(at_least_float32(side(*maps)), size=x.shape[2:], mode="bilinear", align_corners=False)
             for side, *maps in zip(self.sides, encoded, decoded, strict=True)
         ]
         together = torch.cat(sides[::-1], 1)  # [B,5,H,W]
-        return Segmented(self.fuse(together), (together.sigmoid(),))
+        return Segmented(at_least_float32(self.fuse(together.to(x.dtype))), (together,))
 
     def encode(self, x: Tensor) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """All maps of each level, the places of the maxima in its 2x2 pooling, and what the last pooling left."""

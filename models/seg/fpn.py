@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.seg.encoders import build_encoder
 
 LEVELS = (0, 1, 2, 3, 4)
@@ -62,10 +63,11 @@ class FPN(nn.Module):
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
         summed = self.pyramid(self.encoder(x))
-        reduced = enlarge_to(self.reduce(self.dropout(self.smooth(summed))), x)
+        reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.head is None:
-            return Segmented(reduced)
-        return Segmented(self.head(torch.cat([F.relu(reduced), self.look_closely(x)], 1)))
+            return Segmented(enlarge_to(at_least_float32(reduced), x))
+        joined = torch.cat([F.relu(enlarge_to(reduced, x)), self.look_closely(x)], 1)
+        return Segmented(at_least_float32(self.head(joined)))
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""

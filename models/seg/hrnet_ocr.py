@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.seg.hrnet import HRNet, enlarge_aligned
 from models.seg.softmax_pooling import softmax_pooling
 
@@ -85,17 +86,12 @@ class HRNetOCR(nn.Module):
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W] of any size; ``kernel`` is ignored.
 
-        Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W]. Raises UserError in training
+        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better. Raises UserError in training
         for a batch of a single image.
         """
-        logits, auxiliary = self.logits(x)
-        return Segmented(logits, (auxiliary.sigmoid(),))
-
-    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Main and auxiliary logits, both [B,1,H,W]."""
         branches = self.backbone(x)
         lower = [enlarge_aligned(branch, branches[0]) for branch in branches[1:]]
         features = torch.cat([branches[0], *lower], 1)  # [B,15 width,H/4,W/4]
-        auxiliary = self.auxiliary(features)
-        main = self.head(self.context(self.to_pixels(features), auxiliary))
-        return enlarge_aligned(main, x), enlarge_aligned(auxiliary, x)
+        auxiliary = at_least_float32(self.auxiliary(features))
+        main = at_least_float32(self.head(self.context(self.to_pixels(features), auxiliary)))
+        return Segmented(enlarge_aligned(main, x), (enlarge_aligned(auxiliary, x),))

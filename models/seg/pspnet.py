@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.prelu import PReLU
+from models.probability import both_probabilities, logits_of
 from models.seg.encoders import build_encoder
 
 BINS = (1, 2, 3, 6)
@@ -111,17 +113,17 @@ class PSPNet(nn.Module):
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 8; ``kernel`` is ignored.
 
-        Returns logits [B,1,H,W] and one auxiliary probability map [B,1,H,W].
+        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
         """
         decoded, aux = self.decode(x)
-        return Segmented(self.head(decoded), (aux,))
+        return Segmented(at_least_float32(self.head(decoded)), (aux,))
 
     def decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the head looks at, [B,C,H,W] (C = 64 at width 1), and the auxiliary probability [B,1,H,W]."""
+        """What the head looks at, [B,C,H,W] (C = 64 at width 1), and the auxiliary logits [B,1,H,W]."""
         middle, deep = self.encoder(x)
         decoded = self.pyramid_dropout(self.pyramid(deep))
         for step in self.up_steps:
             enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
             decoded = self.step_dropout(step(enlarged))
-        probability = torch.sigmoid(self.auxiliary(middle))
-        return decoded, F.interpolate(probability, size=x.shape[2:], mode="bilinear", align_corners=True)
+        both = both_probabilities(self.auxiliary(middle))
+        return decoded, logits_of(F.interpolate(both, size=x.shape[2:], mode="bilinear", align_corners=True))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 
 WIDTHS = (64, 128, 256, 512, 512)
 LAYERS = (2, 2, 3, 3, 3)
@@ -70,4 +71,4 @@ class SegNet(nn.Module):
             remembered.append((places, size))
         for stage, (places, size) in zip(reversed(self.decoder), reversed(remembered), strict=True):
             x = stage(unpool(x, places, size))
-        return Segmented(self.head(x))
+        return Segmented(at_least_float32(self.head(x)))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.seg.vgg_encoder import VGGEncoder, load_pretrained, scaled
 
 STEPS = (256, 256, 128, 64)  # channels after each enlargement, coarsest first
@@ -85,7 +86,7 @@ class UNet(nn.Module):
         decoded = self.center(deepest)  # [B,256,H/8,W/8]
         for step, joining in zip(self.steps, reversed(finer), strict=True):
             decoded = step(torch.cat([decoded, joining], 1))  # twice the sides
-        return Segmented(self.head(self.last(torch.cat([decoded, finest], 1))))
+        return Segmented(at_least_float32(self.head(self.last(torch.cat([decoded, finest], 1)))))
 
 
 def initialise(layer: nn.Module) -> None:

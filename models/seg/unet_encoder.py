@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.parts import at_least_float32
 from models.seg.encoders import build_encoder
 from models.seg.refinement import Darkness, geometric_mean
 
@@ -78,12 +79,13 @@ class EncoderUNet(nn.Module):
         decoded = deepest
         for step, skipped in zip(self.steps, [*reversed(finer), None], strict=True):
             decoded = step(decoded, skipped)
-        logits = self.head(decoded)
+        logits = at_least_float32(self.head(decoded))
         activation = None
         if self.cam is not None:
-            activation = F.interpolate(self.cam(deepest), x.shape[2:], mode="bilinear", align_corners=False)
+            activation = at_least_float32(self.cam(deepest))
+            activation = F.interpolate(activation, x.shape[2:], mode="bilinear", align_corners=False)
         if self.training:
-            return Segmented(logits, () if activation is None else (activation.sigmoid(),))
+            return Segmented(logits, () if activation is None else (activation,))
         if activation is not None:
             logits = geometric_mean(logits, activation)
         return Segmented(logits if self.darkness is None else self.darkness(logits, x))

@@ -39,7 +39,7 @@ class BasicSRNetwork(nn.Module):
         height, width = lr.shape[2:]
         padded = F.pad(lr, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
         sr = self.network(padded)
-        return Restored(sr[:, :, : height * self.scale, : width * self.scale])
+        return Restored(sr[:, :, : height * self.scale, : width * self.scale].to(lr.dtype))
 
 
 class EDSR(BasicSRNetwork):

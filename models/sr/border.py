@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.parts import at_least_float32
+
 
 def constant_map(vector: Tensor, side: int) -> Tensor:
     """Return the [B,C,side,side] map (a view) with the values ``vector`` [B,C] at every pixel."""
@@ -52,8 +54,3 @@ def window_sums(x: Tensor, axis: int) -> Tensor:
     total = x.sum(axis, keepdim=True)
     last, first = x.narrow(axis, x.shape[axis] - 1, 1), x.narrow(axis, 0, 1)
     return torch.cat([total - last, total, total - first], dim=axis)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Return ``x`` in float32 if it is in half precision, unchanged otherwise."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -62,4 +62,4 @@ class DBPN(nn.Module):
         for down, up in zip(self.downs, self.ups[1:], strict=True):
             reduced = (recomputed(self.recompute, down, *high), *reduced)
             high = (recomputed(self.recompute, up, *reduced), *high)
-        return Restored(convolve_parts(self.output, high), features=high)
+        return Restored(convolve_parts(self.output, high).to(lr.dtype), features=high)

@@ -155,7 +155,7 @@ class KBPN(nn.Module):
             )
             high, reduced = (*high, corrected), (*reduced, smaller)
         sr = convolve_parts(self.output, high) + bicubic_enlargement(lr, self.scale)
-        return Restored(sr, state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
+        return Restored(sr.to(lr.dtype), state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
 
     def predict(self, features: Tensor) -> Tensor:
         """First kernel [B,k*k] from LR features, divided by its sum."""

@@ -87,4 +87,4 @@ class SrcNet(nn.Module):
         """
         check_sides(lr)
         features = self.enlarge(self.body(self.first(lr)))
-        return Restored(self.output(features), features=(features,))
+        return Restored(self.output(features).to(lr.dtype), features=(features,))

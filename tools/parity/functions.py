@@ -46,8 +46,9 @@ SINGLE_PRECISION = frozenset(
 def check_losses(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
     """Segmentation losses per image, and the signed distance map they use."""
     prob, mask, distance = (_tensor(fixture[name], dtype) for name in ("prob", "mask", "signed_distance"))
+    logits = _tensor(fixture["prob"], torch.float64).logit().to(dtype)
     values = {
-        "weighted_bce_1_1": weighted_bce(prob, mask),
+        "weighted_bce_1_1": weighted_bce(logits, mask),
         "dice_p2": dice(prob, mask),
         "generalized_dice": generalised_dice(prob, mask),
         "boundary": boundary(prob, distance),
@@ -55,7 +56,7 @@ def check_losses(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
     combo = BoundaryCombo()
     for name in fixture:
         if name.startswith(ALPHA_PREFIX):
-            values[name] = combo(prob, mask, distance, float(name.removeprefix(ALPHA_PREFIX)))
+            values[name] = combo(logits, mask, distance, float(name.removeprefix(ALPHA_PREFIX)))
     maps = np.stack([signed_distance_map(sample) for sample in fixture["mask"][:, 0]])[:, None]
     return [("signed_distance", maps, fixture["signed_distance"]), *_present(values, fixture)]
 

@@ -84,13 +84,13 @@ def build_pspnet(match: re.Match[str]) -> nn.Module:
 def pspnet_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Segmentation of the normalised image ``x``."""
     segmented = network(fixture["x"])
-    return {"logit": segmented.logits, "prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0]}
+    return {"logit": segmented.logits, "prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0].sigmoid()}
 
 
 def blur_skip_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Segmentation of the normalised image ``x`` with its blur ``kernel``."""
     segmented = network(fixture["x"], fixture["kernel"])
-    return {"prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0]}
+    return {"prob": segmented.logits.sigmoid(), "aux_prob": segmented.aux[0].sigmoid()}
 
 
 def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,18 +101,19 @@ def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> di
 def dsrl_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The four outputs of DSRL before their enlargement; the last is the restored image once more."""
     found = network.outputs(fixture["x"])
-    return {"out0": found.probability, "out1": found.sr, "out2": found.features, "out3": found.sr}
+    return {"out0": found.both[:, :1], "out1": found.sr, "out2": found.features, "out3": found.sr}
 
 
 def crackformer_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Segmentation of the normalised image ``x`` with the five side outputs, coarsest first."""
     segmented = network(fixture["x"])
-    return {"prob": segmented.logits.sigmoid(), "side_probs": segmented.aux[0]}
+    return {"prob": segmented.logits.sigmoid(), "side_probs": segmented.aux[0].sigmoid()}
 
 
 def hrnet_ocr_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Logits of the auxiliary and the main head for the normalised image ``x``: the probabilities saturate."""
-    main, auxiliary = network.logits(fixture["x"])
+    segmented = network(fixture["x"])
+    main, auxiliary = segmented.logits, segmented.aux[0]
     return {"logit0": auxiliary, "logit1": main, "prob": main.sigmoid(), "aux_prob": auxiliary.sigmoid()}
 
 
