@@ -27,6 +27,9 @@ def parse() -> argparse.Namespace:
         "--degraded", action="store_true", help="LR inputs blurred as the options say, beside the clean ones"
     )
     parser.add_argument("--out", type=user_path, metavar="DIR", help="results folder; unset: experiments/NAME/results")
+    parser.add_argument(
+        "--allow-training-photographs", action="store_true", help="also score photographs that were trained on"
+    )
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=C", help="change options")
     return parser.parse_args()
 
@@ -41,7 +44,8 @@ def main() -> None:
     arguments = parse()
     from engine.assess import evaluate, find
 
-    options, content, path = find(arguments.opt, arguments.weights, arguments.force_yml)
+    allowed = ["evaluation:allow_training_photographs=true"] if arguments.allow_training_photographs else []
+    options, content, path = find(arguments.opt, arguments.weights, arguments.force_yml + allowed)
     conditions = chosen_conditions(arguments) or list(options.evaluation.conditions)
     evaluate(options, content, path, conditions, arguments.out)
 

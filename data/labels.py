@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError, nearest
-from data.images import IMAGE_SUFFIXES, image_size, read_image
+from data.facts import Facts, facts_of, has_crack
+from data.images import IMAGE_SUFFIXES, read_image
+from data.reading import counted_notes, decide_bits
 from data.sources import Loaded, Source, identity_of
+from data.survey import Progress, look_at_photograph, survey
 
 WORDS = {"1": True, "cracked": True, "crack": True, "true": True, "0": False, "uncracked": False,
          "noncrack": False, "false": False}
@@ -28,8 +31,8 @@ def labels_by_folder(names: Iterable[str], uncracked: Sequence[str]) -> dict[str
 
 
 def labels_from_masks(source: Source) -> dict[str, bool]:
-    """Whether the mask of each photograph has any crack pixel. Reads every mask once."""
-    return {source.name(index): bool((source.load(index)[1] >= 0.5).any()) for index in range(len(source))}
+    """Whether the mask of each photograph has any crack pixel, before resizing. Reads masks nothing is known of."""
+    return {source.name(index): has_crack(source, index) for index in range(len(source))}
 
 
 def labels_from_csv(path: Path, names: Iterable[str]) -> dict[str, bool]:
@@ -69,15 +72,21 @@ def _rows(path: Path) -> Iterable[tuple[str, bool]]:
 class Photographs:
     """Photographs on disk without masks: a source whose masks are NaN in every pixel.
 
-    files: (name, path) of each. Whatever looked at such a mask would not stay finite.
+    files: (name, path) of each; bits, notes, progress: as for `FilePairs`. Every file is decoded once before any work.
+    Whatever looked at such a mask would not stay finite. Raises UserError for files that cannot be read.
     """
 
-    def __init__(self, files: Sequence[tuple[str, Path]]) -> None:
+    def __init__(
+        self, files: Sequence[tuple[str, Path]], bits: int | None = None,
+        notes: Sequence[str] = (), progress: Progress | None = None,
+    ) -> None:  # fmt: skip
         if not files:
             raise UserError("no photograph in this split: give a root or split list with some")
-        for _, path in files:
-            image_size(path)
+        found = survey([path for _, path in files], look_at_photograph, progress)
+        self.bits, about_bits = decide_bits(found, bits)
         self.files = tuple(files)
+        self._facts = tuple(Facts(one.digest) for one in found)
+        self.notes = (*notes, *counted_notes(found), *about_bits)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -88,8 +97,12 @@ class Photographs:
 
     def load(self, index: int) -> Loaded:
         """Image uint8 [H,W,3], and no mask: NaN [H,W]. UserError if the file cannot be read."""
-        image = read_image(self.files[index][1])
+        image = read_image(self.files[index][1], self.bits)
         return image, no_mask(image)
+
+    def facts(self) -> tuple[Facts, ...]:
+        """Digest of every photograph."""
+        return self._facts
 
     def identity(self) -> list:
         """Name and file size of every photograph."""
@@ -127,6 +140,11 @@ class Labelled:
         """The image, and a mask that tells nothing."""
         image, _ = self.source.load(index)
         return image, no_mask(image)
+
+    def facts(self) -> tuple[Facts, ...] | None:
+        """The facts of the source, with nothing said of cracks."""
+        known = facts_of(self.source)
+        return None if known is None else tuple(Facts(one.digest) for one in known)
 
     def identity(self) -> list:
         """The identity of the source and the labels."""

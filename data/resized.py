@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError
+from data.facts import Facts, facts_of
 from data.sources import Loaded, Source, identity_of
 
 
@@ -47,6 +48,10 @@ class Resized:
             return self.side, self.side
         factor = self.side / max(height, width)
         return max(1, round(height * factor)), max(1, round(width * factor))
+
+    def facts(self) -> tuple[Facts, ...] | None:
+        """The facts of the source: of the photographs before they are resized."""
+        return facts_of(self.source)
 
     def identity(self) -> list:
         """The identity of the source, the side and whether proportions are kept."""

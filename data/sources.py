@@ -5,34 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.errors import UserError
-from data.folders import Pair, check_same_size, check_sizes
+from data.facts import Facts, facts_of
 from data.images import read_image
 from data.masks import read_mask
-
-Loaded = tuple[NDArray[np.uint8], NDArray]
-
-
-class Source(Protocol):
-    """Numbered photographs with masks; ``load`` gives the same arrays at every call.
-
-    A source may also have ``identity()``: what makes it up, as values that JSON can hold.
-    """
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """The name of one photograph, unique in the source."""
-        ...
-
-    def load(self, index: int) -> Loaded:
-        """Image uint8 [H,W,3] RGB and mask [H,W]: uint8 {0, 1}, or float32 0..1 if not binarised."""
-        ...
+from data.orientation import UPRIGHT
+from data.pairing import Pair
+from data.protocol import Loaded, Source
+from data.reading import Reading, counted_notes, decide_bits, decide_masks, decide_turn
+from data.survey import Progress, look_at_pair, survey
 
 
 class Cached:
@@ -75,20 +59,37 @@ class Cached:
         """The identity of the source."""
         return identity_of(self.source)
 
+    def facts(self) -> tuple[Facts, ...] | None:
+        """The facts of the source."""
+        return facts_of(self.source)
+
 
 class FilePairs:
-    """Pairs on disk, read at every call. ``binarise`` is `read_mask`'s.
+    """Pairs on disk, read at every call; each file is decoded once before (`data.survey`), to see that all is in order.
 
-    Raises UserError without pairs, and, before any training, for a pair whose files differ in size
-    or cannot be opened.
+    binarise: as for `read_mask`; reading: what the options say of the files; notes: what was told when they were
+    looked for; progress: called with the number of pairs looked at, and of all.
+    Raises UserError without pairs, and, before any training, for pairs that cannot be read or differ in size, and
+    for masks and photographs whose values or orientation are not clear.
     """
 
-    def __init__(self, pairs: Sequence[Pair], binarise: bool = True) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], binarise: bool = True, reading: Reading | None = None,
+        notes: Sequence[str] = (), progress: Progress | None = None,
+    ) -> None:  # fmt: skip
         if not pairs:
             raise UserError("no pair of image and mask in this split: give a root or split list with some")
-        check_sizes(pairs)
         self.pairs = tuple(pairs)
         self.binarise = binarise
+        self.reading = reading or Reading()
+        found = survey(self.pairs, look_at_pair, progress)
+        photos = [one.photo for one in found]
+        turned, about_turns = decide_turn(found, self.reading.mask_orientation)
+        self.bits, about_bits = decide_bits(photos, self.reading.bits)
+        self.scale = decide_masks(found, self.reading)
+        self._turns = tuple(photo.orientation if turned else UPRIGHT for photo in photos)
+        self._facts = tuple(Facts(one.photo.digest, one.mask.share(self.scale)) for one in found)
+        self.notes = (*notes, *counted_notes(photos), *about_bits, *about_turns)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -98,15 +99,23 @@ class FilePairs:
         return self.pairs[index].name
 
     def load(self, index: int) -> Loaded:
-        """Image uint8 [H,W,3] and mask [H,W]; UserError if they differ in size or cannot be read."""
+        """Image uint8 [H,W,3] and mask [H,W]; UserError if they differ in size or cannot be read by now."""
         pair = self.pairs[index]
-        image, mask = read_image(pair.image), read_mask(pair.mask, self.binarise)
-        check_same_size(pair, image.shape, mask.shape)
+        image = read_image(pair.image, self.bits)
+        mask = read_mask(pair.mask, self.binarise, self.scale, self._turns[index])
+        if image.shape[:2] != mask.shape:
+            raise UserError(f"image '{pair.image}' and its mask differ in size by now: start again")
         return image, mask
 
+    def facts(self) -> tuple[Facts, ...]:
+        """Digest and crack share of every pair."""
+        return self._facts
+
     def identity(self) -> list:
-        """Name, image bytes and mask bytes (file sizes) of every pair."""
-        return [[pair.name, pair.image.stat().st_size, pair.mask.stat().st_size] for pair in self.pairs]
+        """Name, image bytes and mask bytes (file sizes) of every pair, and how they are read if not as usual."""
+        unusual = self.reading.identity()
+        pairs = [[pair.name, pair.image.stat().st_size, pair.mask.stat().st_size] for pair in self.pairs]
+        return [*pairs, unusual] if unusual else pairs
 
 
 class Subset:
@@ -129,6 +138,11 @@ class Subset:
         """Image and mask as the whole source loads them."""
         return self.source.load(self.indices[index])
 
+    def facts(self) -> tuple[Facts, ...] | None:
+        """The facts of the photographs taken."""
+        known = facts_of(self.source)
+        return None if known is None else tuple(known[index] for index in self.indices)
+
     def identity(self) -> list:
         """The identity of the whole source and the indices taken."""
         return [identity_of(self.source), list(self.indices)]
@@ -147,18 +161,6 @@ def split_random(source: Source, fractions: Sequence[float], seed: int) -> list[
     bounds = np.rint(np.cumsum([0.0, *fractions]) * len(source)).astype(int)
     parts = [order[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
     return [Subset(source, sorted(part, key=source.name)) for part in parts]
-
-
-def require_cracks(source: Source, what: str) -> None:
-    """Raise UserError if no mask of the source has a crack pixel; stops at the first that has one.
-
-    ``what`` names the split in the message, e.g. "datasets:train".
-    """
-    if not any((source.load(index)[1] >= 0.5).any() for index in range(len(source))):
-        raise UserError(
-            f"{what}: the masks of all {len(source)} images are empty, so there is no crack to learn; "
-            "check that cracks are white (255, or 1) on black in the mask files"
-        )
 
 
 def fingerprint(source: Source) -> str:

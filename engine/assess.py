@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from contracts.errors import UserError
-from data.sources import Source, fingerprint
+from data.facts import describe
+from data.protocol import Source
+from data.sources import fingerprint
 from degradations.frozen import FrozenSet, read_frozen
 from engine import report
 from engine.build import build_model
@@ -26,6 +28,7 @@ from engine.options import Options
 from engine.options_file import change_options, load_options
 from engine.pictures import drawn
 from engine.progress import Progress
+from engine.seen import count_trained_on, without_photographs
 from engine.session import wandb_settings
 from engine.share import Share, joined
 from models.whole import Model
@@ -84,6 +87,7 @@ def _evaluate(
     if dataset is None:
         raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
     source = build_source(dataset, "datasets.test")
+    trained_on = count_trained_on(source, content["meta"], options.evaluation.allow_training_photographs)
     frozen = frozen_set(options, source) if dataset.frozen else None
     device = default_device()
     if device.type == "cpu":
@@ -97,6 +101,7 @@ def _evaluate(
     if share.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
         shared = f", shared by {share.world} processes" if share.world > 1 else ""
+        print("\n".join(describe(source, "datasets.test")))
         print(f"evaluating {path} (step {content['step']}) on {what}{shared}")
     began = time.perf_counter()
     with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
@@ -105,11 +110,11 @@ def _evaluate(
         return {}
     evaluation = together(shares)
     meta = {
-        **content["meta"], "weights": str(path), "step": content["step"], "name": options.name,
+        **without_photographs(content["meta"]), "weights": str(path), "step": content["step"], "name": options.name,
         "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
         "compat": options.compat, "corrections": options.resolved_corrections(),
-        "seconds": round(time.perf_counter() - began, 1),
+        "trained_on": trained_on, "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from contracts.errors import UserError
 from data.dataset import CrackDataset
+from data.facts import require_cracks
 from data.folders import find_pairs, find_photographs
 from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefix, labels_from_csv, labels_from_masks
+from data.protocol import Source
+from data.reading import Reading
 from data.resized import Resized
-from data.sources import Cached, FilePairs, Source, require_cracks, split_random
+from data.sources import Cached, FilePairs, split_random
 from data.synthetic import SyntheticSource
 from degradations.pipeline import Pipeline
 from degradations.presets import build_pipeline
 from engine.build import build_segmentation_loss
 from engine.options import Dataset, Options
 from engine.options.data import TrainDataset
+from engine.progress import Progress
 
 VALIDATION_CACHE_MB = 512
+PATIENCE = 3.0  # seconds before progress is shown
 
 
 def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
@@ -27,11 +35,38 @@ def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_m
             dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free
         )
         return finished(drawn, dataset, cache_mb)
+    notes: list[str] = []
     try:
-        pairs = find_pairs(Path(dataset.root), split_list=dataset.lists, part=dataset.part)
-        return finished(FilePairs(pairs[: dataset.count], binary_masks), dataset, cache_mb)
+        pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
+        reading = Reading(
+            bits=dataset.bits, crack_values=None if dataset.crack_values is None else tuple(dataset.crack_values),
+            crack_from=dataset.crack_from, mask_orientation=dataset.mask_orientation,
+        )
+        files = FilePairs(pairs[: dataset.count], binary_masks, reading, notes, looking_at(path))
+        return finished(files, dataset, cache_mb)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def role_of(dataset: Dataset, path: str) -> str | None:
+    """Which half of a root an entry of ``datasets`` is meant for; None where a random split is drawn of all of it."""
+    return None if dataset.split is not None else path.rpartition(".")[2]
+
+
+def looking_at(path: str) -> Callable[[int, int], None]:
+    """Show how far the look at all files is, in the first process, where it takes more than a few seconds."""
+    began, bars = time.monotonic(), []
+
+    def show(done: int, total: int) -> None:
+        if not bars and time.monotonic() - began > PATIENCE:
+            quiet = os.environ.get("RANK", "0") != "0"
+            bars.append(Progress(total, f"{path}: looking at files", start=done - 1, quiet=quiet))
+        for bar in bars:
+            bar.update()
+            if done == total:
+                bar.close()
+
+    return show
 
 
 def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
@@ -54,8 +89,10 @@ def build_labelled(train: TrainDataset) -> Labelled:
             return Labelled(source, labels_from_masks(source))
         if train.type == "synthetic":
             raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
-        files = find_photographs(Path(train.root), split_list=train.lists, part=train.part)
-        source = finished(Photographs(files[: train.count]), train, train.cache_mb)
+        path, notes = "datasets.train", []
+        files = find_photographs(Path(train.root), train.lists, train.part, role_of(train, path), notes)
+        photographs = Photographs(files[: train.count], train.bits, notes, looking_at(path))
+        source = finished(photographs, train, train.cache_mb)
         names = [source.name(index) for index in range(len(source))]
         if labels.source == "csv":
             return Labelled(source, labels_from_csv(Path(labels.file), names))

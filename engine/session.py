@@ -26,6 +26,7 @@ from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import parse_options
 from engine.progress import Progress
+from engine.seen import PHOTOGRAPHS, lines, photographs, without_photographs
 from engine.stages import passed_stages, stage_lengths
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
@@ -74,10 +75,12 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     if fabric.device.type == "cpu":
         keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
-    meta = {"git": commit_hash(), "data": fingerprint(train_source)}
+    meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: photographs(train_source, val_source)}
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta, passed)
     if state is None:
         trainer.check()
+    if fabric.is_global_zero:
+        print("\n".join(lines(train_source, val_source)))
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
     _run(trainer, fabric, options, experiment, state)
 
@@ -115,7 +118,8 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
         _announce(trainer, options, experiment, start)
         tracker = Tracker(
             experiment.folder, options.model_dump(mode="json"), wandb_settings(options), options.name,
-            run_id=state["run_id"] if state else None, meta=trainer.meta, last_step=start if state else -1,
+            run_id=state["run_id"] if state else None, meta=without_photographs(trainer.meta),
+            last_step=start if state else -1,
         )
         trainer.meta["run_id"] = tracker.run_id
     every, quiet = options.logger.print_freq, not fabric.is_global_zero

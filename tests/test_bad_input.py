@@ -121,9 +121,7 @@ def folder(part: str) -> str:
 @pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_photographs_to_train_with(place: Path, ruin: Callable[[Path], list[str]], part: str) -> None:
-    told = ruin(place / "mine")
-    if ruin is not truncated:  # its header is in order: it shows when it is decoded
-        told = [f"datasets.{part}", *told]
+    told = [f"datasets.{part}", *ruin(place / "mine")]
     change = [folder(part), "val:val_freq=1"]
     assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
 
@@ -172,15 +170,15 @@ def test_split_that_is_not_there(place: Path, change: str, told: list[str]) -> N
     assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"), change)
 
 
-def test_photograph_that_breaks_in_a_loader_process(place: Path) -> None:
-    """Decoded only by a worker, in mid-run: one line all the same, and the earlier experiment is kept."""
-    path = place / "mine" / "images" / "c.png"
-    path.write_bytes(path.read_bytes()[:2000])
+def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, tiny_weights: Path) -> None:
+    for name in ("a", "c"):
+        path = place / "mine" / "images" / f"{name}.png"
+        path.write_bytes(path.read_bytes()[:2000])
+    told = ["2 of 3 photographs", "a.png", "c.png", "cannot read", "replace or remove"]
     changes = [folder("train"), "datasets:train:workers=1"]
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=place)
-    assert_error(outcome, "c.png", "cannot read", "replace or remove")
-    (archived,) = (place / "experiments").glob("tiny_archived_*")
-    assert (archived / "models" / "latest.pth").read_text() == "earlier"
+    assert_refused(place, ["datasets.train", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    arguments = ["--weights", tiny_weights, "--clean", "--force_yml", folder("test")]
+    assert_refused(place, ["datasets.test", *told], "evaluate.py", *arguments)
 
 
 # -- weights, photographs to predict --------------------------------------------------------------

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from contracts.errors import UserError
-from data.folders import Pair, check_sizes, find_pairs, pair_folders
+from data.folders import find_pairs
+from data.pairing import Pair, pair_folders
+from data.sources import FilePairs
 
 
 def write(path: Path, height: int = 6, width: int = 8, value: int = 0, **options: object) -> Path:
@@ -103,8 +105,8 @@ def test_image_without_mask(several: Path) -> None:
 def test_image_without_mask_suggests_near_names(plain: Path) -> None:
     for stem in ("road_1", "road_2"):
         write(plain / "images" / f"{stem}.png")
-        write(plain / "masks" / f"{stem}_mask.png")
-    with pytest.raises(UserError, match=r"and 1 more.*did you mean 'road_1_mask'") as caught:
+        write(plain / "masks" / f"{stem}_drawn.png")
+    with pytest.raises(UserError, match=r"and 1 more.*did you mean 'road_1_drawn'") as caught:
         find_pairs(plain)
     message_of(caught)
 
@@ -163,7 +165,7 @@ def test_unreadable_split_lists(several: Path) -> None:
 def test_different_sizes(tmp_path: Path) -> None:
     pair = Pair("a", write(tmp_path / "a.png", 6, 8), write(tmp_path / "m.png", 6, 9))
     with pytest.raises(UserError, match=r"a.png.*m.png.*8x6 and 9x6 pixels") as caught:
-        check_sizes([pair])
+        FilePairs([pair])
     message_of(caught)
 
 
@@ -171,9 +173,9 @@ def test_mask_must_fit_the_upright_photograph(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     photo = write(tmp_path / "photo.jpg", 6, 8, exif=exif)
-    check_sizes([Pair("a", photo, write(tmp_path / "upright.png", 8, 6))])
+    FilePairs([Pair("a", photo, write(tmp_path / "upright.png", 8, 6))])
     with pytest.raises(UserError, match="EXIF"):
-        check_sizes([Pair("a", photo, write(tmp_path / "as_stored.png", 6, 8))])
+        FilePairs([Pair("a", photo, write(tmp_path / "as_stored.png", 6, 8))])
 
 
 def test_real_photographs(shared: Path) -> None:
@@ -181,4 +183,4 @@ def test_real_photographs(shared: Path) -> None:
     pairs = find_pairs(shared / "data", [splits / "cfd_train.txt", splits / "test_uav75.txt"])
     assert len(pairs) == 95
     assert pairs[0].name == "CFD/001"
-    check_sizes(pairs)
+    FilePairs(pairs)

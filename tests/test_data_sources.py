@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contracts.errors import UserError
+from data.facts import require_cracks
 from data.folders import find_pairs
-from data.sources import Cached, FilePairs, Subset, fingerprint, require_cracks, split_random
+from data.sources import Cached, FilePairs, Subset, fingerprint, split_random
 
 
 class Numbers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from contracts.errors import UserError
+from data.facts import Facts
 from data.synthetic.cracks import cut
 from data.synthetic.light import photograph
 from data.synthetic.lookalikes import add_lookalikes
@@ -68,6 +70,14 @@ class SyntheticSource:
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 [size,size,3] RGB and mask uint8 [size,size] in {0,1}."""
         return draw(self.seed, self._number(index), self.size, self.crack_free)
+
+    def facts(self) -> tuple[Facts, ...]:
+        """A digest of what each image is drawn from; its crack is not known before it is drawn."""
+        kind = f"synthetic {self.seed} {self.size} {self.crack_free}"
+        numbers = range(self.first, self.first + self.count)
+        return tuple(
+            Facts(hashlib.blake2b(f"{kind} {number}".encode(), digest_size=8).hexdigest()) for number in numbers
+        )
 
     def identity(self) -> list:
         """All that the images depend on."""

@@ -42,18 +42,21 @@ class Split(Section):
         return self
 
 
+FILE_OPTIONS = ("bits", "crack_values", "crack_from", "mask_orientation")
+
+
 class Dataset(Section):
     """Photographs with masks: a folder pair, or the embedded generator."""
 
     IDLE: ClassVar[dict[str, tuple[str, ...]]] = {
-        "synthetic": ("root", "lists", "part"), "folder": ("size", "crack_free"),
+        "synthetic": ("root", "lists", "part", *FILE_OPTIONS), "folder": ("size", "crack_free"),
     }
     TIED: ClassVar[tuple[str, ...]] = ("count", "seed", "frozen")
 
     type: Literal["synthetic", "folder"] = "synthetic"
     root: FilePath | None = Field(None, description="folder with the images and masks (type folder)")
     lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
-    part: Literal["train", "test"] | None = Field(None, description="half of a set that has both")
+    part: str | None = Field(None, description="folder of the root to read; unset: its half for this entry, or all")
     count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
     size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
     crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="share of synthetic images without a crack")
@@ -62,6 +65,23 @@ class Dataset(Section):
     split: Split | None = Field(None, description="use one fraction of a random split of these photographs")
     resize: int | None = Field(None, ge=32, description="resize to squares of this side; distorts widths of cracks")
     keep_aspect: bool = Field(False, description="resize to this longer side instead, in proportion")
+
+    bits: int | None = Field(
+        None, ge=8, le=16, description="depth of values in 16-bit photographs; unset: the smallest usual one"
+    )
+    crack_values: list[int] | None = Field(
+        None, min_length=1, description="values of masks (largest channel) that mean crack; all else is background"
+    )
+    crack_from: int | None = Field(None, ge=1, description="smallest value of masks that means crack")
+    mask_orientation: Literal["upright", "stored"] | None = Field(
+        None, description="masks of photographs with an EXIF turn: upright as these look, or as their pixels are stored"
+    )
+
+    @model_validator(mode="after")
+    def _told_once(self) -> Dataset:
+        if self.crack_values is not None and self.crack_from is not None:
+            raise ValueError("crack_values and crack_from both say what is crack; give one of them")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> Dataset:
@@ -115,6 +135,9 @@ class TrainDataset(Dataset):
         if self.labels is not None and (self.holdout > 0 or self.crack_crop_probability > 0):
             key = "holdout" if self.holdout > 0 else "crack_crop_probability"
             raise ValueError(f"{key} needs masks, which labels hide; set it to 0 (validate on datasets.val)")
+        about_masks = [key for key in FILE_OPTIONS[1:] if getattr(self, key) is not None]
+        if self.labels is not None and self.labels.source != "masks" and about_masks:
+            raise ValueError(f"{about_masks[0]} is about masks; labels of source {self.labels.source} need none")
         return self
 
 

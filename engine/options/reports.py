@@ -30,6 +30,8 @@ class Evaluation(Section):
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
     all_crack: bool = Field(False, description="add the baseline that calls every pixel crack")
 
+    allow_training_photographs: bool = Field(False, description="score photographs that the weights were trained on")
+
     def baselines(self) -> list[str]:
         """Names of the baselines asked for."""
         return [name for name in ("classical", "all_crack") if getattr(self, name)]

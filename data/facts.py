@@ -1,0 +1,100 @@
+"""What is known of each photograph of a source without loading it: its content's digest, how much of it is crack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan, nan
+
+from contracts.errors import UserError
+from data.protocol import Source
+
+MUCH = 0.5  # share of crack above which a mask is probably inverted
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Facts:
+    """digest: 16 hexadecimal digits for what the photograph shows; crack: share of its mask, NaN if it is not known.
+
+    Both are of the photograph as it is kept, before any resizing.
+    """
+
+    digest: str
+    crack: float = nan
+
+
+def facts_of(source: Source) -> tuple[Facts, ...] | None:
+    """The facts of each photograph in order; None from a source that has none."""
+    known = getattr(source, "facts", None)
+    return None if known is None else known()
+
+
+def digests_of(source: Source) -> list[str]:
+    """The digest of each photograph; empty for a source without facts."""
+    return [one.digest for one in facts_of(source) or ()]
+
+
+def before_resizing(source: Source) -> Source:
+    """The source whose photographs some resized ones are made of; the source itself where none are resized."""
+    inner = source
+    while hasattr(inner, "source"):
+        if hasattr(inner, "new_size"):
+            return inner.source
+        inner = inner.source
+    return source
+
+
+def has_crack(source: Source, index: int) -> bool:
+    """Whether the mask of a photograph has any crack pixel, before resizing."""
+    facts = facts_of(source)
+    if facts is not None and not isnan(facts[index].crack):
+        return facts[index].crack > 0
+    return bool((before_resizing(source).load(index)[1] >= 0.5).any())
+
+
+def describe(source: Source, what: str) -> list[str]:
+    """Lines about a source (``what`` names it): its photographs, cracks, empty masks, what was assumed, what is odd."""
+    facts = facts_of(source) or ()
+    shares = [one.crack for one in facts if not isnan(one.crack)]
+    if not shares:
+        return [f"{what}: {len(source)} photographs", *(f"{what}: {note}" for note in notes_of(source))]
+    empty = sum(share == 0 for share in shares)
+    mean = sum(shares) / len(shares)
+    lines = [f"{what}: {len(source)} photographs, {100 * mean:.2f}% crack, {empty} masks empty"]
+    lines += [f"{what}: {note}" for note in notes_of(source)]
+    much = [source.name(index) for index, one in enumerate(facts) if one.crack > MUCH]
+    if much:
+        names = ", ".join(f"'{name}'" for name in much[:NAMED]) + (", ..." if len(much) > NAMED else "")
+        lines.append(
+            f"warning: {what}: over half of {len(much)} masks is crack ({names}, {100 * mean:.0f}% in all); if they "
+            "are inverted, say crack_values: [0], which takes black as crack, or invert the files"
+        )
+    return lines
+
+
+def notes_of(source: Source) -> tuple[str, ...]:
+    """What was assumed in reading the files that a source is made of."""
+    inner: object = source
+    while inner is not None:
+        if hasattr(inner, "notes"):
+            return tuple(inner.notes)
+        inner = getattr(inner, "source", None)
+    return ()
+
+
+def repeated(source: Source, digests: set[str]) -> list[str]:
+    """Names of the photographs whose content is among ``digests``."""
+    facts = facts_of(source) or ()
+    return [source.name(index) for index, one in enumerate(facts) if one.digest in digests]
+
+
+def require_cracks(source: Source, what: str) -> None:
+    """Raise UserError if no mask of the source has a crack pixel; stops at the first that has one.
+
+    ``what`` names the split in the message, e.g. "datasets:train".
+    """
+    if not any(has_crack(source, index) for index in range(len(source))):
+        raise UserError(
+            f"{what}: the masks of all {len(source)} images are empty, so there is no crack to learn; "
+            "check that cracks are white (255, or 1) on black in the mask files"
+        )

@@ -1,0 +1,111 @@
+"""The folder layouts that people have: which folders below a root hold photographs and masks, and what they are for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import UserError, nearest
+from data.images import image_files
+from data.pairing import Pair, pair_folders, readable
+
+LAYOUTS = "images/ + masks/, PART/images/ + PART/masks/, or PART_img/ + PART_lab/ (PART: train, test, ...)"
+ROLES = {  # what halves are called
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+LEFT_ALONE = re.compile(r"^[._]|(^|[\W_])(backup|bak|old|copy|trash|deleted)s?\d*($|[\W_])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of photographs with its folder of masks; ``name`` is "" for the root itself."""
+
+    name: str
+    images: Path
+    masks: Path
+
+    def pairs(self, stems: Iterable[str] | None = None, notes: list[str] | None = None) -> list[Pair]:
+        """Return the pairs of the given stems (default: of every image), as `pair_folders` does."""
+        return pair_folders(self.images, self.masks, self.name, stems, notes)
+
+
+def find_folders(root: Path) -> dict[str, Folder]:
+    """Return the folders of photographs with masks under ``root`` by name; "" stands for root itself."""
+    if not root.is_dir():
+        raise UserError(f"no folder '{root}': give the folder that holds {LAYOUTS}")
+    folders = folders_of_layouts(root)
+    if not folders:
+        raise UserError(f"no photographs with masks in '{root}': it has to hold {LAYOUTS}")
+    return folders
+
+
+def folders_of_layouts(root: Path) -> dict[str, Folder]:
+    """What `find_folders` returns, or nothing where no layout is known."""
+    children = _subfolders(root)
+    found = [Folder("", root / "images", root / "masks")]
+    found += [Folder(readable(child.name), child / "images", child / "masks") for child in children]
+    for child in children:
+        if child.name.endswith("_img"):
+            part = readable(child.name.removesuffix("_img"))
+            found.append(Folder(part, child, child.with_name(child.name.removesuffix("_img") + "_lab")))
+    return {folder.name: folder for folder in found if folder.images.is_dir()}
+
+
+def folders_of_classes(root: Path) -> dict[str, Path]:
+    """The sub-folders that hold photographs themselves, one for each class, by name."""
+    kept = (child for child in _subfolders(root) if not LEFT_ALONE.search(child.name))
+    return {readable(child.name): child for child in kept if image_files(child)}
+
+
+def choose(
+    folders: dict[str, Folder], root: Path, part: str | None, role: str | None, notes: list[str]
+) -> dict[str, Folder]:
+    """Of the folders found, those to read.
+
+    ``part`` names one. Without it, ``root``'s own images count alone if it has some; folders that are hidden or
+    called like backups are left alone; and of halves for training, validation and test those for ``role``
+    ("train", "val", "test"; None: all) do. What was chosen or left alone is appended to ``notes``.
+    Raises UserError for a part that is not there, and where there are halves but none for the role.
+    """
+    if part is not None:
+        return {part: named(folders, part, root)}
+    aside = {name for name in folders if name and LEFT_ALONE.search(name)}
+    kept = {name: folder for name, folder in folders.items() if name not in aside}
+    if "" in kept and len(kept) > 1:
+        aside, kept = set(folders) - {""}, {"": kept[""]}
+    if not kept:
+        raise UserError(f"'{root}' holds nothing but {_told(aside)}; name the one to read with part")
+    if aside:
+        notes.append(f"'{root}': {_told(aside)} left alone (part: NAME reads it)")
+    halves = {name: role_ for name in kept for role_, names in ROLES.items() if name.lower() in names}
+    if role is None or not halves:
+        return kept
+    own = [name for name, role_ in halves.items() if role_ == role]
+    if not own:
+        raise UserError(
+            f"'{root}' has the parts {', '.join(kept)}, but none for {role}; "
+            f"say which to read, as part: {next(iter(kept))}"
+        )
+    if len(kept) > len(own):
+        notes.append(f"'{root}': {_told(own)} taken of {', '.join(kept)}")
+    return {name: kept[name] for name in own}
+
+
+def named(folders: dict[str, Folder], part: str, root: Path) -> Folder:
+    """The folder called ``part``. Raises UserError naming those there are."""
+    if part not in folders:
+        valid = ", ".join(sorted(filter(None, folders))) or "none"
+        raise UserError(f"no part '{part}' in '{root}'{nearest(part, folders)}; parts there: {valid}")
+    return folders[part]
+
+
+def _told(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if child.is_dir())

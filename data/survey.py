@@ -1,0 +1,118 @@
+"""Looking at every file of a set before any work: decoded once, so that all that is wrong shows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import UserError
+from data.decode import Decoded, Unreadable, decode
+from data.depth import FULL_DEPTH, is_deep
+from data.images import as_photograph
+from data.masks import MaskFacts, mask_facts
+from data.orientation import UPRIGHT
+from data.pairing import Pair
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+Progress = Callable[[int, int], None]  # files done, of how many
+FIRST = 10  # files named of all that are wrong
+DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What decoding a photograph told. digest: of its upright pixels; largest: value of a file of more than 8 bits."""
+
+    path: Path
+    digest: str
+    size: tuple[int, int]
+    orientation: int
+    largest: int | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """A photograph and its mask. mask_size: (height, width) as its own EXIF turns it; mask_turned: whether it does."""
+
+    pair: Pair
+    photo: PhotoFacts
+    mask: MaskFacts
+    mask_size: tuple[int, int]
+    mask_turned: bool
+
+
+def look_at_photograph(path: Path) -> PhotoFacts:
+    """Decode a photograph and tell about it. Raises UserError for one that cannot be read."""
+    decoded = decode(path)
+    deep = is_deep(decoded.values)
+    notes = as_photograph(decoded, path, FULL_DEPTH if deep else None).notes  # how deep is decided for the set
+    largest = int(decoded.values.max()) if deep else None
+    return PhotoFacts(path, digest_of(decoded.values), _size(decoded), decoded.orientation, largest, notes)
+
+
+def look_at_pair(pair: Pair) -> PairFacts:
+    """Decode a photograph and its mask and tell about them. Raises UserError for what cannot be read."""
+    photo, decoded = look_at_photograph(pair.image), decode(pair.mask)
+    turned = decoded.orientation != UPRIGHT
+    return PairFacts(pair, photo, mask_facts(decoded, pair.mask), _size(decoded), turned)
+
+
+def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progress | None = None) -> list[Found]:
+    """Return what ``look`` finds at each item, in threads. Raises one UserError that tells of all that raise one."""
+    found: list[Found] = []
+    errors: list[UserError] = []
+
+    def attempt(item: Item) -> Found | UserError:
+        try:
+            return look(item)
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=_cores()) as pool:
+        for done, result in enumerate(pool.map(attempt, items), start=1):
+            if isinstance(result, UserError):
+                errors.append(result)
+            else:
+                found.append(result)
+            if progress is not None:
+                progress(done, len(items))
+    if errors:
+        raise together(errors, len(items))
+    return found
+
+
+def together(errors: Sequence[UserError], total: int) -> UserError:
+    """One error for several of ``total`` photographs: those that cannot be read by name and reason, then the repair."""
+    if len(errors) == 1:
+        return errors[0]
+    whats = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]
+    more = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
+    repair = "; replace or remove these files" if any(isinstance(error, Unreadable) for error in errors) else ""
+    told = f"{len(errors)} of {total} photographs cannot be used: {' | '.join(whats[:FIRST])}{more}{repair}"
+    return UserError(told)
+
+
+def digest_of(pixels: NDArray) -> str:
+    """16 hexadecimal digits that stand for the content of an array, whatever file it came from."""
+    head = f"{pixels.dtype}{pixels.shape}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(pixels).tobytes(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _size(decoded: Decoded) -> tuple[int, int]:
+    height, width = decoded.values.shape[:2]
+    return height, width
+
+
+def _cores() -> int:
+    available = getattr(os, "sched_getaffinity", None)
+    return max(1, min(8, len(available(0)) if available else os.cpu_count() or 1))

@@ -1,0 +1,49 @@
+"""Which photographs weights have seen, and what is said of the photographs before they are used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.errors import UserError
+from data.facts import describe, digests_of, repeated
+from data.protocol import Source
+
+PHOTOGRAPHS = "photographs"  # key of a checkpoint's meta: the digests of what it was trained on and chosen by
+FIRST = 3
+
+
+def photographs(train: Source, val: Source | None) -> dict[str, list[str]]:
+    """The digests of the photographs to train on and to validate with, as a checkpoint keeps them."""
+    return {"train": digests_of(train), "val": [] if val is None else digests_of(val)}
+
+
+def without_photographs(meta: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a checkpoint for people to read: without the digests."""
+    return {key: value for key, value in meta.items() if key != PHOTOGRAPHS}
+
+
+def lines(train: Source, val: Source | None) -> list[str]:
+    """What is said of the photographs before a training, each line once."""
+    told = describe(train, "datasets.train")
+    if val is not None:
+        notes = {line.partition(": ")[2] for line in told}
+        told += [line for line in describe(val, "validation") if line.partition(": ")[2] not in notes]
+        shared = repeated(val, set(digests_of(train)))
+        if shared:
+            told.append(f"warning: {len(shared)} photographs to validate with are trained on too, first '{shared[0]}'")
+    return told
+
+
+def count_trained_on(source: Source, meta: dict[str, Any], allowed: bool) -> int:
+    """Return how many photographs to test with the weights were trained on; weights that do not tell count as none.
+
+    Raises UserError for any, unless ``allowed``.
+    """
+    seen = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("train", ())))
+    if seen and not allowed:
+        names = ", ".join(f"'{name}'" for name in seen[:FIRST]) + (", ..." if len(seen) > FIRST else "")
+        raise UserError(
+            f"datasets.test: the weights were trained on {len(seen)} of these {len(source)} photographs ({names}), so "
+            "scores would tell nothing; give others, or score them all the same with --allow-training-photographs"
+        )
+    return len(seen)
