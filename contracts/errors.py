@@ -35,10 +35,12 @@ def run_main(main: Callable[[], int | None]) -> None:
     """Run a script's ``main``; a UserError becomes one line on stderr and exit code 2, Ctrl-C 130.
 
     So does a disk that is full or may not be written to, wherever it shows. A KeyboardInterrupt may
-    carry what there is to say, such as how to go on. Names of files that are no text are printed as \\udcXX.
+    carry what there is to say, such as how to go on. What the output cannot show, such as the bytes of a
+    file name that is no UTF-8, is printed as \\xNN.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except UserError as error:

@@ -11,7 +11,7 @@ from data.masks import FAINT, Kind, MaskFacts, Scale
 
 FIRST = 4  # names told
 SHOWN = 6  # values told
-FEWEST, LARGEST_PART, LEAST_STRONG = 3, 0.6, 0.05  # of the values of soft edges: see _spread
+FEWEST, LARGEST_PART, LEAST = 3, 0.9, 0.05  # of the values of soft edges: see _spread
 
 
 def decide_scale(
@@ -53,16 +53,19 @@ def _asked_for(
 
 
 def _spread(masks: Sequence[MaskFacts]) -> bool:
-    """Whether the values in between, if any, are of many kinds, as soft edges leave, and not one or two classes."""
+    """Whether the values in between, if any, are soft edges or JPEG's ringing, and not one or two classes.
+
+    Edges leave values of many kinds, also strong ones; ringing dents what is full as it raises what is 0.
+    """
     counts = np.zeros(65536, np.int64)
-    strong = 0
+    dented, strong = sum(mask.nearly_full() for mask in masks), 0
     for mask in masks:
         between = mask.between()
         counts[mask.values[between]] += mask.counts[between]
         strong += int(mask.counts[between & (mask.values > FAINT * mask.full)].sum())
     total = int(counts.sum())
     several = np.count_nonzero(counts) >= FEWEST and counts.max() <= LARGEST_PART * total
-    return total == 0 or bool(several and strong >= LEAST_STRONG * total)
+    return dented >= LEAST * total or bool(several and strong >= LEAST * total)
 
 
 def _refusal(

@@ -18,9 +18,10 @@ Kind = Literal["lossy", "8 bit", "16 bit"]
 FULL_RANGES = (1, 255, 65535)
 LOSSY_FULL = 255
 NEARLY_FULL, BRIGHT, FAINT = 0.9, 0.75, 0.125  # of the full range
-REACH = {"lossy": 4, "8 bit": 2, "16 bit": 2}  # px around full pixels in which the softness of an edge lies
+REACH = 4  # px around full pixels in which the softness of an edge lies, once it was a JPEG
 FAINT_REACH = 16  # px in which JPEG's ringing lies: its blocks, twice as large where colour is halved
 MOSTLY = 0.9  # of the values in between have to be that near
+FEWEST, LARGEST_PART = 3, 0.75  # kinds of values that reducing a mask leaves, and how much of them one may be
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class MaskFacts:
     def share(self, scale: Scale) -> float:
         """Share of crack pixels."""
         return float(self.counts[scale.crack(self.values, self.kind)].sum() / self.counts.sum())
+
+    def nearly_full(self) -> int:
+        """How many pixels are nearly full, but not quite: as compression leaves them, and no class."""
+        return int(self.counts[(self.values >= NEARLY_FULL * self.full) & (self.values < self.full)].sum())
 
     def between(self) -> NDArray[np.bool_]:
         """Which of ``values`` are neither 0 nor nearly full."""
@@ -136,7 +141,22 @@ def _are_edges(values: NDArray, full: int, kind: Kind) -> bool:
     if kind == "lossy":  # traces of compression in an empty mask
         between, faint = between & ~faint, np.zeros_like(faint)
     bright = np.ascontiguousarray(values >= BRIGHT * full, dtype=np.uint8)
-    return _lie_near(between & ~faint, bright, REACH[kind]) and _lie_near(faint, bright, FAINT_REACH)
+    near = _lie_near(between & ~faint, bright, REACH) and _lie_near(faint, bright, FAINT_REACH)
+    return near or (kind != "lossy" and bright.any() and _are_reduced(values, between))
+
+
+def _are_reduced(values: NDArray, between: NDArray[np.bool_]) -> bool:
+    """Whether values in between are as reducing a mask leaves them, also where a thin crack is nowhere full.
+
+    They are of several kinds, and hardly ever the same all around a pixel, as in an area of a class.
+    """
+    counts = np.bincount(np.rint(values[between]).astype(np.int64))
+    if np.count_nonzero(counts) < FEWEST or counts.max() > LARGEST_PART * counts.sum():
+        return False
+    single = np.ascontiguousarray(values, np.float32)
+    around = np.ones((3, 3), np.uint8)
+    flat = between & (cv2.erode(single, around) == cv2.dilate(single, around))
+    return bool(flat.sum() <= (1 - MOSTLY) / 2 * between.sum())
 
 
 def _lie_near(pixels: NDArray[np.bool_], places: NDArray[np.uint8], reach: int) -> bool:
