@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from contracts.errors import UserError
-from data.facts import describe
 from data.protocol import Source
 from data.sources import fingerprint
 from degradations.frozen import FrozenSet, read_frozen
@@ -28,7 +27,7 @@ from engine.options import Options
 from engine.options_file import change_options, load_options
 from engine.pictures import drawn
 from engine.progress import Progress
-from engine.seen import count_trained_on, without_photographs
+from engine.seen import count_trained_on, lines_of_test, without_photographs
 from engine.session import wandb_settings
 from engine.share import Share, joined
 from models.whole import Model
@@ -101,7 +100,7 @@ def _evaluate(
     if share.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
         shared = f", shared by {share.world} processes" if share.world > 1 else ""
-        print("\n".join(describe(source, "datasets.test")))
+        print("\n".join(lines_of_test(source, content["meta"])))
         print(f"evaluating {path} (step {content['step']}) on {what}{shared}")
     began = time.perf_counter()
     with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:

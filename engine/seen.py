@@ -34,6 +34,15 @@ def lines(train: Source, val: Source | None) -> list[str]:
     return told
 
 
+def lines_of_test(source: Source, meta: dict[str, Any]) -> list[str]:
+    """What is said of the photographs before an evaluation of weights of these facts."""
+    chosen_by = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("val", ())))
+    told = describe(source, "datasets.test")
+    if chosen_by:
+        told.append(f"warning: datasets.test: the weights were chosen by {len(chosen_by)} of them, first '{chosen_by[0]}'")
+    return told
+
+
 def count_trained_on(source: Source, meta: dict[str, Any], allowed: bool) -> int:
     """Return how many photographs to test with the weights were trained on; weights that do not tell count as none.
 

@@ -62,6 +62,7 @@ def test_the_way_round_is_noted(trained: Path, tmp_path: Path) -> None:
     outcome = evaluate(tmp_path, trained / WEIGHTS, "{type: folder, root: mixed}", *arguments)
     assert outcome.code == 0, outcome.err
     assert "datasets.test: 4 photographs" in outcome.out
+    assert "warning: datasets.test: the weights were chosen by 2 of them, first '003'" in outcome.out
     meta = json.loads((tmp_path / "results/results.json").read_text())["meta"]
     assert meta["trained_on"] == 2 and "photographs" not in meta
 
