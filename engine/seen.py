@@ -39,7 +39,8 @@ def lines_of_test(source: Source, meta: dict[str, Any]) -> list[str]:
     chosen_by = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("val", ())))
     told = describe(source, "datasets.test")
     if chosen_by:
-        told.append(f"warning: datasets.test: the weights were chosen by {len(chosen_by)} of them, first '{chosen_by[0]}'")
+        which = f"{len(chosen_by)} of them, first '{chosen_by[0]}'"
+        told.append(f"warning: datasets.test: the weights were chosen by {which}")
     return told
 
 
