@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -31,13 +32,19 @@ except ImportError:
 
 
 class Unreadable(UserError):
-    """A file that cannot be read: ``what`` names it and the reason, without the repair."""
+    """A file that cannot be read. Made of its whole message, as a loader process that meets one hands it over."""
 
-    repair = "replace or remove this file"
+    REPAIR: ClassVar[str] = "; replace or remove this file"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.what = f"cannot read image '{path}': {reason}"
-        super().__init__(f"{self.what}; {self.repair}")
+    @classmethod
+    def because(cls, path: Path, reason: str) -> Unreadable:
+        """The error that names a file and the reason."""
+        return cls(f"cannot read image '{path}': {reason}{cls.REPAIR}")
+
+    @property
+    def what(self) -> str:
+        """The message without the repair."""
+        return str(self).removesuffix(self.REPAIR)
 
 
 @dataclass(frozen=True)
@@ -188,4 +195,4 @@ def _unreadable(path: Path, error: Exception) -> UserError:
         reason = "too large for the memory of this machine"
     else:
         reason = " ".join(str(error).split())
-    return Unreadable(path, reason)
+    return Unreadable.because(path, reason)

@@ -48,7 +48,7 @@ def as_photograph(decoded: Decoded, path: Path, bits: int | None = None) -> Phot
     try:
         pixels, assumed = to_bytes(decoded.values, bits)
     except ValueError as error:
-        raise Unreadable(path, str(error)) from None
+        raise Unreadable.because(path, str(error)) from None
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)  # [H,W,3]
     pixels = np.ascontiguousarray(pixels)

@@ -105,7 +105,8 @@ class StepLoader(DataLoader):
                     batch = batch.unpack().pin_memory() if self.pin_memory else batch.unpack()
                 yield batch
         except UserError as error:
-            raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+            told = str(error).rsplit(f"{type(error).__name__}: ", 1)[-1]  # behind the traceback of a loader process
+            raise UserError(told.strip()) from None
         except RuntimeError as error:
             require_workers(error)
             raise

@@ -123,7 +123,7 @@ def mask_values(decoded: Decoded, path: Path) -> NDArray:
     """
     values = decoded.values
     if values.dtype != np.uint8 and (not is_deep(values) or values.min() < 0 or values.max() > 65535):
-        raise Unreadable(path, "float or 32-bit values; save it with 8 or 16 bits")
+        raise Unreadable.because(path, "float or 32-bit values; save it with 8 or 16 bits")
     if values.ndim == 3:
         values = values.max(axis=2)
     return values if decoded.opacity is None else values * decoded.opacity

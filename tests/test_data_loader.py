@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from contracts.errors import UserError
 from contracts.records import HRBatch, to_device
 from data.dataset import CrackDataset
+from data.decode import Unreadable
 from data.loader import StepSampler, epoch_order, make_loader
 from data.passing import LoadedBatch
 
@@ -114,15 +117,26 @@ def test_order_is_the_same_everywhere() -> None:
 
 
 class Damaged(Noise):
-    """A source with a file that cannot be read."""
+    """A source with files that cannot be read any more."""
+
+    def __init__(self, error: Callable[[str], UserError]) -> None:
+        self.error = error
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        raise UserError(f"cannot read image '{index}.jpg': truncated; replace or remove this file")
+        raise self.error(f"{index}.jpg")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_user_errors_stay_one_line(workers: int) -> None:
-    loader = make_loader(CrackDataset(Damaged(), 24, seed=7), 1, 7, 0, 6, workers)
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda name: UserError(f"cannot read image '{name}': truncated; replace or remove this file"),
+        lambda name: Unreadable.because(Path(name), "truncated"),
+    ],
+    ids=["any", "unreadable"],
+)
+def test_user_errors_stay_one_line(workers: int, error: Callable[[str], UserError]) -> None:
+    loader = make_loader(CrackDataset(Damaged(error), 24, seed=7), 1, 7, 0, 6, workers)
     with pytest.raises(UserError, match=r"^cannot read image '\d.jpg': truncated; replace.*file$"):
         list(loader)
 
