@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from contracts.names import BYTES_AS_HEX
+
 Value = TypeVar("Value")
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk
 
@@ -40,11 +42,11 @@ def run_main(main: Callable[[], int | None]) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=BYTES_AS_HEX)
     try:
         code = main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error: " + str(error).replace("\n", "\\n"), file=sys.stderr)  # names may hold line ends
         sys.exit(2)
     except OSError as error:
         if error.errno not in REFUSALS:

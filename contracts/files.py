@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from contracts.errors import UserError
+from contracts.names import BYTES_AS_HEX
 
 REPAIR = "make room, or choose another folder"
 ENDING = ".tmp"  # of the temporary file, after the whole name of the other
@@ -56,8 +57,8 @@ def write_bytes(path: Path, content: bytes | memoryview, repair: str = REPAIR) -
 
 
 def write_text(path: Path, text: str, repair: str = REPAIR) -> None:
-    """Write a whole file in UTF-8, as ``replacing`` does; what is no text (in a file's name) as \\udcXX."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"), repair)
+    """Write a whole file in UTF-8, as ``replacing`` does; bytes of names that are no text as \\xNN."""
+    write_bytes(path, text.encode("utf-8", BYTES_AS_HEX), repair)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REPAIR) -> None:
@@ -73,7 +74,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REP
 def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) -> None:
     """Write a CSV file of cells, a row as soon as it is drawn from ``rows``: they need not fit into memory."""
     with replacing(path, repair) as file:
-        text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
+        text = io.TextIOWrapper(file, "utf-8", BYTES_AS_HEX, newline="", write_through=True)
         try:
             csv.writer(text, lineterminator="\n").writerows(rows)
         finally:

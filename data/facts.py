@@ -16,11 +16,13 @@ NAMED = 4
 class Facts:
     """digest: 16 hexadecimal digits for what the photograph shows; crack: share of its mask, NaN if it is not known.
 
-    Both are of the photograph as it is kept, before any resizing.
+    taught: what is learned from it, the digest of its mask or a label; "" where the photograph is all there is.
+    All are of the photograph as it is kept, before any resizing.
     """
 
     digest: str
     crack: float = nan
+    taught: str = ""
 
 
 def facts_of(source: Source) -> tuple[Facts, ...] | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from contracts.errors import UserError, nearest
+from contracts.names import readable
 from data.images import IMAGE_SUFFIXES, image_files, no_image, passed_over
 from data.layouts import Folder, choose, find_folders, folders_of_classes, folders_of_layouts
-from data.pairing import Pair, by_stem, readable
+from data.pairing import Pair, by_stem
 
 SplitLists = str | Path | Iterable[str | Path]
 

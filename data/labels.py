@@ -142,9 +142,11 @@ class Labelled:
         return image, no_mask(image)
 
     def facts(self) -> tuple[Facts, ...] | None:
-        """The facts of the source, with nothing said of cracks."""
+        """The facts of the source, with nothing said of cracks but the labels."""
         known = facts_of(self.source)
-        return None if known is None else tuple(Facts(one.digest) for one in known)
+        if known is None:
+            return None
+        return tuple(Facts(one.digest, taught=str(int(self.label(index)))) for index, one in enumerate(known))
 
     def identity(self) -> list:
         """The identity of the source and the labels."""

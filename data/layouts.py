@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UserError, nearest
+from contracts.names import readable
 from data.images import image_files
-from data.pairing import Pair, pair_folders, readable
+from data.pairing import Pair, pair_folders
 
 LAYOUTS = "images/ + masks/, PART/images/ + PART/masks/, or PART_img/ + PART_lab/ (PART: train, test, ...)"
 ROLES = {  # what halves are called

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UserError, nearest
+from contracts.names import readable
 from data.images import image_files, no_image, passed_over
 
 MARKS = ("{}_mask", "{}_masks", "{}_label", "{}_labels", "{}_gt", "{}_seg", "{}_annotation", "{}-mask", "{}-label",
@@ -21,11 +21,6 @@ class Pair:
     name: str
     image: Path
     mask: Path
-
-
-def readable(text: str) -> str:
-    """A file name as text that can be printed, hashed and written: bytes that are no UTF-8 become \\xNN."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def pair_folders(

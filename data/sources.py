@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class FilePairs:
         self.bits, about_bits = decide_bits(photos, self.reading.bits)
         self.scale = decide_masks(found, self.reading)
         self._turns = tuple(photo.orientation if turned else UPRIGHT for photo in photos)
-        self._facts = tuple(Facts(one.photo.digest, one.mask.share(self.scale)) for one in found)
+        self._facts = tuple(Facts(one.photo.digest, one.mask.share(self.scale), one.taught) for one in found)
         self.notes = (*notes, *counted_notes(photos), *about_bits, *about_turns)
 
     def __len__(self) -> int:
@@ -161,6 +161,29 @@ def split_random(source: Source, fractions: Sequence[float], seed: int) -> list[
     bounds = np.rint(np.cumsum([0.0, *fractions]) * len(source)).astype(int)
     parts = [order[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
     return [Subset(source, sorted(part, key=source.name)) for part in parts]
+
+
+def hold_out(source: Source, share: float, seed: int, tell: Callable[[str], object] = print) -> tuple[Subset, Subset]:
+    """What is kept of a source, and what is held out: the photographs whose hash of (seed, name) is below ``share``.
+
+    So each photograph has its side for good, whichever others come and go. Their number is about ``share`` of all. A
+    side that would be empty is given the photograph whose hash is nearest to it, and ``tell`` is told. Raises UserError
+    for fewer than two photographs.
+    """
+    if len(source) < 2:
+        raise UserError(f"holdout {share} needs two photographs, there is {len(source)}; give more, or set it to 0")
+    places = {index: int(_hash(seed, source.name(index))[:16], 16) / 2**64 for index in range(len(source))}
+    order = sorted(places, key=lambda index: places[index])
+    held = sum(place < share for place in places.values())
+    if held in (0, len(source)):
+        held = 1 if held == 0 else len(source) - 1
+        tell(
+            f"holdout {share} of {len(source)} photographs: by chance of their names "
+            f"{'none is held out' if held == 1 else 'none is kept'}; the nearest, "
+            f"{source.name(order[0 if held == 1 else -1])}, is taken"
+        )
+    kept_indices, held_indices = (sorted(some, key=source.name) for some in (order[held:], order[:held]))
+    return Subset(source, kept_indices), Subset(source, held_indices)
 
 
 def fingerprint(source: Source) -> str:

@@ -17,7 +17,7 @@ from contracts.errors import UserError
 from data.decode import Decoded, Unreadable, decode
 from data.depth import FULL_DEPTH, is_deep
 from data.images import as_photograph
-from data.masks import MaskFacts, mask_facts
+from data.masks import MaskFacts, mask_facts, mask_values
 from data.orientation import UPRIGHT
 from data.pairing import Pair
 
@@ -42,11 +42,16 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class PairFacts:
-    """A photograph and its mask. mask_size: (height, width) as its own EXIF turns it; mask_turned: whether it does."""
+    """A photograph and its mask.
+
+    taught: digest of the mask's values; mask_size: (height, width) as its own EXIF turns it; mask_turned: whether it
+    does.
+    """
 
     pair: Pair
     photo: PhotoFacts
     mask: MaskFacts
+    taught: str
     mask_size: tuple[int, int]
     mask_turned: bool
 
@@ -64,7 +69,8 @@ def look_at_pair(pair: Pair) -> PairFacts:
     """Decode a photograph and its mask and tell about them. Raises UserError for what cannot be read."""
     photo, decoded = look_at_photograph(pair.image), decode(pair.mask)
     turned = decoded.orientation != UPRIGHT
-    return PairFacts(pair, photo, mask_facts(decoded, pair.mask), _size(decoded), turned)
+    taught = digest_of(mask_values(decoded, pair.mask))
+    return PairFacts(pair, photo, mask_facts(decoded, pair.mask), taught, _size(decoded), turned)
 
 
 def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progress | None = None) -> list[Found]:

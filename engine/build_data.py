@@ -15,7 +15,7 @@ from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefi
 from data.protocol import Source
 from data.reading import Reading
 from data.resized import Resized
-from data.sources import Cached, FilePairs, split_random
+from data.sources import Cached, FilePairs, hold_out, split_random
 from data.synthetic import SyntheticSource
 from degradations.pipeline import Pipeline
 from degradations.presets import build_pipeline
@@ -103,8 +103,10 @@ def build_labelled(train: TrainDataset) -> Labelled:
         raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None
 
 
-def build_train_sources(options: Options) -> tuple[Source, Source | None]:
-    """Training and validation photographs (None where the options name none)."""
+def build_train_sources(
+    options: Options, tell: Callable[[str], object] = print
+) -> tuple[Source, Source | None]:
+    """Training and validation photographs (None where the options name none); ``tell`` hears what is unusual."""
     train = options.datasets.train
     if train.labels is not None:
         source: Source = build_labelled(train)
@@ -115,8 +117,10 @@ def build_train_sources(options: Options) -> tuple[Source, Source | None]:
         return source, build_source(options.datasets.val, "datasets.val", cache_mb=VALIDATION_CACHE_MB)
     if train.holdout == 0:
         return source, None
-    kept, held = split_random(source, [1 - train.holdout, train.holdout], options.seed)
-    return kept, held
+    try:
+        return hold_out(source, train.holdout, options.seed, tell)
+    except UserError as error:
+        raise UserError(f"datasets.train: {error}") from None
 
 
 def build_dataset(options: Options, source: Source) -> CrackDataset:

@@ -12,7 +12,7 @@ PHOTOGRAPHS = "photographs"  # key of a checkpoint's meta: the digests of what i
 FIRST = 3
 
 
-def photographs(train: Source, val: Source | None) -> dict[str, list[str]]:
+def digests_seen(train: Source, val: Source | None) -> dict[str, list[str]]:
     """The digests of the photographs to train on and to validate with, as a checkpoint keeps them."""
     return {"train": digests_of(train), "val": [] if val is None else digests_of(val)}
 

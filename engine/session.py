@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from contracts.errors import UserError
 from contracts.files import write_text
+from data.catalogue import Catalogue
 from data.loader import require_workers
 from data.sources import fingerprint
 from engine.build_data import build_train_sources
@@ -24,21 +25,15 @@ from engine.experiment import Experiment, archive, require_writable
 from engine.lock import Lock
 from engine.memory import keep_freed_memory
 from engine.options import Options
-from engine.options_file import parse_options
 from engine.progress import Progress
-from engine.seen import PHOTOGRAPHS, lines, photographs, without_photographs
-from engine.stages import passed_stages, stage_lengths
+from engine.resuming import check_options, photographs_of
+from engine.seen import PHOTOGRAPHS, digests_seen, lines, without_photographs
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
 from models.whole import Model, count_parameters
 from tracking.git import commit_hash
 from tracking.tracker import NullTracker, Tracker
 from tracking.wandb_sink import WandbSettings
-
-MAY_CHANGE = (
-    "train.total_iter", "wandb", "logger", "evaluation", "path", "datasets.test",
-    "datasets.train.workers", "datasets.train.cache_mb", "train.compile", "train.recompute", "train.optimizer.fused",
-)
 
 
 def wandb_settings(options: Options) -> WandbSettings:
@@ -67,16 +62,21 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     state = load_file(experiment.state, *STATE_KEYS) if auto_resume and experiment.state.is_file() else None
     passed: list[int] = []
     if state is not None:
-        passed = _check_same(options, state, experiment)
+        passed = check_options(options, state, experiment)
         if state["step"] >= options.train.total_iter and not state.get("unfinished", False):
             print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
             return
-    train_source, val_source = build_train_sources(options)
+    sources = build_train_sources(options, print if fabric.is_global_zero else lambda _: None)
+    photographs: dict[str, Catalogue] = {}
+    _first_decides(fabric, lambda: photographs.update(photographs_of(sources, state, experiment)))
+    train_source, val_source = sources
     if fabric.device.type == "cpu":
         keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
-    meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: photographs(train_source, val_source)}
+    seen = digests_seen(train_source, val_source)
+    meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
     trainer = Trainer(options, fabric, experiment, train_source, val_source, meta, passed)
+    trainer.photographs = photographs
     if state is None:
         trainer.check()
     if fabric.is_global_zero:
@@ -180,30 +180,3 @@ def _networks(model: Model, options: Options) -> str:
         return f"{options.network.type} ({count_parameters(model):,} parameters)"
     sr, seg = count_parameters(model.sr), count_parameters(model.seg)
     return f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"
-
-
-def _check_same(options: Options, state: dict, experiment: Experiment) -> list[int]:
-    """A run is resumed with the options it was started with; only lengths, reports and speed may change.
-
-    Options that came into being since then count as their defaults. Returns the lengths of the stages it has passed.
-    """
-    before = parse_options(state["options"], str(experiment.state))
-    differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
-    changed = sorted({path for path in differences if not path.startswith(MAY_CHANGE)})
-    if changed:
-        raise UserError(
-            f"--auto_resume: {experiment.folder} was trained with another {changed[0]}"
-            + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
-            + "; use the same options, or another name"
-        )
-    lengths = state.get("lengths") or stage_lengths(before.train.stages, before.train.total_iter)
-    return passed_stages(lengths, state["step"])
-
-
-def _differences(old: object, new: object, path: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        below = ((key, f"{path}.{key}".lstrip(".")) for key in {**old, **new})
-        return [found for key, place in below for found in _differences(old.get(key), new.get(key), place)]
-    return [] if old == new else [path]
-
-

@@ -48,6 +48,14 @@ class Share:
             dist.barrier()
 
 
+def everyones(own: Item, world: int) -> list[Item]:
+    """What each of ``world`` training processes gives, in the order of ranks, in all of them."""
+    states = [own] * world
+    if world > 1:
+        dist.all_gather_object(states, own)
+    return states
+
+
 ALONE = Share()
 PATIENCE = timedelta(days=30)  # one process may have finished its part long before another
 

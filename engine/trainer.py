@@ -24,6 +24,7 @@ from engine.experiment import Experiment
 from engine.interruption import Interruption, Stopped
 from engine.layout import channels_last
 from engine.options import Options
+from engine.share import everyones
 from engine.stages import Moment, Plan
 from engine.step import Envelope, TrainStep, require_trainable, set_trainable
 from engine.sync_batchnorm import synchronise
@@ -62,6 +63,7 @@ class Trainer:
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)
+        self.photographs: dict[str, dict[str, str]] = {}  # kept in the state, to be compared with by a later resume
         self.step = self.saved_step = 0
         self.unfinished = False  # whether the validation of ``step`` is still to be done, Ctrl-C having stopped it
         self.stage_index = -1
@@ -228,7 +230,7 @@ class Trainer:
 
     def save(self, log: TrainingLog) -> None:
         """Write the latest weights and the full training state (random states and log sums of every process)."""
-        own = self._gather({"rng": rng_state(), "log": log.state_dict()})
+        own = everyones({"rng": rng_state(), "log": log.state_dict()}, self.fabric.world_size)
         if not self.fabric.is_global_zero:
             return
         teacher = self.step_module.teacher_state() if self.options.train.teacher is None else None
@@ -238,6 +240,7 @@ class Trainer:
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "stage_index": self.stage_index,
+            "photographs": self.photographs,
             "lengths": self.plan.lengths,
             "unfinished": self.unfinished,
             "best": self.best,
@@ -249,14 +252,6 @@ class Trainer:
         save_atomic(self._weights(), self.experiment.latest)
         save_atomic(state, self.experiment.state)
         self.saved_step = self.step
-
-    def _gather(self, own: dict) -> list[dict]:
-        """What each process gives, in the order of ranks."""
-        if self.fabric.world_size == 1:
-            return [own]
-        states: list[dict] = [{} for _ in range(self.fabric.world_size)]
-        torch.distributed.all_gather_object(states, own)
-        return states
 
     def resume(self, state: dict) -> None:
         """Continue from the content of a training state. Raises UserError if it does not fit."""

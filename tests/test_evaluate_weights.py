@@ -119,8 +119,8 @@ def test_weights_that_lack_something(without: Callable[[str], Path], tmp_path: P
 
 def test_start_weights_and_teacher_that_lack_the_model(without: Callable[[str], Path], tmp_path: Path) -> None:
     path = without("model")
-    for change in (f"network_sr:weights={path}", f"train:teacher={path}"):
-        outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", change, cwd=tmp_path)
+    for change, *more in ((f"network_sr:weights={path}",), (f"train:teacher={path}", "loss:teacher_weight=0.5")):
+        outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", change, *more, cwd=tmp_path)
         assert_error(outcome, change.partition("=")[0].replace(":", "."), "part.pth", "no entry 'model'")
 
 

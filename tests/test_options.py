@@ -123,7 +123,10 @@ def test_missing_key_is_named() -> None:
         (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
         (["degradation={preset: field, steps: [{type: downscale}]}"], ["degradation", "preset: null"]),
         (["network={type: dsrl}"], ["network_sr and network_seg to null"]),
-        ([*DUAL, "train:stages=[{name: joint, iterations: 5}, {name: seg}]"], ["train.stages.1", "stages sr and joint", "seg"]),
+        (
+            [*DUAL, "train:stages=[{name: joint, iterations: 5}, {name: seg}]"],
+            ["train.stages.1", "stages sr and joint", "seg"],
+        ),
         ([*DUAL, "train:stages=[{name: joint}]", "joint:handover=true"], ["joint.handover", "network_sr"]),
         (["val:best=hr/dice"], ["val", "hr/dice", "degraded"]),
         (["val:conditions=[]"], ["val.conditions"]),

@@ -1,0 +1,29 @@
+"""File names that are no UTF-8, as text that can be printed, hashed and written: each such byte as \\xNN."""
+
+from __future__ import annotations
+
+import codecs
+import os
+
+BYTES_AS_HEX = "bytes_as_hex"  # errors= of streams and str.encode: what cannot be shown is escaped, never an exception
+
+
+def readable(name: str) -> str:
+    """A name as Python holds it, its bytes that are no UTF-8 written out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_shown, error.object[error.start : error.end])), error.end
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that os.fsdecode could not make text of
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error(BYTES_AS_HEX, _escape)

@@ -1,0 +1,35 @@
+"""Which photographs a source holds: each by its name, with a digest of what is learned from it, wherever files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from data.facts import facts_of
+from data.protocol import Source
+
+Catalogue = dict[str, str]  # name -> digest of the photograph and its mask or label
+KINDS = ("added", "removed", "changed")
+
+
+def catalogue(source: Source) -> Catalogue:
+    """The photographs of a source by name; of a source without facts, names are all that is compared."""
+    names = [source.name(index) for index in range(len(source))]
+    facts = facts_of(source)
+    if facts is None:
+        return dict.fromkeys(names, "")
+    return {name: one.digest + one.taught for name, one in zip(names, facts, strict=True)}
+
+
+def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """How two catalogues differ: how many there are, and the first of each kind of change. None: they do not."""
+    names = (
+        sorted(now.keys() - before.keys()),
+        sorted(before.keys() - now.keys()),
+        sorted(name for name in before.keys() & now.keys() if before[name] != now[name]),
+    )
+    told = [f"{len(some)} {kind} ({_first(some)})" for kind, some in zip(KINDS, names, strict=True) if some]
+    return f"{len(before)} then, {len(now)} now: {', '.join(told)}" if told else None
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
