@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.dense_kbpn import dense_forward
 from contracts.errors import UserError
+from models.seg.vgg_encoder import VGGEncoder
 from models.sr import SR_NETWORKS
 from models.sr.border import constant_map, mean_of_convolution, spread
 from models.sr.kbpn import KBPN, phase_by_phase, pseudo_lr
@@ -241,3 +242,44 @@ def test_a_strided_blur_phase_by_phase_is_torchs(scale: int, side: int) -> None:
     weights = torch.randn_like(torchs)
     for found, expected in zip(*(torch.autograd.grad(y, (image, taps), weights) for y in (ours, torchs)), strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+
+
+# -- VGG-16's features in KBPN --------------------------------------------------------------------
+
+
+def vgg16_file(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """A weight file with VGG-16's names and shapes, and its tensors."""
+    torch.manual_seed(3)
+    state = {**VGGEncoder().state_dict(), "pre_logits.fc1.weight": torch.zeros(1)}
+    torch.save(state, folder / "vgg16.pth")
+    return folder / "vgg16.pth", state
+
+
+def test_feature_extractor_can_start_as_vgg16(tmp_path: Path) -> None:
+    """VGG-16's first four layers without the pooling between them; all else starts as it does without."""
+    file, state = vgg16_file(tmp_path)
+    sizes = {"stages": 1, "width": 128, "kernel_side": 5, "estimated_side": 3, "modulation_width": 4}
+    torch.manual_seed(4)
+    random = KBPN(**sizes).state_dict()
+    torch.manual_seed(4)
+    network = KBPN(**sizes, pretrained=str(file))
+    image = torch.rand(1, 3, 16, 16)
+    expected = image
+    for place in (0, 2, 5, 7):
+        weight, bias = (state[f"features.{place}.{part}"] for part in ("weight", "bias"))
+        expected = F.relu(F.conv2d(expected, weight, bias, padding=1))
+    torch.testing.assert_close(network.extractor(image), expected)
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, random[key])}
+    assert changed == {f"extractor.{place}.{part}" for place in (0, 2, 4, 6) for part in ("weight", "bias")}
+
+
+def test_vgg16_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    sizes = {"stages": 1, "kernel_side": 5, "estimated_side": 3, "modulation_width": 4}
+    with pytest.raises(UserError, match="pretrained: imagenet needs KBPN with width 128.*not 16"):
+        KBPN(**sizes, width=16, pretrained="imagenet")
+    with pytest.raises(UserError, match="'vgg' is neither 'none', 'imagenet' nor a file"):
+        KBPN(**sizes, pretrained="vgg")
+    file, state = vgg16_file(tmp_path)
+    torch.save({key: value for key, value in state.items() if key != "features.5.bias"}, file)
+    with pytest.raises(UserError, match="vgg16.pth' does not fit the encoder: '4.bias' is missing"):
+        KBPN(**sizes, pretrained=str(file))

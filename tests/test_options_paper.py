@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import ROOT, run_here, train_here
+import yaml
+from tiny_runs import ROOT, assert_error, run_here, train_here
 
-from contracts.errors import UserError
+from benchmarks import scaling, train_step
 from engine.build import build_loss, build_model
 from engine.checkpoint import load_file, save_atomic
 from engine.options import Options
 from engine.options_file import load_options
-from engine.stages import KINDS, Plan
-from engine.step import set_trainable
+from engine.stages import Plan
+from tools import sizes
 
 PAPER = ROOT / "options" / "paper"
 ROWS = sorted(path.stem for path in PAPER.glob("*.yml") if path.stem != "base")
+PRETRAININGS = [name for name in ROWS if name.startswith("pretrain_")]
 STEPS = 20
 REDUCED_RUN = (
     "datasets:train={type: synthetic, count: 4, seed: 1, size: 64, crop: 64, batch_size: 2, workers: 0}",
@@ -139,27 +141,86 @@ def test_blur_skip_trains_nothing_else(tmp_path: Path) -> None:
     assert [key for key, value in before.items() if not torch.equal(value, after[key])] == []
 
 
-@pytest.mark.parametrize("name", ["csbsr_pspnet", "cssr_pspnet", "dsrl"])
-def test_row_starts_from_its_pretraining(name: str, tmp_path: Path) -> None:
-    section = "network" if name == "dsrl" else "network_sr"
+# -- what comes before the rows -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all that comes before the rows has been trained."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    for name in PRETRAININGS:
+        train_here(row(name, *reductions(name, folder)))
+    return folder
+
+
+def trained(name: str, folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "experiments" / name / "models" / "latest.pth")["model"]
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in PRETRAININGS])
+def test_networks_that_the_reference_pretrains_start_from_weights(name: str) -> None:
+    options = row(name)
+    restoring = options.network or options.network_sr
+    before = {type_: f"pretrain_{type_}" for type_ in ("kbpn", "dbpn", "dsrl")}.get(restoring.type)
+    before = "csbsr_pspnet_fail" if name == "csbsr_pspnet_blur_skip" else before
+    assert restoring.weights == (before and f"experiments/{before}/models/latest.pth")
+
+
+@pytest.mark.parametrize(("name", "before"), [("csbsr_pspnet", "kbpn"), ("cssr_pspnet", "dbpn"), ("dsrl", "dsrl")])
+def test_row_begins_with_what_its_pretraining_ended_with(name: str, before: str, pretrained: Path) -> None:
+    torch.manual_seed(7)
+    started = build_model(row(name, *reductions(name, pretrained))).state_dict()
+    ended = {key: value for key, value in trained(f"pretrain_{before}", pretrained).items()
+             if key.startswith("sr.") or name == "dsrl"}
+    assert ended and [key for key, value in ended.items() if not torch.equal(value, started[key])] == []
+
+
+@pytest.mark.parametrize("name", PRETRAININGS)
+def test_pretraining_leaves_the_segmentation_alone(name: str, pretrained: Path) -> None:
+    """Of DSRL it trains the encoder, which both branches share, and the restoration."""
+    options = row(name, *reductions(name, pretrained))
+    torch.manual_seed(options.seed)
+    start, end = build_model(options).state_dict(), trained(name, pretrained)
+    changed = {key.split(".")[0] for key in start if not torch.equal(start[key], end[key])}
+    assert changed == ({"encoder", "sr"} if options.network else {"sr"})
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "before"),
+    [("csbsr_unet", "network_sr", "kbpn"), ("cssr_pspnet", "network_sr", "dbpn"), ("dsrl", "network", "dsrl")],
+)
+def test_missing_weights_name_the_command_that_makes_them(
+    name: str, section: str, before: str, tmp_path: Path
+) -> None:
+    changes = reductions(name, tmp_path)
+    outcome = run_here("train_joint.py", "-opt", PAPER / f"{name}.yml", "--force_yml", *changes, cwd=tmp_path)
+    command = f"python train_joint.py -opt options/paper/pretrain_{before}.yml"
+    assert_error(outcome, f"{section}.weights: ", "do not exist", command)
+    assert not (tmp_path / "experiments").exists()
+
+
+@pytest.mark.parametrize("name", PRETRAININGS)
+def test_phases_of_the_pretraining(name: str) -> None:
+    """The released defaults: SOLVER.MAX_ITER, SR_SR_MODULE_PRETRAIN_ITER and SR_KERNEL_MODULE_PRETRAIN_ITER."""
+    plan = Plan(row(name), train_images=6 * 100)
+    expected = {1: "sr", 50_000: "sr", 50_001: "sr", 100_000: "sr", 100_001: "sr", 300_000: "sr"}
+    if name == "pretrain_kbpn":
+        expected |= {1: "sr_true_kernel", 50_000: "sr_true_kernel", 50_001: "kernel", 100_000: "kernel"}
+    assert {step: plan.at(step).name for step in expected} == expected
+    assert plan.total == 300_000 and {plan.at(step).sr_lr for step in expected} == {1e-4}
+
+
+@pytest.mark.parametrize("name", ["csbsr_pspnet", "dsrl"])
+def test_measuring_a_row_needs_no_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Speed, size and scaling are those of any weights: what only measures reads none."""
+    monkeypatch.chdir(tmp_path)
     options = row(name, *reductions(name, tmp_path))
-    weights = Path(getattr(options, section).weights)
-    before = weights.parts[-3]
-    with pytest.raises(UserError) as caught:
-        build_model(options)
-    assert str(caught.value).startswith(f"{section}.weights: ")
-    assert f"python train_joint.py -opt options/paper/{before}.yml" in str(caught.value)
-    pretraining = row(before, *reductions(before, tmp_path))
-    train_here(pretraining)
-    trained, started = load_file(weights)["model"], build_model(options).state_dict()
-    shared = [key for key in trained if key.startswith("sr." if section == "network_sr" else ("encoder.", "sr."))]
-    assert shared and all(torch.equal(trained[key], started[key]) for key in shared)
-
-
-def test_sr_stage_of_dsrl_leaves_its_segmentation(tmp_path: Path) -> None:
-    options = row("pretrain_dsrl", *reductions("pretrain_dsrl", tmp_path))
-    torch.manual_seed(0)
-    model = build_model(options)
-    set_trainable(model, KINDS["sr"])
-    assert all(one.requires_grad for one in [*model.encoder.parameters(), *model.sr.parameters()])
-    assert not any(one.requires_grad for one in model.seg.parameters())
+    file = tmp_path / "row.yml"
+    file.write_text(yaml.safe_dump(options.model_dump(mode="json")))
+    scaling.main(["-opt", str(file), "--estimate"])
+    train_step.main(["-opt", str(file), "--batch", "2", "--crop", "32", "--rounds", "1", "--ceiling", "64"])
+    printed = capsys.readouterr().out
+    assert "MB of float32 gradients" in printed and "| ours, float32 |" in printed
+    assert sizes.measure(options, side=16, runs=1).parameters > 0

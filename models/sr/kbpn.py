@@ -24,6 +24,7 @@ from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
 from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging, initialise
+from models.sr.vgg_features import load_vgg_features
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
@@ -113,13 +114,15 @@ class KBPN(nn.Module):
     small widths a few dozen save most of the network's cost); correction_gain: factor on the initial
     weights of each corrector's last layer (1: the paper's; 0: corrections start at zero, steadier in
     short training); output_gain: the same for the last convolution (0: starts as plain bicubic
-    enlargement); minimum_sum: see ``normalise_kernel``.
+    enlargement); minimum_sum: see ``normalise_kernel``; pretrained: VGG-16's weights to begin with in the
+    feature extractor, "none", "imagenet" or a file (width 128 only).
     """
 
     def __init__(
         self, scale: int = 4, stages: int = 4, width: int = 128, kernel_side: int = 21,
         estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None,
         correction_gain: float = 1.0, output_gain: float = 1.0, minimum_sum: float = 1e-2,
+        pretrained: str = "none",
     ) -> None:
         super().__init__()
         check_scale(scale)
@@ -136,6 +139,7 @@ class KBPN(nn.Module):
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
         initialise(self)
+        load_vgg_features(self.extractor, pretrained)
         self.scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
