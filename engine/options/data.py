@@ -56,7 +56,7 @@ class Dataset(Section):
     type: Literal["synthetic", "folder"] = "synthetic"
     root: FilePath | None = Field(None, description="folder with the images and masks (type folder)")
     lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
-    part: str | None = Field(None, description="part of the root to read, such as train; unset: that of this entry, or all")
+    part: str | None = Field(None, description="part of the root, such as train; unset: that of this entry, or all")
     count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
     size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
     crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="share of synthetic images without a crack")
