@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
     """Keeps ``average``, a copy of a model whose weights follow it slowly; decay 0 copies it.
 
-    Buffers (batch-norm statistics) are copied. At update t the decay is
-    min(decay, (1 + t) / (10 + t)), so that the first steps do not hold the average back.
+    Batch-norm statistics are averaged as the weights are: those of the model's latest steps belong to other weights
+    (``python -m benchmarks.averaging``). Counters are copied. At update t the decay is min(decay, (1 + t) / (10 + t)),
+    so that the first steps do not hold the average back.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -25,10 +26,11 @@ class EMA:
         """Move the average towards ``model``."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages, values = list(self.average.parameters()), [p.detach() for p in model.parameters()]
+        averages, counters = _floating_and_whole(self.average)
+        values, counts = _floating_and_whole(model)
         torch._foreach_lerp_(averages, values, 1 - decay)
-        for average, value in zip(self.average.buffers(), model.buffers(), strict=True):
-            average.copy_(value)
+        for counter, count in zip(counters, counts, strict=True):
+            counter.copy_(count)
 
     def state_dict(self) -> dict:
         return {"updates": self.updates, "average": self.average.state_dict()}
@@ -36,3 +38,9 @@ class EMA:
     def load_state_dict(self, state: dict) -> None:
         self.updates = state["updates"]
         self.average.load_state_dict(state["average"])
+
+
+def _floating_and_whole(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """A model's weights and statistics, and its counters (whole numbers)."""
+    tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+    return [one for one in tensors if one.is_floating_point()], [one for one in tensors if not one.is_floating_point()]

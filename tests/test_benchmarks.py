@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny_runs import ROOT, TINY
 
-from benchmarks import growth, scaling, table, test_set, train_step
+from benchmarks import averaging, growth, scaling, table, test_set, train_step
 from benchmarks.__main__ import main, parse
 from benchmarks.case import largest_difference
 from benchmarks.dense_kbpn import DenseKBPN
@@ -22,6 +22,9 @@ from benchmarks.memory import MIB, peak_while
 from benchmarks.registry import BENCHMARKS
 from benchmarks.timing import alternate
 from contracts.errors import UserError
+from engine.build import build_loss, build_model
+from engine.stages import Plan
+from engine.step import Envelope, TrainStep
 
 
 @pytest.mark.slow
@@ -132,6 +135,49 @@ def test_unusable_devices_and_networks_are_named() -> None:
         train_step.parse(["--device", "nonsense"])
     with pytest.raises(UserError, match="no network_sr of type kbpn"):
         train_step.main(["-opt", str(ROOT / "options/pspnet.yml"), "--dense", "--batch", "2", "--ceiling", "64"])
+
+
+def test_averaging_scores_four_ways(capsys: pytest.CaptureFixture) -> None:
+    averaging.main(["-opt", str(TINY), "--seeds", "1", "2", "--steps", "1", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| step | metric | live | copied | averaged | estimated again |"
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [
+        [f"| {step}", metric] for step in (1, 3) for metric in ("dice", "iou_max")
+    ]
+    with pytest.raises(UserError, match="--steps 0"):
+        averaging.main(["--steps", "0"])
+    with pytest.raises(UserError, match="datasets.val"):
+        averaging.main(["-opt", str(TINY), "--force_yml", "datasets:val=null"])
+
+
+def test_averaging_table_by_hand() -> None:
+    """Differences of -0.1 and -0.3 to the average: their mean is in the figures, their deviation 0.1."""
+    runs = [
+        {5: {way: {"dice": value} for way, value in zip(averaging.WAYS, (0.3, low, 0.5, 0.5), strict=True)}}
+        for low in (0.4, 0.2)
+    ]
+    expected = "| 5 | dice | 0.300 ± 0.000 | 0.300 ± 0.100 | 0.500 ± 0.000 | 0.500 ± 0.000 |"
+    assert averaging.table(runs).splitlines()[-1] == expected
+
+
+def test_statistics_are_those_of_the_batches() -> None:
+    """The first norm sees what the first convolution gives: mean and unbiased variance over each batch, averaged."""
+    changes = [*averaging.SEGMENTATION_ALONE, "network_seg={type: fpn, encoder: plain, width: 8}"]
+    options = load(TINY, changes)
+    plan, model = Plan(options, 6), build_model(options).eval()
+    batches = [Envelope(batch, plan.at(1)) for batch in averaging.training_batches(options, 3)]
+    seen: list[torch.Tensor] = []
+    hook = model.seg.encoder.stages[0][0].register_forward_hook(lambda *call: seen.append(call[2].detach()))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    changed = averaging.with_statistics_estimated(model, TrainStep(model, build_loss(options)), batches)
+    hook.remove()
+    assert len(seen) == 3
+    found = changed.seg.encoder.stages[0][1]
+    torch.testing.assert_close(found.running_mean, torch.stack([one.mean((0, 2, 3)) for one in seen]).mean(0))
+    torch.testing.assert_close(found.running_var, torch.stack([one.var((0, 2, 3)) for one in seen]).mean(0))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    again = averaging.with_statistics_of(changed, model).state_dict()
+    assert all(torch.equal(value, before[key]) for key, value in again.items())
 
 
 @pytest.mark.slow

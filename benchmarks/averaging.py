@@ -1,0 +1,151 @@
+"""Which batch-norm statistics averaged weights need, measured during training: ``python -m benchmarks.averaging``."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from benchmarks.joint_step import COMPACT, degraded, load
+from contracts.errors import UserError, run_main
+from contracts.records import DegradedBatch
+from data.loader import make_loader
+from engine.build import build_loss, build_model, build_optimizer
+from engine.build_data import build_dataset, build_train_sources
+from engine.ema import EMA
+from engine.layout import channels_last
+from engine.memory import keep_freed_memory
+from engine.options import Options
+from engine.progress import Progress
+from engine.stages import Plan
+from engine.step import Envelope, TrainStep, set_trainable
+from engine.validation import Validator
+from models.whole import Model
+
+BATCHES = 16  # of training crops, that statistics are estimated on
+SEGMENTATION_ALONE = ("network_sr={type: bicubic}", "train:stages=[{name: seg}]", "val:conditions=[degraded]")
+EXPLANATION = """\
+Trains the segmentation network of an options file on bicubic enlargements and, at the steps asked for, scores on the
+validation photographs: the weights as trained (live); and their moving average (train.ema_decay) with the statistics
+copied from the live model, averaged as the weights are, or estimated again on the latest 16 training batches.
+Each figure is the mean over the seeds, with the standard deviation of its difference to "averaged" behind it.
+
+  python -m benchmarks.averaging --force_yml datasets:val:count=24     the table of docs/performance.md
+"""
+LIVE, COPIED, AVERAGED, ESTIMATED = WAYS = ("live", "copied", "averaged", "estimated again")
+
+
+def training_batches(options: Options, steps: int) -> Iterator[DegradedBatch]:
+    """The first batches of a training, as the trainer makes them."""
+    source, _ = build_train_sources(options)
+    loader = make_loader(
+        build_dataset(options, source), global_batch=options.datasets.train.batch_size, seed=options.seed,
+        start_step=0, total_steps=steps, workers=0,
+    )
+    return (degraded(options, batch) for batch in loader)
+
+
+@torch.no_grad()
+def with_statistics_of(average: Model, live: Model) -> Model:
+    """A copy of the average with the live model's buffers."""
+    changed = copy.deepcopy(average)
+    for buffer, value in zip(changed.buffers(), live.buffers(), strict=True):
+        buffer.copy_(value)
+    return changed
+
+
+@torch.no_grad()
+def with_statistics_estimated(average: Model, step: TrainStep, batches: Sequence[Envelope]) -> Model:
+    """A copy of the average with its own mean statistics over training batches."""
+    changed = copy.deepcopy(average)
+    for layer in changed.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain mean over all batches
+            layer.train()
+    step = TrainStep(changed, step.loss)
+    for envelope in batches:
+        step(envelope)
+    return changed
+
+
+def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str, float]]]:
+    """Dice and IoU_max on the validation photographs: by step, then by way of WAYS, then by metric."""
+    torch.manual_seed(options.seed)
+    source, photographs = build_train_sources(options)
+    if photographs is None:
+        raise UserError("datasets.val: this measurement scores validation photographs; give some")
+    validator, plan = Validator(options, photographs, torch.device("cpu")), Plan(options, len(source))
+    model = channels_last(build_model(options))
+    optimizer, step = build_optimizer(options, model), TrainStep(model, build_loss(options))
+    ema = EMA(model, options.train.ema_decay)
+    recent: list[Envelope] = []
+    found = {}
+    with Progress(max(at), f"seed {options.seed}", every=max(1, max(at) // 20)) as bar:
+        for number, batch in enumerate(islice(training_batches(options, max(at)), max(at)), 1):
+            moment = plan.at(number)
+            set_trainable(model, moment.kind)
+            for group in optimizer.param_groups:
+                group["lr"] = moment.lr
+            recent = [*recent[1 - BATCHES :], Envelope(batch, moment)]
+            optimizer.zero_grad(set_to_none=True)
+            step(recent[-1])[0].backward()
+            nn.utils.clip_grad_norm_(model.parameters(), options.train.grad_clip or float("inf"))
+            optimizer.step()
+            ema.update(model)
+            if number in at:
+                ways = (
+                    copy.deepcopy(model), with_statistics_of(ema.average, model), ema.average,
+                    with_statistics_estimated(ema.average, step, recent),
+                )
+                found[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
+            bar.update()
+    return found
+
+
+def score(validator: Validator, model: Model) -> dict[str, float]:
+    """Dice and IoU_max of a model, in the validation's one condition."""
+    values, _ = validator.run(model, alpha=1.0)
+    return {name: value for key, value in values.items() if (name := key.rsplit("/", 1)[-1]) in ("dice", "iou_max")}
+
+
+def table(runs: Sequence[dict[int, dict[str, dict[str, float]]]]) -> str:
+    """The figures of several seeds as Markdown."""
+    lines = ["| step | metric | " + " | ".join(WAYS) + " |", "|---" * (2 + len(WAYS)) + "|"]
+    for number in runs[0]:
+        for metric in runs[0][number][AVERAGED]:
+            values = {way: np.array([run[number][way][metric] for run in runs]) for way in WAYS}
+            cells = [f"{values[way].mean():.3f} ± {(values[way] - values[AVERAGED]).std():.3f}" for way in WAYS]
+            lines.append(f"| {number} | {metric} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.averaging", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="changes of options")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(unset: 1 2 3)")
+    parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 400, 600], help="(unset: 100 200 400 600)")
+    chosen = parser.parse_args(arguments)
+    if min(chosen.steps) < 1:
+        raise UserError(f"--steps {min(chosen.steps)}: give 1 or more")
+    keep_freed_memory()
+    runs = [
+        measure(load(chosen.opt, [*SEGMENTATION_ALONE, f"seed={seed}", *chosen.force_yml]), chosen.steps)
+        for seed in chosen.seeds
+    ]
+    print(table(runs))
+
+
+if __name__ == "__main__":
+    run_main(main)
