@@ -212,7 +212,7 @@ def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBat
     places = part_of(model)
     one_step(model, batch, name, "train:optimizer={type: adamw, weight_decay: 0.1}")
     changed = {places[key] for key in places if not torch.equal(before[key], model.state_dict()[key])}
-    assert changed == KINDS[name].trains - {"skip"}
+    assert changed == KINDS[name].trains - {"skip", "encoder"}  # which a chain of two networks has not
     statistics = [key for key in before if key.endswith(("running_mean", "running_var"))]
     after = model.state_dict()
     moved = {key.split(".")[0] for key in statistics if not torch.equal(before[key], after[key])}
