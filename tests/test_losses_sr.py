@@ -13,7 +13,7 @@ from contracts.errors import UserError
 from degradations.blur import blur
 from degradations.resize import bicubic_down
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
-from losses.weights import crack_oriented, distance_to_crack, fail_oriented, reduce_to_lr
+from losses.weights import crack_oriented, distance_on_device, distance_to_crack, fail_oriented, reduce_to_lr
 from metrics import image_quality
 from tools.parity.functions import check_sr_losses
 
@@ -165,3 +165,11 @@ def test_fail_oriented_weights_carry_no_gradient() -> None:
     weights = fail_oriented(prob, mask, amplitude=2.0)
     assert not weights.requires_grad
     torch.testing.assert_close(weights, torch.exp(torch.tensor([[[[0.0, 0.0], [2.0, 1.5]]]])))
+
+
+@pytest.mark.parametrize("sides", [(9, 13), (40, 7), (1, 5)])
+def test_distance_to_crack_on_another_device_is_scipys(sides: tuple[int, int]) -> None:
+    mask = torch.rand(5, 1, *sides, generator=torch.Generator().manual_seed(0)) < 0.05
+    mask[0], mask[1] = False, False
+    mask[1, 0, 0, -1] = True
+    torch.testing.assert_close(distance_on_device(mask), distance_to_crack(mask.float()), rtol=1e-6, atol=0)
