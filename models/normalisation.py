@@ -47,10 +47,11 @@ def local_mean(image: Tensor, window: int) -> Tensor:
     """Mean of ``image`` [B,C,H,W] over ``window`` x ``window`` pixels around each, moved inside at borders.
 
     Of an axis shorter than that, over all of it. By running sums in float64: several times faster than pooling,
-    and no size is a number in Python, so that in an exported graph the sides of the image stay open.
+    and no size is a number in Python, so that in an exported graph the sides of the image stay open. Sizes stay on
+    the CPU: a GPU would have to be waited for to read them.
     """
     for axis in (2, 3):
-        length = torch.as_tensor(image.shape[axis], device=image.device)
+        length = torch.as_tensor(image.shape[axis])
         side = length.clamp(max=window)
         starts = (torch.arange(length, device=image.device) - side // 2).clamp(min=0).minimum(length - side)
         sums = torch.cat([torch.zeros_like(image.narrow(axis, 0, 1)), image], axis).double().cumsum(axis)
