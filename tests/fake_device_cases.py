@@ -49,7 +49,10 @@ SIDE_OUTPUTS = "network_seg={type: pspnet, encoder: resnet18, width: 0.05}"
 SMALL_STEP = (
     "degradation:preset=field", "datasets:train:crop=64", "network_seg={type: fpn, encoder: plain, width: 8}",
 )
-DSRL_JOINT = ("network={type: dsrl, encoder: resnet18, width: 0.1}", "network_sr=null", "network_seg=null")
+DSRL_JOINT = (
+    "network={type: dsrl, encoder: resnet18, width: 0.1}", "network_sr=null", "network_seg=null",
+    "joint:normalise=instance",
+)
 Case = Callable[[FakeDevice], None]
 
 
