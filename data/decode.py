@@ -125,6 +125,8 @@ def _from_pillow(image: Image.Image, path: Path) -> Decoded:
         if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
             notes = (f"{frames} frames: the first is read",)
     before, damaged = (1, ()) if image.format == "PNG" else orientation(image)
+    if image.format == "PNG":
+        _check_png(path)
     image.load()
     remaining, again = orientation(image)  # some versions of Pillow have turned a TIFF by now
     deep = image.format == "PNG" and image.mode[0] not in "IF" and _png_depth(path) == SIXTEEN_BIT_PNG
@@ -144,6 +146,12 @@ def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:
     if image.mode in ("1", "L"):
         return np.array(image.convert("L")), None
     return np.array(image if image.mode == "RGB" else image.convert("RGB")), None
+
+
+def _check_png(path: Path) -> None:
+    """Raise for a PNG file whose checksums fail, over which decoding passes: the pixels may be black from there on."""
+    with Image.open(path) as image:
+        image.verify()
 
 
 def _png_depth(path: Path) -> int:

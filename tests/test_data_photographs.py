@@ -161,6 +161,22 @@ def test_damaged_exif_data_is_ignored_and_told(tmp_path: Path, photo: np.ndarray
     assert list_images(path) == [path]
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("kind", ["half of it zero", "one bit"])
+def test_a_png_that_was_damaged_is_refused(tmp_path: Path, photo: np.ndarray, depth: int, kind: str) -> None:
+    """As copying or a failing disk leaves it, at its full length."""
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), photo if depth == 8 else photo.astype(np.uint16) * 257)
+    assert read_image(path).shape == photo.shape
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle:] = bytes(len(content) - middle) if kind != "one bit" else content[middle:]
+    content[middle] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot read image '.*photo.png': .*; replace or remove"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_deep_colour_is_turned_too(tmp_path: Path, photo: np.ndarray, orientation: int) -> None:
     path = tmp_path / "photo.tif"
