@@ -22,7 +22,7 @@ def without_photographs(meta: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in meta.items() if key != PHOTOGRAPHS}
 
 
-def lines(train: Source, val: Source | None) -> list[str]:
+def lines_of_training(train: Source, val: Source | None) -> list[str]:
     """What is said of the photographs before a training, each line once."""
     told = describe(train, "datasets.train")
     if val is not None:

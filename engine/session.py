@@ -27,7 +27,7 @@ from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.progress import Progress
 from engine.resuming import check_options, photographs_of
-from engine.seen import PHOTOGRAPHS, digests_seen, lines, without_photographs
+from engine.seen import PHOTOGRAPHS, digests_seen, lines_of_training, without_photographs
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
 from models.whole import Model, count_parameters
@@ -80,7 +80,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     if state is None:
         trainer.check()
     if fabric.is_global_zero:
-        print("\n".join(lines(train_source, val_source)))
+        print("\n".join(lines_of_training(train_source, val_source)))
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
     _run(trainer, fabric, options, experiment, state)
 
