@@ -76,11 +76,15 @@ def parse() -> argparse.Namespace:
         "--bits", type=int, choices=(8, 10, 12, 14, 16),
         help="of the values in 16-bit files (unset: the fewest that hold them, told with each photograph)",
     )
+    add(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        help="of the networks; auto: bfloat16 on GPUs and CPUs that compute it natively, else float32",
+    )
     add("--overwrite", action="store_true", help="replace earlier results")
     add(
         "--resume", action="store_true",
-        help="go on with a batch: leave results alone that are complete, made with the same weights "
-        "and options, and do the rest; with --overwrite also what was made otherwise",
+        help="go on with a batch: leave results alone that are complete, made with the same weights, "
+        "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
     )
     return parser.parse_args()
 

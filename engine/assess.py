@@ -26,6 +26,7 @@ from engine.memory import keep_freed_memory
 from engine.options import Options
 from engine.options_file import change_options, load_options
 from engine.pictures import drawn
+from engine.precision import choose
 from engine.progress import Progress
 from engine.seen import count_trained_on, lines_of_test, without_photographs
 from engine.session import wandb_settings
@@ -93,15 +94,16 @@ def _evaluate(
         keep_freed_memory()
     model = load_model(options, content, path).to(device)
     chosen = options.evaluation
+    precision = choose(chosen.precision, device)
     evaluator = Evaluator(
         options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
-        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share,
+        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share, precision=precision,
     )
     if share.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
         shared = f", shared by {share.world} processes" if share.world > 1 else ""
         print("\n".join(lines_of_test(source, content["meta"])))
-        print(f"evaluating {path} (step {content['step']}) on {what}{shared}")
+        print(f"evaluating {path} (step {content['step']}) on {device} in {precision}: {what}{shared}")
     began = time.perf_counter()
     with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
         shares = share.gather(evaluator.run(model, bar.update))
@@ -111,6 +113,7 @@ def _evaluate(
     meta = {
         **without_photographs(content["meta"]), "weights": str(path), "step": content["step"], "name": options.name,
         "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
+        "test_precision": precision.name,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
         "compat": options.compat, "corrections": options.resolved_corrections(),
         "trained_on": trained_on, "seconds": round(time.perf_counter() - began, 1),

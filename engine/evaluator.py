@@ -25,6 +25,7 @@ from degradations.frozen import FrozenSet
 from degradations.resize import bicubic_up
 from engine.build_data import build_degradation
 from engine.options import Options
+from engine.precision import FLOAT32, Precision
 from engine.share import ALONE, Share
 from metrics.accumulator import Accumulator
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
@@ -87,17 +88,19 @@ class Evaluator:
     conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
     (0: distances at 0.5 only); baselines: names of models.classical to score too; keep: number of images
     whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
-    extra: further figures of a prediction, by name; share: which photographs this process takes.
+    extra: further figures of a prediction, by name; share: which photographs this process takes;
+    precision: of the networks.
     """
 
     def __init__(
         self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
         surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
         extra: Callable[[Prediction], dict[str, float]] | None = None, share: Share = ALONE,
+        precision: Precision = FLOAT32,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
         self.seed, self.surface, self.baselines, self.frozen = seed, surface, tuple(baselines), frozen
-        self.extra, self.share = extra or (lambda _: {}), share
+        self.extra, self.share, self.precision = extra or (lambda _: {}), share, precision
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
         names = [condition for condition in conditions if condition != "hr"]
         self.degradations = {name: build_degradation(options, name) for name in names}
@@ -181,11 +184,13 @@ class Evaluator:
     @torch.inference_mode()
     def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
         if condition == "hr":
-            logits = model.segment(hr).logits
+            with self.precision.autocast(self.device.type):
+                logits = model.segment(hr).logits
             prob = self._probability(logits)
             return Prediction(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
         lr, kernel = self._degrade(hr, name, condition)
-        output = model(lr)
+        with self.precision.autocast(self.device.type):
+            output = model(lr)
         return Prediction(
             name, condition, _array(hr), mask,
             prob=self._probability(output.logits),

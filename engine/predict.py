@@ -77,7 +77,7 @@ def _predict(
         raise UserError(f"--min-area {settings.minimum_area}: give a number of pixels, 0 to keep all regions")
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
-    source = find_source(opt, weights)
+    source = find_source(opt, weights, settings.precision)
     if settings.minimum_area is None:
         settings = replace(settings, minimum_area=source.minimum_area)
     jobs, left_out = plan(paths, settings, source.scale)
@@ -85,14 +85,14 @@ def _predict(
         refuse_left_out(left_out, len(paths))
     if settings.rle is not None:
         check_new(settings.rle, paths, settings.overwrite, settings.resume)
-    made_with = settings.told(source.digest)
+    made_with = settings.told(source.digest, source.device.type, source.precision.name)
     to_do = left_to_do(jobs, settings, made_with)
     share.wait()  # results that another process writes are not earlier ones
     if share.first:
         _tell_left_out(inputs, left_out)
     own, failed = list(share.of(to_do)), []
     if own:
-        model = TiledModel(source.load(), source.device, settings.tile, settings.overlap)
+        model = TiledModel(source.load(), source.device, settings.tile, settings.overlap, source.precision)
         settings.out.mkdir(parents=True, exist_ok=True)
         before = f" ({len(jobs) - len(to_do)} more were done before)" if settings.resume else ""
         print(f"{len(own)} photographs{before}, {source.told}", flush=True)

@@ -28,7 +28,8 @@ class Settings:
     overwrite: replace earlier results; resume: leave those alone that are complete and made with the same;
     rle: a CSV file to write the masks to as runs, or None;
     minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say;
-    bits: the depth of values in 16-bit files, None: as ``data.images.read_photograph`` guesses.
+    bits: the depth of values in 16-bit files, None: as ``data.images.read_photograph`` guesses;
+    precision: as ``engine.precision.choose`` wants it.
     """
 
     out: Path = Path("results")
@@ -41,11 +42,16 @@ class Settings:
     rle: Path | None = None
     minimum_area: int | None = None
     bits: int | None = None
+    precision: str = "auto"
 
-    def told(self, weights: str) -> dict[str, Any]:
-        """What results depend on besides the photograph, by the names of the options; ``weights``: their digest."""
+    def told(self, weights: str, device: str, precision: str) -> dict[str, Any]:
+        """What results depend on besides the photograph, by the names of the options.
+
+        weights: their digest; device: its type, such as "cpu"; precision: the name of that in use.
+        """
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
-        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits}
+        place = {"device": device, "--precision": precision}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **place}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,9 @@ def _difference(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], phot
     if found is None:
         return "by something else (it does not say how)"
     for name, value in wanted.items():
-        before = found.get(name)
+        if name not in found:
+            return f"by another version, which does not tell its {name.removeprefix('--')}"
+        before = found[name]
         if before == value:
             continue
         if name == "photograph":

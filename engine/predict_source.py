@@ -14,6 +14,7 @@ from contracts.errors import UserError
 from engine.assess import default_device, find, load_model
 from engine.onnx_model import OnnxModel, read_onnx
 from engine.options import Options
+from engine.precision import Precision, choose
 from engine.predict_resume import digest
 from models.whole import Model
 
@@ -22,7 +23,8 @@ NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "
 
 @dataclass(frozen=True)
 class Source:
-    """Where the network comes from: its scale, the area of specks, its device, what is told of it, how to load it.
+    """Where the network comes from: its scale, the area of specks, its device and precision, what is told of it, how
+    to load it.
 
     digest: the same for the same network, whatever its file is called.
     """
@@ -30,25 +32,33 @@ class Source:
     scale: int
     minimum_area: int
     device: torch.device
+    precision: Precision
     told: str
     load: Callable[[], Model | OnnxModel]
     digest: str
 
 
-def find_source(opt: str | None, weights: str | None) -> Source:
-    """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError."""
+def find_source(opt: str | None, weights: str | None, precision: str = "auto") -> Source:
+    """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError.
+
+    precision: as ``engine.precision.choose`` wants it; an exported model computes in float32 alone.
+    """
     if weights is None or not weights.lower().endswith(".onnx"):
         options, content, path = find(opt, weights, [])
         device = default_device()
-        told = f"{path} (step {content['step']}), on {device}"
+        chosen = choose(precision, device)
+        told = f"{path} (step {content['step']}), on {device} in {chosen}"
         area, load = options.postprocess.minimum_area, partial(load_model, options, content, path)
-        return Source(options.scale, area, device, told, load, digest(path, b"" if opt is None else _network(options)))
+        key = digest(path, b"" if opt is None else _network(options))
+        return Source(options.scale, area, device, chosen, told, load, key)
     if opt is not None:
         raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
+    if precision == "bfloat16":
+        raise UserError(f"--precision bfloat16: {weights} was exported in float32; leave --precision out")
     model = read_onnx(Path(weights))
     told = f"{weights} (step {model.step}), in onnxruntime"
-    device = torch.device("cpu")
-    return Source(model.scale, model.minimum_area, device, told, lambda: model, digest(Path(weights)))
+    device, exported = torch.device("cpu"), Precision(torch.float32, "as exported")
+    return Source(model.scale, model.minimum_area, device, exported, told, lambda: model, digest(Path(weights)))
 
 
 def _network(options: Options) -> bytes:

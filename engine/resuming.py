@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from contracts.errors import UserError
 from data.catalogue import Catalogue, catalogue, difference
 from data.protocol import Source
@@ -9,6 +11,7 @@ from data.sources import fingerprint
 from engine.experiment import Experiment
 from engine.options import Options
 from engine.options_file import parse_options
+from engine.precision import choose
 from engine.stages import passed_stages, stage_lengths
 
 MAY_CHANGE = (  # where photographs lie may change, too: their names and contents decide
@@ -16,6 +19,7 @@ MAY_CHANGE = (  # where photographs lie may change, too: their names and content
     "datasets.train.root", "datasets.train.lists", "datasets.train.labels.file",
     "datasets.val.root", "datasets.val.lists",
     "datasets.train.workers", "datasets.train.cache_mb", "train.compile", "train.recompute", "train.optimizer.fused",
+    "train.precision",
 )
 
 
@@ -35,6 +39,18 @@ def check_options(options: Options, state: dict, experiment: Experiment) -> list
         )
     lengths = state.get("lengths") or stage_lengths(before.train.stages, before.train.total_iter)
     return passed_stages(lengths, state["step"])
+
+
+def precision_before(state: dict, device: torch.device) -> str:
+    """The name of the precision that a training had when its state was saved.
+
+    States of earlier versions do not tell; there, "auto" was bfloat16 on GPUs alone.
+    """
+    told = state["meta"].get("precision")
+    if told is not None:
+        return told
+    asked = state["options"]["train"].get("precision", "auto")
+    return "float32" if asked == "auto" and device.type == "cpu" else choose(asked, device).name
 
 
 def photographs_of(

@@ -25,8 +25,9 @@ from engine.experiment import Experiment, archive, require_writable
 from engine.lock import Lock
 from engine.memory import keep_freed_memory
 from engine.options import Options
+from engine.precision import choose
 from engine.progress import Progress
-from engine.resuming import check_options, photographs_of
+from engine.resuming import check_options, photographs_of, precision_before
 from engine.seen import PHOTOGRAPHS, digests_seen, lines_of_training, without_photographs
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
@@ -48,7 +49,7 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     """Train the experiment of these options; returns its folder. Raises UserError."""
     experiment = Experiment(Path(options.path.experiments_root) / options.name)
     require_writable(experiment.folder, "path.experiments_root:")
-    fabric = make_fabric(options, int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
+    fabric = make_fabric(int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
     lock = Lock(experiment.folder)
     try:
         _first_decides(fabric, lambda: experiment.folder.is_dir() and any(experiment.folder.iterdir()) and _take(lock))
@@ -75,13 +76,17 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     _seed(options.seed + fabric.global_rank)
     seen = digests_seen(train_source, val_source)
     meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
-    trainer = Trainer(options, fabric, experiment, train_source, val_source, meta, passed)
+    begun = None if state is None else precision_before(state, fabric.device)
+    precision = choose(options.train.precision, fabric.device, begun)
+    trainer = Trainer(options, fabric, precision, experiment, train_source, val_source, meta, passed)
     trainer.photographs = photographs
     if state is None:
         trainer.check()
     if fabric.is_global_zero:
         print("\n".join(lines_of_training(train_source, val_source)))
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
+    if fabric.is_global_zero and begun not in (None, precision.name):
+        print(f"train.precision: {begun} until step {state['step']}, {precision.name} from then on")
     _run(trainer, fabric, options, experiment, state)
 
 
@@ -170,7 +175,8 @@ def _prepare(options: Options, experiment: Experiment, lock: Lock, resuming: boo
 def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:
     plan = zip(trainer.plan.stages, trainer.plan.lengths, strict=True)
     stages = ", ".join(f"{stage.name} {length}" for stage, length in plan)
-    print(f"experiment {experiment.folder}: {_networks(trainer.model, options)} on {trainer.fabric.device}")
+    where = f"{trainer.fabric.device} in {trainer.precision}"
+    print(f"experiment {experiment.folder}: {_networks(trainer.model, options)} on {where}")
     resumed = f"; resuming after step {start}" if start else ""
     print(f"{len(trainer.dataset)} training photographs; stages: {stages}{resumed}")
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
 from engine.options import Stage
+from engine.precision import FLOAT32, Precision
 from engine.stages import KINDS, Kind, Moment
 from losses.joint import JointLoss
 from models.sr.bicubic import bicubic_enlargement
@@ -26,13 +27,16 @@ class Envelope:
 
 
 class TrainStep(nn.Module):
-    """Forward of one step. teacher: a model that saw HR images, for soft targets, or None."""
+    """Forward of one step, in ``precision``. teacher: a model that saw HR images, for soft targets, or None."""
 
-    def __init__(self, model: Model, loss: JointLoss, teacher_weight: float = 0.0) -> None:
+    def __init__(
+        self, model: Model, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32
+    ) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
         self.teacher_weight = teacher_weight
+        self.precision = precision
         self._teacher: list[Model] = []  # in a list: not a part of the module
 
     def set_teacher(self, teacher: Model | None) -> None:
@@ -45,6 +49,10 @@ class TrainStep(nn.Module):
 
     def forward(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimise (scalar) and its detached terms by name."""
+        with self.precision.autocast(envelope.batch.lr.device.type):
+            return self._loss(envelope)
+
+    def _loss(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
         batch, moment, kind = envelope.batch, envelope.moment, envelope.moment.kind
         output = self._run(batch, kind)
         report = self.loss(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from engine.onnx_model import OnnxModel
+from engine.precision import FLOAT32, Precision
 from engine.progress import Progress
 from engine.tiles import TileFunction, round_up, run_tiled, tile_starts
 from models.normalisation import EPSILON, InstanceNormalisation
@@ -53,18 +54,19 @@ class TiledModel:
 
     tile, overlap: side and least overlap of tiles in low-resolution pixels; the segmentation works on
     tiles of ``scale`` times that (rounded up to what its network needs), as the restored image has.
-    Blended float32 results stay on the CPU, and one tile at a time is on ``device``.
+    Blended float32 results stay on the CPU, and one tile at a time is on ``device``. precision: of the networks.
     A photograph of a single tile gives what the model itself gives. Raises UserError unless
     0 <= overlap < tile and the tile is at least 16 pixels.
     """
 
     def __init__(
-        self, model: Model | OnnxModel, device: torch.device, tile: int = 256, overlap: int = 32
+        self, model: Model | OnnxModel, device: torch.device, tile: int = 256, overlap: int = 32,
+        precision: Precision = FLOAT32,
     ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
             raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
-        self.scale = model.scale
+        self.scale, self.precision = model.scale, precision
 
     @torch.inference_mode()
     def restore(self, photo: Tensor, name: str = "") -> tuple[Tensor, Tensor | None]:
@@ -76,7 +78,8 @@ class TiledModel:
         kernels: list[Tensor] = []
 
         def one(tile: Tensor) -> dict[str, Tensor]:
-            found, kernel = self._restore_tile(tile.to(self.device))
+            with self.precision.autocast(self.device.type):
+                found, kernel = self._restore_tile(tile.to(self.device))
             if kernel is not None:
                 kernels.append(kernel)
             return {"image": torch.cat(found, 1)}
@@ -108,7 +111,10 @@ class TiledModel:
 
         def one(tile: Tensor) -> dict[str, Tensor]:
             tile = tile.to(self.device)
-            return {"image": self._segment_tile(tile, normalise(tile[:, :3]), kernel).float().sigmoid()}
+            normalised = normalise(tile[:, :3])
+            with self.precision.autocast(self.device.type):
+                logits = self._segment_tile(tile, normalised, kernel)
+            return {"image": logits.float().sigmoid()}
 
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)

@@ -24,6 +24,7 @@ from engine.experiment import Experiment
 from engine.interruption import Interruption, Stopped
 from engine.layout import channels_last
 from engine.options import Options
+from engine.precision import Precision
 from engine.share import everyones
 from engine.stages import Moment, Plan
 from engine.step import Envelope, TrainStep, require_trainable, set_trainable
@@ -40,16 +41,17 @@ STATE_KEYS = (
 class Trainer:
     """Trains one experiment. ``run()`` goes from the restored or first step to ``total_iter``.
 
-    fabric: devices and precision; experiment: the folder; sources: photographs to train on and to
-    validate with (None: no validation); meta: facts kept in checkpoints; passed: lengths of the stages that a resumed
-    run has behind it.
+    fabric: devices and processes; precision: of training and validation; experiment: the folder; sources: photographs
+    to train on and to validate with (None: no validation); meta: facts kept in checkpoints; passed: lengths of the
+    stages that a resumed run has behind it.
     """
 
     def __init__(
-        self, options: Options, fabric: Fabric, experiment: Experiment, train: Source, val: Source | None, meta: dict,
-        passed: Sequence[int] = (),
+        self, options: Options, fabric: Fabric, precision: Precision, experiment: Experiment, train: Source,
+        val: Source | None, meta: dict, passed: Sequence[int] = (),
     ) -> None:
-        self.options, self.fabric, self.experiment, self.meta = options, fabric, experiment, meta
+        self.options, self.fabric, self.precision, self.experiment = options, fabric, precision, experiment
+        self.meta = meta | {"precision": precision.name}
         share, parts = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate
         if share % parts:
             raise UserError(f"train.accumulate {parts} does not divide the {share} samples of each process")
@@ -69,12 +71,12 @@ class Trainer:
         self.stage_index = -1
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
-        step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight)
+        step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight, precision)
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module
         self.ema = EMA(self.model, options.train.ema_decay)
         validates = val is not None and options.val.val_freq > 0
-        self.validator = Validator(options, val, fabric.device) if validates else None
+        self.validator = Validator(options, val, fabric.device, precision) if validates else None
         self.compiles = options.train.compile
         self._set_teacher_from_file()
 
@@ -135,8 +137,7 @@ class Trainer:
         part = split(batch, self.options.train.accumulate)[0]
 
         def loss() -> Tensor:
-            with self.fabric.autocast():
-                return self.step_module(Envelope(part, moment))[0]
+            return self.step_module(Envelope(part, moment))[0]
 
         reason = compile_or_tell({"sr": self.model.sr, "seg": self.model.seg}, loss)
         if reason is not None and self.fabric.is_global_zero:
@@ -274,18 +275,14 @@ class Trainer:
         restore_rng(state["rng"][self.fabric.global_rank])
 
 
-def make_fabric(options: Options, processes: int, nodes: int = 1) -> Fabric:
-    """Decide on the device, the precision and, for several processes, DDP (gloo on CPUs)."""
+def make_fabric(processes: int, nodes: int = 1) -> Fabric:
+    """Decide on the device and, for several processes, DDP (gloo on CPUs); the precision is no matter of Fabric's."""
     from lightning_fabric.strategies import DDPStrategy
 
     gpu = torch.cuda.is_available()
-    wanted = options.train.precision
-    native = gpu and torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than float32
-    half = wanted == "bfloat16" or (wanted == "auto" and native)
     strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
     fabric = Fabric(
         accelerator="cuda" if gpu else "cpu", devices=processes // nodes, num_nodes=nodes, strategy=strategy,
-        precision="bf16-mixed" if half else "32-true",
     )
     fabric.launch()
     return fabric

@@ -14,6 +14,7 @@ from engine.build import build_segmentation_loss
 from engine.evaluator import Evaluator, Prediction
 from engine.options import Options
 from engine.pictures import drawn, panels
+from engine.precision import FLOAT32, Precision
 from losses.image_label import ImageLabelLoss
 from metrics import names
 from models.whole import Model
@@ -28,7 +29,9 @@ class Validator:
     Raises UserError where ``val.best`` names no metric that weights can be chosen by.
     """
 
-    def __init__(self, options: Options, source: Source, device: torch.device) -> None:
+    def __init__(
+        self, options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32
+    ) -> None:
         condition, _, self.metric = options.val.best.partition("/")
         lookup(CHOOSABLE, self.metric, "val.best: metric")
         self.best, self.best_key = options.val.best, val_key(condition, self.metric)
@@ -36,7 +39,7 @@ class Validator:
         self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
         self.evaluator = Evaluator(
             options, source, device, list(options.val.conditions), seed=seed, surface=0,
-            keep=options.logger.pictures, extra=self.losses,
+            keep=options.logger.pictures, extra=self.losses, precision=precision,
         )
 
     def check(self, model: Model) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.options.section import FilePath, Section
+from engine.options.section import FilePath, PrecisionName, Section
 
 Condition = Literal["hr", "clean", "degraded"]
 
@@ -29,6 +29,9 @@ class Evaluation(Section):
     panels: int = Field(8, ge=0, description="pictures to write")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
     all_crack: bool = Field(False, description="add the baseline that calls every pixel crack")
+    precision: PrecisionName = Field(
+        "auto", description="of the networks; auto: bfloat16 on GPUs and CPUs that compute it natively"
+    )
 
     allow_training_photographs: bool = Field(False, description="score photographs that the weights were trained on")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 FilePath = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder, as in a shell
+PrecisionName = Literal["auto", "float32", "bfloat16"]  # what they mean: engine.precision
 
 
 class Section(BaseModel):

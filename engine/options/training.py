@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from engine.options.section import FilePath, Section
+from engine.options.section import FilePath, PrecisionName, Section
 
 StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip"]
 
@@ -101,5 +101,8 @@ class Train(Section):
     compile: bool = Field(False, description="compile the networks with torch.compile; off where that fails")
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on GPUs")
+    precision: PrecisionName = Field(
+        "auto", description="of training and validation; auto: what a resumed run began with, else bfloat16 on GPUs and "
+        "CPUs that compute it natively"
+    )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")

@@ -1,0 +1,80 @@
+"""In which precision networks compute: decided here alone, for training, evaluation and prediction.
+
+bfloat16 is autocast's: convolutions and matrix products take rounded copies of weights and maps. Weights, optimiser,
+losses, restored images, logits, probabilities and metrics stay float32.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CPU_INSTRUCTIONS = {"amx_bf16": "_is_amx_tile_supported", "avx512_bf16": "_is_avx512_bf16_supported"}  # who is asked
+
+
+@dataclass(frozen=True)
+class Precision:
+    """dtype: that of convolutions and matrix products, float32 or bfloat16; why: for the log, a phrase."""
+
+    dtype: torch.dtype
+    why: str
+
+    @property
+    def name(self) -> str:
+        """As options, checkpoints and results call it."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.why})"
+
+    def autocast(self, device_type: str) -> AbstractContextManager:
+        """The context in which networks run on a device of that type, such as "cpu"."""
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device_type, dtype=self.dtype)
+
+
+FLOAT32 = Precision(torch.float32, "no native bfloat16")
+
+
+def choose(wanted: str, device: torch.device, begun: str | None = None) -> Precision:
+    """The precision on a device for what options ask: "float32" and "bfloat16" anywhere, "auto" what is quicker there.
+
+    begun: the name of the precision in which a resumed training began, which "auto" keeps on any device.
+    """
+    native = native_bfloat16(device)
+    if wanted == "auto" and begun is None:
+        return FLOAT32 if native is None else Precision(torch.bfloat16, native)
+    name, why = (begun, "as it was begun") if wanted == "auto" else (wanted, "as asked")
+    if name == "bfloat16":
+        why += f", {native or 'slow: not native here'}"
+    return Precision(DTYPES[name], why)
+
+
+def native_bfloat16(device: torch.device) -> str | None:
+    """What makes bfloat16 quicker than float32 on a device, in words; None where it is emulated."""
+    if device.type == "cuda":
+        return "native on this GPU" if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    # without oneDNN, torch's own convolutions in bfloat16 are many times slower than those in float32
+    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled:
+        return cpu_bfloat16()
+    return None
+
+
+def cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """The instructions with which this CPU multiplies bfloat16, by their name in ``cpuinfo``; None if it has none."""
+    for name, function in CPU_INSTRUCTIONS.items():
+        ask = getattr(torch.cpu, function, None)  # not public: a version of torch may lack it
+        if ask() if ask is not None else name in _flags(cpuinfo):
+            return name
+    return None
+
+
+def _flags(cpuinfo: Path) -> set[str]:
+    """The flags of the first processor; none where the system has no such file."""
+    if not cpuinfo.is_file():
+        return set()
+    lines = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines())
+    return next((set(flags.split()) for key, _, flags in lines if key.strip() == "flags"), set())
