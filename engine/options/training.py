@@ -102,7 +102,7 @@ class Train(Section):
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
     precision: PrecisionName = Field(
-        "auto", description="of training and validation; auto: what a resumed run began with, else bfloat16 on GPUs and "
+        "auto", description="of training and validation; auto: as a resumed run began, else bfloat16 on GPUs and "
         "CPUs that compute it natively"
     )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
