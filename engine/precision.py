@@ -6,6 +6,7 @@ losses, restored images, logits, probabilities and metrics stay float32.
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-CPU_INSTRUCTIONS = {"amx_bf16": "_is_amx_tile_supported", "avx512_bf16": "_is_avx512_bf16_supported"}  # who is asked
+NATIVE = "amx_bf16"  # instructions of CPUs, as the kernel calls them
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Precision:
         return nullcontext() if self.dtype == torch.float32 else torch.autocast(device_type, dtype=self.dtype)
 
 
-FLOAT32 = Precision(torch.float32, "no native bfloat16")
+FLOAT32 = Precision(torch.float32, "bfloat16 is no quicker here")
 
 
 def choose(wanted: str, device: torch.device, begun: str | None = None) -> Precision:
@@ -49,27 +50,32 @@ def choose(wanted: str, device: torch.device, begun: str | None = None) -> Preci
         return FLOAT32 if native is None else Precision(torch.bfloat16, native)
     name, why = (begun, "as it was begun") if wanted == "auto" else (wanted, "as asked")
     if name == "bfloat16":
-        why += f", {native or 'slow: not native here'}"
+        why += f", {native or 'slow here'}"
     return Precision(DTYPES[name], why)
 
 
 def native_bfloat16(device: torch.device) -> str | None:
-    """What makes bfloat16 quicker than float32 on a device, in words; None where it is emulated."""
+    """What makes bfloat16 quicker than float32 on a device, in words; None where it is not."""
     if device.type == "cuda":
         return "native on this GPU" if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    # without oneDNN, torch's own convolutions in bfloat16 are many times slower than those in float32
-    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled:
-        return cpu_bfloat16()
-    return None
+    return NATIVE if device.type == "cpu" and onednn_multiplies() and cpu_multiplies() else None
 
 
-def cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
-    """The instructions with which this CPU multiplies bfloat16, by their name in ``cpuinfo``; None if it has none."""
-    for name, function in CPU_INSTRUCTIONS.items():
-        ask = getattr(torch.cpu, function, None)  # not public: a version of torch may lack it
-        if ask() if ask is not None else name in _flags(cpuinfo):
-            return name
-    return None
+def onednn_multiplies() -> bool:
+    """Whether oneDNN is on and may use ``NATIVE``: torch's own convolutions in bfloat16 are ten times slower."""
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # read by oneDNN; without AMX it ends at SSE, AVX, ...
+    allowed = "AMX" in most or not most.startswith(("SSE", "AVX"))
+    return allowed and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+
+
+def cpu_multiplies(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU multiplies matrices of bfloat16 (``NATIVE``).
+
+    avx512_bf16 is not enough: products of pairs alone make these networks slower than in float32, not quicker
+    (docs/performance.md).
+    """
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)  # not public: a version of torch may lack it
+    return ask() if ask is not None else NATIVE in _flags(cpuinfo)
 
 
 def _flags(cpuinfo: Path) -> set[str]:

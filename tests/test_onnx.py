@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from engine.predict_resume import stamp_of
 from engine.tiled_model import TiledModel
 from models.dsrl import DSRL
 from models.joint import JointModel
@@ -167,11 +168,12 @@ def photographs(folder: Path) -> Path:
 @pytest.mark.parametrize("restore", ["always", "never"])
 def test_predictions_are_those_of_torch(restore: str, exported: Path, tiny_weights: Path, tmp_path: Path) -> None:
     given = photographs(tmp_path / "in")
-    for name, weights in (("onnx", exported), ("torch", tiny_weights)):
-        more = ("--restore", restore, "--tile", "32", "--overlap", "8", "--weights", weights)
+    for name, weights, precision in (("onnx", exported, "auto"), ("torch", tiny_weights, "float32")):
+        more = ("--restore", restore, "--tile", "32", "--overlap", "8", "--precision", precision, "--weights", weights)
         outcome = predict(given, "-o", tmp_path / name, *more, cwd=tmp_path)
         assert outcome.code == 0, outcome.err
         assert ("(step 1), in onnxruntime" in outcome.out) == (name == "onnx")
+        assert stamp_of(tmp_path / name / "small_mask.png")["--precision"] == "float32"
     files = sorted(path.name for path in (tmp_path / "torch").iterdir())
     assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == files
     assert len(files) == (10 if restore == "always" else 6)

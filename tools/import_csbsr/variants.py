@@ -89,6 +89,7 @@ class Variant:
             "corrections": {"hd_percentile_95": True},  # as the paper reports it
             "joint": {"normalise": "instance", "clip": True},
             "wandb": {"group": "released"},
+            "evaluation": {"precision": "float32"},
         }
         first = next(iter(self.networks.values()))["type"]
         if first in STAGES:
