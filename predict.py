@@ -94,6 +94,8 @@ def main() -> None:
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
     if target is not None and inputs:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
+    if target is not None and chosen["precision"] == "bfloat16":
+        raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
     if target is not None:
         from engine.onnx_export import export
 

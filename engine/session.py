@@ -77,7 +77,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     seen = digests_seen(train_source, val_source)
     meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
     begun = None if state is None else precision_before(state, fabric.device)
-    precision = choose(options.train.precision, fabric.device, begun)
+    precision = fabric.broadcast(choose(options.train.precision, fabric.device, begun))  # machines may differ
     trainer = Trainer(options, fabric, precision, experiment, train_source, val_source, meta, passed)
     trainer.photographs = photographs
     if state is None:

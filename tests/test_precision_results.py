@@ -168,3 +168,5 @@ def test_what_another_device_or_version_made_is_not_mixed_in(
 def test_an_exported_model_is_not_asked_for_bfloat16(place: Path) -> None:
     outcome = predict(place, place / "model.onnx", "--precision", "bfloat16")
     assert_error(outcome, "--precision bfloat16", "model.onnx was exported in float32", "leave --precision out")
+    outcome = run_here("predict.py", "--export", "onnx", "--precision", "bfloat16", cwd=place)
+    assert_error(outcome, "--precision bfloat16", "exported in float32", "leave --precision out")
