@@ -29,7 +29,6 @@ from engine.pictures import drawn
 from engine.precision import choose
 from engine.progress import Progress
 from engine.seen import count_trained_on, lines_of_test, without_photographs
-from engine.session import wandb_settings
 from engine.share import Share, joined
 from models.whole import Model
 from tracking.tracker import Tracker
@@ -185,7 +184,7 @@ def _leave(options: Options, content: dict, folder: Path, results: dict, evaluat
         if moved is not None:
             print(f"moved the earlier results to {moved}")
     tracker = Tracker(
-        folder / "tracking", options.model_dump(mode="json"), wandb_settings(options), options.name,
+        folder / "tracking", options.model_dump(mode="json"), options.wandb.settings(), options.name,
         run_id=content["meta"].get("run_id"), meta=results["meta"],
     )
     report.track(tracker, results, rows, made, content["step"])

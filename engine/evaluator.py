@@ -69,6 +69,22 @@ class Evaluation:
     kept: list[Prediction] = field(default_factory=list)
 
 
+@dataclass
+class _Waiting:
+    """An image that is being scored: where its scores go, and those that other threads still compute."""
+
+    accumulator: Accumulator
+    name: str
+    scores: Future[ImageScores]
+    quality: Future[dict[str, float]] | None = None
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def collect(self) -> None:
+        """Wait for the scores and add them."""
+        quality = {} if self.quality is None else self.quality.result()
+        self.accumulator.add(self.name, self.scores.result(), quality | self.extra)
+
+
 def together(shares: Sequence[Evaluation]) -> Evaluation:
     """The evaluation of all images from those of the processes that shared them out, in the images' order."""
     first = shares[0]
@@ -114,18 +130,18 @@ class Evaluator:
         result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
         pool = ThreadPoolExecutor(SCORERS)
         try:
-            waiting: list[tuple[Accumulator, Prediction, Future[ImageScores], dict]] = []
+            waiting: list[_Waiting] = []
             spare = 0 if self.device.type == "cpu" else 8
             predictions = self.predict(model)
             while image := list(islice(predictions, len(names))):
                 for prediction in image:
                     self._submit(pool, prediction, result, waiting)
                 while len(waiting) > spare:
-                    _collect(waiting.pop(0))
+                    waiting.pop(0).collect()
                 if progress is not None:
                     progress()
             for entry in waiting:
-                _collect(entry)
+                entry.collect()
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
         return result
@@ -143,18 +159,21 @@ class Evaluator:
         """One photograph of the source, as ``evaluation_image`` cuts it."""
         return evaluation_image(self.source, index, self.options.scale)
 
-    def _submit(self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list) -> None:
-        condition = prediction.condition
+    def _submit(
+        self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list[_Waiting]
+    ) -> None:
+        condition, own = prediction.condition, result.scores[prediction.condition]
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
-            position = len(result.scores[condition]) + sum(entry[0] is result.scores[condition] for entry in waiting)
+            position = len(own) + sum(entry.accumulator is own for entry in waiting)
             if self.share.position(position) in self.kept_indices:
                 result.kept.append(prediction)
+        quality = pool.submit(_quality, prediction)
         future = pool.submit(self.score, prediction)
-        waiting.append((result.scores[condition], prediction, future, _quality(prediction) | self.extra(prediction)))
+        waiting.append(_Waiting(own, prediction.name, future, quality, self.extra(prediction)))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
         for name, scores in result.baselines.items():
             future = pool.submit(self._score_baseline, name, plain, prediction.mask)
-            waiting.append((scores[condition], prediction, future, {}))
+            waiting.append(_Waiting(scores[condition], prediction.name, future))
 
     def score(self, prediction: Prediction) -> ImageScores:
         """Score one prediction by the rules of the options."""
@@ -227,11 +246,6 @@ def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
         sizes = f"{lr.shape[3]}x{lr.shape[2]}, the photograph {hr.shape[3]}x{hr.shape[2]}"
         told = f"'{name}' is {sizes}, not {scale} times that"
         raise UserError(f"datasets.test.frozen: {told}; give the set made of this data")
-
-
-def _collect(entry: tuple[Accumulator, Prediction, Future, dict]) -> None:
-    accumulator, prediction, future, extra = entry
-    accumulator.add(prediction.name, future.result(), extra)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -34,15 +34,6 @@ from engine.training_log import TrainingLog
 from models.whole import Model, count_parameters
 from tracking.git import commit_hash
 from tracking.tracker import NullTracker, Tracker
-from tracking.wandb_sink import WandbSettings
-
-
-def wandb_settings(options: Options) -> WandbSettings:
-    """The tracker's form of the ``wandb`` section."""
-    chosen = options.wandb
-    return WandbSettings(
-        mode=chosen.mode, project=chosen.project, entity=chosen.entity, group=chosen.group, tags=tuple(chosen.tags)
-    )
 
 
 def train(options: Options, auto_resume: bool = False) -> Experiment:
@@ -122,7 +113,7 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
     if fabric.is_global_zero:
         _announce(trainer, options, experiment, start)
         tracker = Tracker(
-            experiment.folder, options.model_dump(mode="json"), wandb_settings(options), options.name,
+            experiment.folder, options.model_dump(mode="json"), options.wandb.settings(), options.name,
             run_id=state["run_id"] if state else None, meta=without_photographs(trainer.meta),
             last_step=start if state else -1,
         )

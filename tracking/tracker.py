@@ -82,8 +82,9 @@ class Tracker(NullTracker):
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
         self._step = step
         folder, name = self.folder / "visualization", f"{step:08d}.png"
-        save_all({folder / key / name: image for key, image in images.items()})
-        self._wandb.images(images, step)
+        places = {key: folder / key / name for key in images}
+        saved = save_all({places[key]: image for key, image in images.items()})
+        self._wandb.images({key: place if place in saved else images[key] for key, place in places.items()}, step)
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -193,11 +193,12 @@ class WandbSink:
         self._write(values, step)
 
     @guarded
-    def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
-        """Log pictures, uint8 RGB [H,W,3], by key."""
+    def images(self, images: Mapping[str, Path | np.ndarray], step: int) -> None:
+        """Log pictures by key: PNG files, which need not be encoded again, or uint8 RGB [H,W,3]."""
         import wandb
 
-        self._write({key: wandb.Image(image) for key, image in images.items()}, step)
+        made = {key: str(image) if isinstance(image, Path) else image for key, image in images.items()}
+        self._write({key: wandb.Image(image) for key, image in made.items()}, step)
 
     @guarded
     def table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
