@@ -128,7 +128,10 @@ def build_affinity(options: Options) -> FeatureAffinity:
 
 
 def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
-    """One optimiser with the groups "sr" (with the kernel predictors) and "seg"."""
+    """One optimiser with the groups "sr" (with the kernel predictors) and "seg".
+
+    Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to.
+    """
     chosen = options.train.optimizer
     by_part = parts(model)
     groups = [
@@ -136,8 +139,7 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
         {"name": "seg", "params": by_part["encoder"] + by_part["seg"] + by_part["skip"]},
     ]
     groups = [group for group in groups if group["params"]]
-    fused = chosen.fused if chosen.fused is not None else torch.cuda.is_available()
-    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": fused}
+    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": chosen.fused is not False}
     if chosen.type == "sgd":
         return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
     cls = torch.optim.AdamW if chosen.type == "adamw" else torch.optim.Adam

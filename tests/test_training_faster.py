@@ -83,6 +83,16 @@ def test_fused_optimiser_takes_the_same_steps(kind: str, tmp_path: Path) -> None
     torch.testing.assert_close(*moved, rtol=1e-5, atol=1e-7)
 
 
+def test_fused_optimiser_trains_channels_last_weights_the_same(tmp_path: Path) -> None:
+    """Of gradients with other strides than their weights it would make nonsense, in silence."""
+    weights = {}
+    for way in ("false", "true"):
+        train_here(tiny(tmp_path / way, *SHORT, f"train:optimizer:fused={way}", "train:total_iter=1"))
+        (file,) = (tmp_path / way).rglob("latest.pth")
+        weights[way] = load_file(file)["model"]
+    torch.testing.assert_close(weights["true"], weights["false"], rtol=1e-5, atol=1e-6)
+
+
 def test_without_a_compiler_training_goes_on_as_if_it_were_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

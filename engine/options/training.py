@@ -71,7 +71,7 @@ class Optimizer(Section):
     betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.9, ge=0, description="sgd only")
-    fused: bool | None = Field(None, description="all weights in one pass; unset: on GPUs")
+    fused: bool | None = Field(None, description="each weight in one pass; unset: on")
 
 
 class Scheduler(Section):
