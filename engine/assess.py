@@ -30,8 +30,8 @@ from engine.precision import choose
 from engine.progress import Progress
 from engine.seen import count_trained_on, lines_of_test, without_photographs
 from engine.share import Share, joined
+from engine.tracked import start_tracker
 from models.whole import Model
-from tracking.tracker import Tracker
 
 
 def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Options, dict[str, Any], Path]:
@@ -183,10 +183,7 @@ def _leave(options: Options, content: dict, folder: Path, results: dict, evaluat
         moved = put_in_place(place, folder)
         if moved is not None:
             print(f"moved the earlier results to {moved}")
-    tracker = Tracker(
-        folder / "tracking", options.model_dump(mode="json"), options.wandb.settings(), options.name,
-        run_id=content["meta"].get("run_id"), meta=results["meta"],
-    )
+    tracker = start_tracker(options, folder / "tracking", content["meta"].get("run_id"), results["meta"])
     report.track(tracker, results, rows, made, content["step"])
     tracker.finish()
     print(f"wrote {folder}/results.json, per_image.csv, curves and panels")

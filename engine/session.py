@@ -29,11 +29,12 @@ from engine.precision import choose
 from engine.progress import Progress
 from engine.resuming import check_options, photographs_of, precision_before
 from engine.seen import PHOTOGRAPHS, digests_seen, lines_of_training, without_photographs
+from engine.tracked import start_tracker
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
 from models.whole import Model, count_parameters
 from tracking.git import commit_hash
-from tracking.tracker import NullTracker, Tracker
+from tracking.tracker import NullTracker
 
 
 def train(options: Options, auto_resume: bool = False) -> Experiment:
@@ -112,9 +113,8 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
     tracker: NullTracker = NullTracker()
     if fabric.is_global_zero:
         _announce(trainer, options, experiment, start)
-        tracker = Tracker(
-            experiment.folder, options.model_dump(mode="json"), options.wandb.settings(), options.name,
-            run_id=state["run_id"] if state else None, meta=without_photographs(trainer.meta),
+        tracker = start_tracker(
+            options, experiment.folder, state["run_id"] if state else None, without_photographs(trainer.meta),
             last_step=start if state else -1,
         )
         trainer.meta["run_id"] = tracker.run_id

@@ -117,7 +117,7 @@ def test_the_number_of_images_to_draw_limits_no_folder(order: int) -> None:
     options = tiny(Path("nowhere"), *["datasets:train:type=folder", "datasets:train:root=photos"][::order])
     train = options.datasets.train
     assert (train.type, train.root, train.count, train.seed) == ("folder", "photos", None, 0)
-    assert (train.crop, train.batch_size, train.crack_crop_probability) == (32, 2, 0.2)  # as tiny.yml has them
+    assert (train.crop, train.batch_size, train.crack_crop_probability) == (32, 2, 0.4)  # as tiny.yml has them
 
 
 def test_what_is_given_with_the_new_type_stays() -> None:

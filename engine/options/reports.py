@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engine.options.section import FilePath, PrecisionName, Section
-from tracking.wandb_sink import WandbSettings
 
 Condition = Literal["hr", "clean", "degraded"]
 
@@ -59,10 +58,6 @@ class Wandb(Section):
     entity: str | None = None
     group: str | None = None
     tags: list[str] = []
-
-    def settings(self) -> WandbSettings:
-        """The tracker's form of this section."""
-        return WandbSettings(self.mode, self.project, self.entity, self.group, tuple(self.tags))
 
 
 class Paths(Section):
