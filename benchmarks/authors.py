@@ -11,7 +11,7 @@ import importlib
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
-from functools import partial, wraps
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,7 +52,8 @@ class AuthorsProgram:
         cfg = importlib.import_module("model.config").cfg
         cfg.merge_from_file(str(clone / CONFIG))
         cfg.merge_from_list([
-            "DEVICE", "cpu", "MODEL.SR_SCRATCH", True, "SOLVER.BATCH_SIZE", batch_size, "INPUT.IMAGE_SIZE", [crop, crop],
+            "DEVICE", "cpu", "MODEL.SR_SCRATCH", True,
+            "SOLVER.BATCH_SIZE", batch_size, "INPUT.IMAGE_SIZE", [crop, crop],
         ])
         self.cfg, self.began = cfg, cfg.SOLVER.SR_PRETRAIN_ITER[1] - 1
         transforms = importlib.import_module("model.data.transforms.transforms")

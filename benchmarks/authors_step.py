@@ -179,7 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = measure(sides, chosen.repeats)
     for side in sides:
         side.stop()
-    print(f"{chosen.batch} x HR {chosen.crop}x{chosen.crop}, {sides[0].size:,} parameters, {chosen.threads} thread(s)\n")
+    images = f"{chosen.batch} x HR {chosen.crop}x{chosen.crop}"
+    print(f"{images}, {sides[0].size:,} parameters, {chosen.threads} thread(s)\n")
     print(table(found))
     print(f"\nMachine: {describe_machine()}")
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny_runs import ROOT, TINY
 
-from benchmarks import averaging, growth, scaling, table, test_set, train_step
+from benchmarks import authors_step, averaging, growth, precision, scaling, table, test_set, train_step
 from benchmarks.__main__ import main, parse
 from benchmarks.case import largest_difference
 from benchmarks.dense_kbpn import DenseKBPN
@@ -113,6 +113,29 @@ def test_train_step_prints_ours_and_dense(capsys: pytest.CaptureFixture) -> None
     ours, dense, _, degradation = lines[-4:]
     assert ours.startswith("| ours, bfloat16, channels_last, recompute |") and dense.startswith("| dense, float32 |")
     assert re.fullmatch(r"degradation of the batch: [\d.]+ ms, [\d.]+% of a step of ours", degradation)
+
+
+def test_precision_prints_both_and_their_ratio(capsys: pytest.CaptureFixture) -> None:
+    precision.main(["-opt", str(TINY), "--crop", "32", "--side", "64", "--rounds", "1"])
+    rows = capsys.readouterr().out.splitlines()[-2:]
+    assert rows[0].startswith("| training step, 2 x HR 32x32 |")
+    assert rows[1].startswith("| networks, LR 16x16 to HR 64x64 |")
+    for line in rows:
+        single, half, ratio = (float(one) for one in line.split("|")[2:5])
+        assert single / half == pytest.approx(ratio, abs=0.1 + ratio / min(single, half))
+    with pytest.raises(UserError, match="--rounds 0"):
+        precision.main(["--rounds", "0"])
+
+
+def test_authors_step_needs_a_clone_of_their_program(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model/engine/trainer.py there; give a folder made by git clone"):
+        authors_step.main(["--clone", str(tmp_path)])
+
+
+def test_authors_step_divides_medians_by_the_first() -> None:
+    lines = authors_step.table({"theirs": [4.0, 9.0, 6.0], "ours": [2.0, 1.0, 1.5]}).splitlines()
+    assert lines[2] == "| theirs | 6.00 | 4.00, 9.00, 6.00 | 1.00 |"
+    assert lines[3] == "| ours | 1.50 | 2.00, 1.00, 1.50 | 4.00 |"
 
 
 def test_dense_step_is_the_same_step() -> None:
