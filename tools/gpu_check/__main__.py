@@ -1,0 +1,132 @@
+"""Try on a GPU everything that this project does on one: ``python -m tools.gpu_check``, in at most 8 minutes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.table import describe_machine
+from contracts.errors import UserError, lookup, run_main
+from contracts.paths import user_path
+from engine.assess import default_device
+from engine.progress import format_seconds
+from tools.gpu_check import commands, findings
+from tools.gpu_check.commands import Setting
+from tools.gpu_check.findings import FAILED, SKIPPED, Failed, Figure, Finding, Skipped, judged
+from tools.gpu_check.groups import compare_pieces
+from tools.gpu_check.processes import CutOff
+
+LEAST = 5.0  # s: no check is begun with less
+EXPLANATION = """\
+networks, losses, steps compare pieces with the CPU: outputs and gradients in float32 (without TF32), off float64 by at
+most 1e-4, or by ten times as much as the CPU is, and in float64; and bfloat16 autocast, whose outputs have to be float32
+and finite. The other checks run the project's commands. A check goes on where another failed; one that takes more than
+its share of the time is cut off. --out gets report.md and gpu_check.json after each check, and the commands' output
+in logs/; an earlier report is moved aside.
+
+Exit code: 0 nothing failed, 1 something did, 2 wrong call.
+
+  python -m tools.gpu_check                                 everything
+  python -m tools.gpu_check --only networks steps
+  python -m tools.gpu_check --device cpu                    rehearsal on a CPU, at small sizes
+"""
+
+
+def single(setting: Setting, name: str, work: Callable[[Setting], list[Figure]]) -> None:
+    """A check of one line."""
+    began = time.monotonic()
+    figures = work(setting)
+    setting.tell(judged(name, time.monotonic() - began, figures))
+
+
+COMMANDS = {  # with their share of the time in s
+    "train": (commands.train, 75), "evaluate": (commands.evaluate, 60), "predict": (commands.predict, 60),
+    "resume": (commands.resume, 120), "speed": (commands.speed, 60), "speed_of_paper": (commands.speed_of_paper, 90),
+    "speed_compiled": (commands.speed_compiled, 180),
+}
+PIECES = {"networks": 100, "losses": 45, "steps": 75}
+ORDER = ("train", "evaluate", "predict", *PIECES, "resume", "speed", "speed_of_paper", "speed_compiled")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU or for unknown checks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.gpu_check", description=__doc__, epilog=EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a rehearsal, at small sizes (unset: gpu)")
+    add("--out", type=user_path, default=Path("experiments/gpu_check"), metavar="DIR", help="(experiments/gpu_check)")
+    add("--minutes", type=float, default=8.0, help="for all of it (8); what does not fit in is skipped")
+    add("--only", nargs="+", default=list(ORDER), metavar="NAME", help=f"of {', '.join(ORDER)}")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.only:
+        lookup(dict.fromkeys(ORDER), name, "check")
+    if not chosen.minutes > 0:
+        raise UserError(f"--minutes {chosen.minutes}: give more than 0")
+    if chosen.device == "gpu" and default_device().type == "cpu":
+        raise UserError("no CUDA device; --device cpu tries the script itself")
+    chosen.device = default_device() if chosen.device == "gpu" else torch.device("cpu")
+    return chosen
+
+
+def machine(device: torch.device) -> str:
+    """Processor and GPU."""
+    if device.type == "cpu":
+        return f"rehearsal without a GPU: {describe_machine()}"
+    return f"{torch.get_device_module(device).get_device_name(device)}; {describe_machine()}"
+
+
+def check(name: str, setting: Setting, share: float) -> None:
+    """Make a check, whatever happens in it. share: s that it could have had, had there been enough left."""
+    began = time.monotonic()
+    try:
+        if name in PIECES:
+            compare_pieces(setting, name)
+        else:
+            single(setting, name, COMMANDS[name][0])
+        return
+    except CutOff as cut:
+        short = setting.deadline - began < share - 1
+        state, told = (SKIPPED if short else FAILED), f"cut off{cut}: {'all' if short else 'its'} time was up"
+    except Skipped as reason:
+        state, told = SKIPPED, str(reason)
+    except Failed as reason:
+        state, told = FAILED, str(reason)
+    except Exception as error:  # the next check is made all the same
+        state, told = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    setting.tell(Finding(name, state, time.monotonic() - began, told=told))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the checks in their order; each finding is printed and written at once."""
+    chosen = parse(arguments)
+    folder = chosen.out.absolute()
+    moved = findings.take_folder(folder)
+    what, began, found = machine(chosen.device), time.monotonic(), []
+    end = began + 60 * chosen.minutes
+
+    def tell(one: Finding) -> None:
+        found.append(one)
+        print(one.line(), flush=True)
+        findings.write(folder, what, found, time.monotonic() - began)
+
+    print(what + ("" if moved is None else f"\nmoved the earlier report to {moved}"), flush=True)
+    for name in (one for one in ORDER if one in chosen.only):
+        now, share = time.monotonic(), PIECES.get(name) or COMMANDS[name][1]
+        if end - now < LEAST:
+            tell(Finding(name, SKIPPED, 0.0, told=f"the {chosen.minutes:g} minutes are over"))
+            continue
+        print(f"{name}: {min(share, end - now):.0f} s at most, {format_seconds(end - now)} left", file=sys.stderr)
+        check(name, Setting(chosen.device, folder, min(now + share, end), tell), share)
+    print(f"{findings.summary(found)} in {format_seconds(time.monotonic() - began)}; {folder / findings.MARKDOWN}")
+    return int(any(one.state == FAILED for one in found))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,66 @@
+"""Compare pieces of one group between the CPU and a device: the process that ``tools.gpu_check`` starts for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import torch
+
+from benchmarks.memory import MIB
+from benchmarks.train_step import find_device
+from tools.gpu_check.cases import GROUPS, Case
+from tools.gpu_check.compare import differences, in_bfloat16
+from tools.gpu_check.findings import FAILED, Failed, Figure, Finding, judged
+
+MARK = "finding: "  # before each JSON object, as libraries print lines of their own
+UNUSABLE = 3  # exit code: the device answers no more after an error, and other pieces need another process
+
+
+def examine(name: str, case: Case, device: torch.device) -> Finding:
+    """Build and compare one piece; an exception is a finding too."""
+    began, memory = time.perf_counter(), None if device.type == "cpu" else torch.get_device_module(device)
+    torch.manual_seed(0)
+    try:
+        if memory is not None:
+            memory.reset_peak_memory_stats(device)
+        subject = case()
+        figures = differences(subject, device)
+        if subject.halves:
+            figures.append(in_bfloat16(subject, device))
+        if memory is not None:
+            figures.append(Figure("peak MiB", memory.max_memory_allocated(device) / MIB))
+    except Exception as error:
+        kind = "" if isinstance(error, Failed) else f"{type(error).__name__}: "
+        return Finding(name, FAILED, time.perf_counter() - began, told=(kind + " ".join(str(error).split()))[:300])
+    return judged(name, time.perf_counter() - began, figures)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Device, group and names of the pieces; ends early, with UNUSABLE, at a piece that left the device so."""
+    name, group, *pieces = arguments
+    device = find_device(name)
+    warnings.simplefilter("ignore")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    for piece in pieces:
+        found = examine(piece, GROUPS[group][piece], device)
+        print(MARK + json.dumps(asdict(found)), flush=True)
+        if found.state == FAILED and not answers(device):
+            sys.exit(UNUSABLE)
+
+
+def answers(device: torch.device) -> bool:
+    """Whether a device still computes: some errors of a GPU stay with a process."""
+    try:
+        return torch.ones(1, device=device).sum().item() == 1
+    except RuntimeError:
+        return False
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
