@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,18 +17,18 @@ from contracts.paths import user_path
 from engine.assess import default_device
 from engine.progress import format_seconds
 from tools.gpu_check import commands, findings
-from tools.gpu_check.commands import Setting
 from tools.gpu_check.findings import FAILED, SKIPPED, Failed, Figure, Finding, Skipped, judged
 from tools.gpu_check.groups import compare_pieces
 from tools.gpu_check.processes import CutOff
+from tools.gpu_check.setting import Setting
 
 LEAST = 5.0  # s: no check is begun with less
 EXPLANATION = """\
-networks, losses, steps compare pieces with the CPU: outputs and gradients in float32 (without TF32), off float64 by at
-most 1e-4, or by ten times as much as the CPU is, and in float64; and bfloat16 autocast, whose outputs have to be float32
-and finite. The other checks run the project's commands. A check goes on where another failed; one that takes more than
-its share of the time is cut off. --out gets report.md and gpu_check.json after each check, and the commands' output
-in logs/; an earlier report is moved aside.
+networks, losses and steps compare pieces with the CPU: outputs and gradients in float32 (without TF32), off by at most
+1e-4, or ten times as much as a disturbance of 1e-6 moves them; the same in float64, where little is left to rounding;
+and bfloat16 autocast, whose outputs have to be float32 and finite. The other checks run the project's commands. A
+check goes on where another failed; one that takes more than its share of the time is cut off. --out gets report.md
+and gpu_check.json after each check, and the commands' output in logs/; an earlier report is moved aside.
 
 Exit code: 0 nothing failed, 1 something did, 2 wrong call.
 
@@ -54,7 +55,7 @@ ORDER = ("train", "evaluate", "predict", *PIECES, "resume", "speed", "speed_of_p
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU or for unknown checks."""
+    """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.gpu_check", description=__doc__, epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -106,6 +107,7 @@ def check(name: str, setting: Setting, share: float) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the checks in their order; each finding is printed and written at once."""
     chosen = parse(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands inherit it where it is ignored, as behind "&"
     folder = chosen.out.absolute()
     moved = findings.take_folder(folder)
     what, began, found = machine(chosen.device), time.monotonic(), []

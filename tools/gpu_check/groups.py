@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from tools.gpu_check.cases import GROUPS
-from tools.gpu_check.commands import Setting
 from tools.gpu_check.findings import FAILED, Figure, Finding
 from tools.gpu_check.pieces import MARK, UNUSABLE
 from tools.gpu_check.processes import CutOff
+from tools.gpu_check.setting import Setting
 
 
 def compare_pieces(setting: Setting, group: str) -> None:

@@ -75,7 +75,7 @@ def run(
                     raise CutOff
                 if watch(log) and not asked:
                     asked = True
-                    process.send_signal(signal.SIGINT)
+                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
                 peak = max(peak, used(device))
                 time.sleep(PAUSE)
         finally:
