@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the checks in their order; each finding is printed and written at once."""
     chosen = parse(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # commands inherit it where it is ignored, as behind "&"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by an exception, so that no command is left behind
     folder = chosen.out.absolute()
     moved = findings.take_folder(folder)
     what, began, found = machine(chosen.device), time.monotonic(), []

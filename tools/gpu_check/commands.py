@@ -37,7 +37,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 FACTOR = 10.0  # two pairs of runs differ by different amounts, where some algorithm is not deterministic all the same
 CPU = torch.device("cpu")
-FACTOR = 10.0  # two pairs of runs differ by different amounts
 
 
 def train(setting: Setting) -> list[Figure]:
