@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from contracts.names import BYTES_AS_HEX
+from contracts.names import BYTES_AS_HEX, one_line
 
 Value = TypeVar("Value")
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk
@@ -46,7 +46,7 @@ def run_main(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except UserError as error:
-        print("error: " + str(error).replace("\n", "\\n"), file=sys.stderr)  # names may hold line ends
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in REFUSALS:

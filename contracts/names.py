@@ -1,4 +1,4 @@
-"""File names that are no UTF-8, as text that can be printed, hashed and written: each such byte as \\xNN."""
+"""File names as text that can be printed, hashed and written: bytes that are no UTF-8 as \\xNN, line ends as \\n."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ BYTES_AS_HEX = "bytes_as_hex"  # errors= of streams and str.encode: what cannot 
 def readable(name: str) -> str:
     """A name as Python holds it, its bytes that are no UTF-8 written out."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """Text with its line ends written out, as names of files may hold some."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

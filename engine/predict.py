@@ -20,6 +20,7 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.files import Unwritable, write_bytes
+from contracts.names import one_line
 from data.images import passed_over, read_photograph
 from engine.experiment import require_writable
 from engine.predict_plan import AUTO_MEGAPIXELS, Job, LeftOut, Settings, photographs, plan, refuse_left_out
@@ -115,9 +116,9 @@ def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
     for folder in [path for path in inputs if path.is_dir()]:
         others = passed_over(folder)
         if others:
-            print(f"{folder}: passed over {others}", flush=True)
+            print(one_line(f"{folder}: passed over {others}"), flush=True)
     for one in left_out:
-        print(f"{one.path} left out: {one.reason}", flush=True)
+        print(one_line(f"{one.path} left out: {one.reason}"), flush=True)
 
 
 def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
@@ -139,7 +140,7 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapp
         gone = time.perf_counter() - began
         left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
         rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
-        print(f"[{number}/{len(jobs)}{rest}] {told}", flush=True)
+        print(f"[{number}/{len(jobs)}{rest}] {one_line(told)}", flush=True)
     return left_out
 
 

@@ -118,7 +118,7 @@ def test_names_that_are_no_text(tiny_weights: Path, tmp_path: Path) -> None:
     command = [ROOT / "predict.py", folder, "-o", "out", "--rle", "x.csv", "--weights", tiny_weights]
     outcome = finish(start(*command, cwd=tmp_path))
     assert outcome.code == 2 and "1 of 3 photographs left out: " in outcome.err and "bad\\xff.png" in outcome.err
-    assert "caf\\xe9" in outcome.out
+    assert "caf\\xe9\\n.png" in outcome.out
     assert (tmp_path / "out" / os.fsdecode(b"caf\xe9\n_mask.png")).is_file()
     text = (tmp_path / "x.csv").read_text(encoding="utf-8")
     assert text.startswith('ImageId,EncodedPixels\nb.png,') and '\n"caf\\xe9\n.png",' in text

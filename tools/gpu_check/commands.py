@@ -112,6 +112,7 @@ def predict(setting: Setting) -> list[Figure]:
     def probability(log: str, device: torch.device) -> tuple[NDArray, Ended]:
         out = setting.folder / log
         command = [ROOT / "predict.py", photograph, "--weights", weights, "-o", out, "--tile", 128]
+        command += ["--precision", "float32"]
         ended = run(command, setting.log(log), device, setting.deadline).require()
         return read_image(out / "photograph_probability.png").astype(np.float64) / 255, ended
 
