@@ -130,7 +130,8 @@ def build_affinity(options: Options) -> FeatureAffinity:
 def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     """One optimiser with the groups "sr" (with the kernel predictors) and "seg".
 
-    Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to.
+    Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to. That of
+    SGD cannot take up weights whose first gradient comes later than that of others.
     """
     chosen = options.train.optimizer
     by_part = parts(model)
@@ -139,7 +140,8 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
         {"name": "seg", "params": by_part["encoder"] + by_part["seg"] + by_part["skip"]},
     ]
     groups = [group for group in groups if group["params"]]
-    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": chosen.fused is not False}
+    fused = chosen.fused if chosen.fused is not None else chosen.type != "sgd"
+    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": fused}
     if chosen.type == "sgd":
         return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
     cls = torch.optim.AdamW if chosen.type == "adamw" else torch.optim.Adam

@@ -194,7 +194,7 @@ def training_cases() -> dict[str, Case]:
         "in bfloat16": bound(half=True),
         "as the reference": bound("compat=reference"),
         "recomputed": bound("train:recompute=true"),
-        "sgd": bound("train:optimizer:type=sgd", "train:optimizer:fused=false"),  # fused, the stand-in lacks it
+        "sgd": bound("train:optimizer:type=sgd"),
     }
 
 

@@ -93,6 +93,14 @@ def test_fused_optimiser_trains_channels_last_weights_the_same(tmp_path: Path) -
     torch.testing.assert_close(weights["true"], weights["false"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_every_optimiser_takes_up_weights_in_a_later_stage(kind: str, tmp_path: Path) -> None:
+    stages = "train:stages=[{name: sr, share: 0.5}, {name: joint}]"
+    train_here(tiny(tmp_path, *SHORT, stages, f"train:optimizer:type={kind}"))
+    with pytest.raises(UserError, match="optimizer.fused: torch's fused sgd fails"):
+        tiny(tmp_path, stages, "train:optimizer:type=sgd", "train:optimizer:fused=true")
+
+
 def test_without_a_compiler_training_goes_on_as_if_it_were_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ class Optimizer(Section):
     betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.9, ge=0, description="sgd only")
-    fused: bool | None = Field(None, description="each weight in one pass; unset: on")
+    fused: bool | None = Field(None, description="each weight in one pass; unset: on, but for sgd")
 
 
 class Scheduler(Section):
@@ -106,3 +106,9 @@ class Train(Section):
         "CPUs that compute it natively"
     )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
+
+    @model_validator(mode="after")
+    def _fused_sgd_takes_one_stage(self) -> Train:
+        if self.optimizer.type == "sgd" and self.optimizer.fused and len(self.stages) > 1:
+            raise ValueError("optimizer.fused: torch's fused sgd fails at what a later stage begins with; leave it out")
+        return self
