@@ -106,7 +106,7 @@ def faults(source: str, module: str) -> list[str]:
     tree = ast.parse(source)
     found = [f"imports {name}" for name in forbidden_edges(tree, module)]
     found += unwanted_syntax(tree) + long_functions(tree)
-    if module.split(".")[0] != "engine":
+    if module.split(".")[0] != "engine" and module != "benchmarks.authors":  # whose work is to make "cuda" the CPU
         found += device_literals(tree)
     names = list(imports(tree))
     if module != "tracking.wandb_sink" and any(is_within(name, "wandb") for name in names):
