@@ -191,7 +191,7 @@ def test_the_file_tells_what_it_is(exported: Path, tiny_weights: Path) -> None:
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("lr", [1, 3, "h", "w"])]
     assert [one.name for one in session.get_outputs()] == ["restored", "kernel", "logits", "probability"]
     told = session.get_modelmeta().custom_metadata_map
-    assert told["scale"] == "4" and told["stride"] == "32" and told["normalise"] == "local" and told["step"] == "1"
+    assert told["scale"] == "4" and told["stride"] == "32" and told["normalise"] == "instance" and told["step"] == "1"
     assert json.loads(told["options"])["name"] == "tiny" and told["weights"] == tiny_weights.name
     found = session.run(["probability"], {"lr": tile(19, 26).numpy()})[0]
     assert found.shape == (1, 1, 76, 104) and found.min() >= 0 and found.max() <= 1
