@@ -78,7 +78,8 @@ def parse() -> argparse.Namespace:
     )
     add(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="of the networks; auto: bfloat16 on GPUs and CPUs that compute it natively, else float32",
+        help="of the networks; auto: as evaluation.precision of the weights' options, which is by itself bfloat16 on "
+        "GPUs and CPUs that compute it natively, else float32",
     )
     add("--overwrite", action="store_true", help="replace earlier results")
     add(

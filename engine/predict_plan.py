@@ -29,7 +29,7 @@ class Settings:
     rle: a CSV file to write the masks to as runs, or None;
     minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say;
     bits: the depth of values in 16-bit files, None: as ``data.images.read_photograph`` guesses;
-    precision: as ``engine.precision.choose`` wants it.
+    precision: as ``engine.predict_source.find_source`` wants it.
     """
 
     out: Path = Path("results")

@@ -41,12 +41,13 @@ class Source:
 def find_source(opt: str | None, weights: str | None, precision: str = "auto") -> Source:
     """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError.
 
-    precision: as ``engine.precision.choose`` wants it; an exported model computes in float32 alone.
+    precision: as ``engine.precision.choose`` wants it, "auto": what the options ask of evaluations, as some networks
+    must not be rounded; an exported model computes in float32 alone.
     """
     if weights is None or not weights.lower().endswith(".onnx"):
         options, content, path = find(opt, weights, [])
         device = default_device()
-        chosen = choose(precision, device)
+        chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
         told = f"{path} (step {content['step']}), on {device} in {chosen}"
         area, load = options.postprocess.minimum_area, partial(load_model, options, content, path)
         key = digest(path, b"" if opt is None else _network(options))

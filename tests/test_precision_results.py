@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from run_records import load
 from test_precision import hardware
 from tiny_runs import Outcome, assert_error, contents, run_here, write_photographs
 
@@ -129,20 +130,42 @@ def test_tiles_are_float32_and_those_of_bfloat16(tiny_weights: Path) -> None:
     assert not torch.equal(TiledModel(model, CPU, 64).restore(photo)[0], image)
 
 
+def asking(weights: Path, place: Path, wanted: str) -> Path:
+    """The same weights with options that ask for another precision of evaluations."""
+    content, file = load(weights), place / f"{wanted}.pth"
+    content["options"]["evaluation"]["precision"] = wanted
+    torch.save(content, file)
+    return file
+
+
+@pytest.mark.parametrize("wanted", PRECISIONS)
+def test_predictions_follow_the_options_unless_told(
+    wanted: str, place: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hardware would have it otherwise; some networks must not be rounded, wherever they run."""
+    other = PRECISIONS[wanted == "float32"]
+    hardware(monkeypatch, native=wanted == "float32")
+    weights = asking(tiny_weights, place, wanted)
+    for name, more in ((wanted, ()), (other, ("--precision", other))):
+        assert f" on cpu in {name} (as asked" in predict(place, weights, *more, "-o", name).out
+        assert stamp_of(place / name / "a_mask.png")["--precision"] == name
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_a_batch_is_not_resumed_in_another_precision(
     native: bool, place: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Begun under "auto" on one machine, gone on with on another."""
     here, there = ("bfloat16", "float32") if native else ("float32", "bfloat16")
+    weights = asking(tiny_weights, place, "auto")
     hardware(monkeypatch, native)
-    assert predict(place, tiny_weights, "-o", "out").code == 0
+    assert predict(place, weights, "-o", "out").code == 0
     hardware(monkeypatch, not native)
     before = contents(place)
-    refused = predict(place, tiny_weights, "-o", "out", "--resume")
+    refused = predict(place, weights, "-o", "out", "--resume")
     assert_error(refused, "--resume: out/a_", f"with --precision {here}, not {there}", "--overwrite")
     assert contents(place) == before
-    asked = predict(place, tiny_weights, "-o", "out", "--resume", "--precision", here)
+    asked = predict(place, weights, "-o", "out", "--resume", "--precision", here)
     assert asked.out.startswith("all 1 photographs were done before")
 
 

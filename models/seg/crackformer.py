@@ -76,9 +76,9 @@ class CrackFormer(nn.Module):
 
     width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8
     times as many. dropout: rate inside the transformer blocks, in training.
-    Ask for float32 (``train.precision``, ``evaluation.precision``): its many blocks amplify rounding, so that before
-    training the logits in bfloat16 are off by about a third of their standard deviation (at the deepest level a tenth
-    of the places of maxima change).
+    Ask for float32 (``train.precision``; ``evaluation.precision``, which predictions follow): its many blocks amplify
+    rounding, so that before training the logits in bfloat16 are off by about a third of their standard deviation (at
+    the deepest level a tenth of the places of maxima change).
     Raises UserError for another width, and for images below 32 pixels, which cannot be pooled five times.
     """
 
