@@ -149,6 +149,14 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     return cls(groups, betas=betas, **common)
 
 
-def with_fused(state: dict, fused: bool) -> dict:
-    """The saved state of an optimiser, to go on with or without fused kernels, whatever it was saved with."""
-    return {**state, "param_groups": [{**group, "fused": fused} for group in state["param_groups"]]}
+def go_on(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Load the saved state of an optimiser, to go on with or without fused kernels, whatever it was saved with.
+
+    States of weights in another layout get today's: fused kernels on a CPU would mix up their values in silence.
+    """
+    fused = optimizer.param_groups[0]["fused"]
+    optimizer.load_state_dict({**state, "param_groups": [{**one, "fused": fused} for one in state["param_groups"]]})
+    for weight, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, torch.Tensor) and value.shape == weight.shape and value.stride() != weight.stride():
+                kept[name] = torch.empty_like(weight).copy_(value)

@@ -15,7 +15,7 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
-from engine.build import build_loss, build_model, build_optimizer, with_fused
+from engine.build import build_loss, build_model, build_optimizer, go_on
 from engine.build_data import build_dataset, build_degradation
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.compilation import compile_or_tell
@@ -259,7 +259,7 @@ class Trainer:
         source = str(self.experiment.state)
         load_weights(self.model, state["trained"], source)
         self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(with_fused(state["optimizer"], self.optimizer.param_groups[0]["fused"]))
+        go_on(self.optimizer, state["optimizer"])
         self.step = self.saved_step = state["step"]
         self.best, self.unfinished = state["best"], state.get("unfinished", False)
         self.stage_index = -1

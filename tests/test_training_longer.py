@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from run_records import experiment, load, log_of, losses_of
 from tiny_runs import changed, tiny, train_here
 
 from contracts.errors import UserError
-from engine.build import with_fused
+from engine.build import go_on
+from engine.layout import channels_last
 from engine.stages import passed_stages, stage_lengths
 from engine.trainer import Trainer
 
@@ -113,12 +115,34 @@ def test_an_optimiser_goes_on_with_fused_kernels() -> None:
     for optimizer in (plain, fused):
         optimizer.param_groups[0]["params"][0].grad = torch.tensor([0.5, -1.0, 2.0])
     plain.step()
-    fused.load_state_dict(with_fused(plain.state_dict(), True))
+    go_on(fused, plain.state_dict())
     weights[1].data.copy_(weights[0].data)
     plain.step()
     fused.step()
     assert fused.param_groups[0]["fused"] is True and plain.param_groups[0]["fused"] is False
     torch.testing.assert_close(*weights)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_optimiser_goes_on_with_the_state_of_another_layout(fused: bool) -> None:
+    """As earlier versions left it, whose weights were not channels last."""
+    torch.manual_seed(0)
+    before, images = torch.nn.Conv2d(8, 6, 3), torch.randn(2, 8, 9, 9)
+    after = channels_last(copy.deepcopy(before))
+    plain, resumed = torch.optim.Adam(before.parameters()), torch.optim.Adam(after.parameters(), fused=fused)
+
+    def step(optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> None:
+        optimizer.zero_grad()
+        network(images).square().mean().backward()
+        optimizer.step()
+
+    step(plain, before)
+    after.load_state_dict(before.state_dict())
+    go_on(resumed, copy.deepcopy(plain.state_dict()))
+    for optimizer, network in ((plain, before), (resumed, after)):
+        step(optimizer, network)
+    assert after.weight.stride() != before.weight.stride()
+    torch.testing.assert_close(after.weight, before.weight, rtol=1e-5, atol=1e-6)
 
 
 # -- the best weights -----------------------------------------------------------------------------
