@@ -131,9 +131,14 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
     """One optimiser with the groups "sr" (with the kernel predictors) and "seg".
 
     Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to. That of
-    SGD cannot take up weights whose first gradient comes later than that of others.
+    SGD with momentum cannot take up weights whose first gradient comes later than that of others: UserError. (The
+    options may say so, as those of a training that has to be resumed without it do.)
     """
     chosen = options.train.optimizer
+    if chosen.type == "sgd" and chosen.fused and chosen.momentum and len(options.train.stages) > 1:
+        raise UserError(
+            "train.optimizer.fused: torch's fused sgd fails at what a later stage begins with; leave it out"
+        )
     by_part = parts(model)
     groups = [
         {"name": "sr", "params": by_part["sr"] + by_part["kernel"]},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_records import experiment
 from tiny_runs import ROOT, TINY, finish, start, tiny, train_here
 from torch import nn
 
@@ -97,8 +98,22 @@ def test_fused_optimiser_trains_channels_last_weights_the_same(tmp_path: Path) -
 def test_every_optimiser_takes_up_weights_in_a_later_stage(kind: str, tmp_path: Path) -> None:
     stages = "train:stages=[{name: sr, share: 0.5}, {name: joint}]"
     train_here(tiny(tmp_path, *SHORT, stages, f"train:optimizer:type={kind}"))
-    with pytest.raises(UserError, match="optimizer.fused: torch's fused sgd fails"):
-        tiny(tmp_path, stages, "train:optimizer:type=sgd", "train:optimizer:fused=true")
+
+
+def test_fused_sgd_is_refused_where_it_would_fail_and_can_be_left_out(tmp_path: Path) -> None:
+    """Without momentum it does not fail; and what a state was begun with is no hindrance to go on without."""
+    options = [*SHORT, "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:optimizer:type=sgd"]
+    fused = "train:optimizer:fused=true"
+    with pytest.raises(UserError, match="train.optimizer.fused: torch's fused sgd fails .* leave it out"):
+        train_here(tiny(tmp_path, *options, fused))
+    train_here(tiny(tmp_path / "plain", *options, fused, "train:optimizer:momentum=0"))
+    train_here(tiny(tmp_path, *options, "train:total_iter=2"))
+    file = experiment(tmp_path).state
+    state = load_file(file)
+    state["options"]["train"]["optimizer"]["fused"] = True
+    torch.save(state, file)
+    train_here(tiny(tmp_path, *options), auto_resume=True)
+    assert load_file(file)["step"] == 4
 
 
 def test_without_a_compiler_training_goes_on_as_if_it_were_off(

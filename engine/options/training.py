@@ -106,9 +106,3 @@ class Train(Section):
         "CPUs that compute it natively"
     )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
-
-    @model_validator(mode="after")
-    def _fused_sgd_takes_one_stage(self) -> Train:
-        if self.optimizer.type == "sgd" and self.optimizer.fused and len(self.stages) > 1:
-            raise ValueError("optimizer.fused: torch's fused sgd fails at what a later stage begins with; leave it out")
-        return self
