@@ -93,7 +93,7 @@ def _evaluate(
         keep_freed_memory()
     model = load_model(options, content, path).to(device)
     chosen = options.evaluation
-    precision = choose(chosen.precision, device)
+    precision = share.from_first(choose(chosen.precision, device))  # machines may differ
     evaluator = Evaluator(
         options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
         baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share, precision=precision,

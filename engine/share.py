@@ -42,6 +42,13 @@ class Share:
         dist.gather_object(own, everyone)
         return everyone
 
+    def from_first(self, own: Item) -> Item:
+        """What the first process gives, in all of them."""
+        given = [own]
+        if self.world > 1:
+            dist.broadcast_object_list(given)
+        return given[0]
+
     def wait(self) -> None:
         """Go on when all processes have come here."""
         if self.world > 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from run_records import load
 from test_precision import hardware
-from tiny_runs import Outcome, assert_error, contents, run_here, write_photographs
+from tiny_runs import ROOT, Outcome, assert_error, contents, finish, run_here, start, write_photographs
 
 from engine.assess import find, load_model
 from engine.build_data import build_source
@@ -81,6 +83,30 @@ def test_an_evaluation_follows_the_hardware(
     hardware(monkeypatch, native)
     _, found = evaluated(tiny_weights, tmp_path, "evaluation:precision=auto")
     assert found["meta"]["test_precision"] == ("bfloat16" if native else "float32")
+
+
+UNLIKE = """\
+import os, runpy, sys
+from engine import precision
+precision.cpu_multiplies = lambda: os.environ["RANK"] == "0"
+precision.onednn_multiplies = lambda: True
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_unlike_machines_evaluate_in_one_precision(tiny_weights: Path, tmp_path: Path) -> None:
+    """A process that would choose for itself would mix two into the same table."""
+    (tmp_path / "unlike.py").write_text(UNLIKE)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2, tmp_path / "unlike.py"]
+    asked = ["--degraded", "--weights", tiny_weights, "--out", "two", "--force_yml", "evaluation:precision=auto"]
+    with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
+        outcome = finish(start(*launcher, ROOT / "evaluate.py", *asked, cwd=tmp_path))
+    assert outcome.code == 0, outcome.err
+    two = json.loads((tmp_path / "two" / "results.json").read_text())
+    _, one = evaluated(tiny_weights, tmp_path, "evaluation:precision=bfloat16")
+    assert two["meta"]["test_precision"] == "bfloat16" and two["degraded"] == one["degraded"]
 
 
 # -- prediction -----------------------------------------------------------------------------------
