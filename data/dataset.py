@@ -17,6 +17,7 @@ from data.distance import signed_distance_map
 from data.labels import Labelled
 from data.sources import Source
 from data.transforms import crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
+from data.zoom import Zoom
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class CrackDataset(Dataset):
     in a batch. Images smaller than ``crop`` (pixels) are padded by reflection, mask included.
     Probabilities: ``horizontal_flip``, ``vertical_flip``, and ``crack_crop_probability`` that the crop
     is placed near a crack pixel. ``rotate`` adds quarter turns; ``photometric`` is the strength of
-    random contrast, brightness and gamma (0: none; 0.2 is moderate). ``distance``: with the signed
-    distance map of the cropped mask. Raises UserError for values out of range.
+    random contrast, brightness and gamma (0: none; 0.2 is moderate). ``zoom``: crops at random scales and
+    angles instead of plain ones. ``distance``: with the signed distance map of the cropped mask.
+    Raises UserError for values out of range.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class CrackDataset(Dataset):
         distance: bool = True,
         crack_crop_probability: float = 0.0,
         photometric: float = 0.0,
+        zoom: Zoom | None = None,
     ) -> None:
         fractions = {
             "horizontal_flip": horizontal_flip,
@@ -74,6 +77,7 @@ class CrackDataset(Dataset):
         self.distance = distance
         self.crack_crop_probability = crack_crop_probability
         self.photometric = photometric
+        self.zoom = zoom
 
     def __len__(self) -> int:
         return len(self.source)
@@ -83,8 +87,11 @@ class CrackDataset(Dataset):
         epoch, index = key
         name = self.source.name(index)
         drawn = draw(self.seed, epoch, name)
-        image, mask = pad_to(*self.source.load(index), self.crop)
-        image, mask = crop(image, mask, self.crop, drawn, self.crack_crop_probability)
+        image, mask = self.source.load(index)
+        if self.zoom is None:
+            image, mask = crop(*pad_to(image, mask, self.crop), self.crop, drawn, self.crack_crop_probability)
+        else:
+            image, mask = self.zoom(image, mask, self.crop, drawn, self.crack_crop_probability)
         image, mask = flip_and_turn(image, mask, drawn, self.horizontal_flip, self.vertical_flip, self.rotate)
         hr = tone_table(drawn, self.photometric)[image]
         label = self.source.label(index) if isinstance(self.source, Labelled) else None

@@ -17,6 +17,7 @@ from data.reading import Reading
 from data.resized import Resized
 from data.sources import Cached, FilePairs, hold_out, split_random
 from data.synthetic import SyntheticSource
+from data.zoom import Zoom
 from degradations.pipeline import Pipeline
 from degradations.presets import build_pipeline
 from engine.build import build_segmentation_loss
@@ -139,6 +140,7 @@ def build_dataset(options: Options, source: Source) -> CrackDataset:
         distance=build_segmentation_loss(options).needs_distance,
         crack_crop_probability=train.crack_crop_probability,
         photometric=train.photometric,
+        zoom=Zoom(*(train.zoom or (1.0, 1.0)), train.any_angle) if train.zoom or train.any_angle else None,
     )
 
 

@@ -71,7 +71,9 @@ class Trainer:
         self.stage_index = -1
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
-        step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight, precision)
+        step_module = TrainStep(
+            self.model, build_loss(options), options.loss.teacher_weight, precision, options.train.sharp_share
+        )
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module
         self.ema = EMA(self.model, options.train.ema_decay)

@@ -163,7 +163,7 @@ def test_choices_do_not_move_each_other() -> None:
 def test_draw_is_the_same_everywhere() -> None:
     drawn = draw(0, 0, "name")
     assert drawn["crop_row"] == pytest.approx(0.153425795211, abs=1e-12)
-    assert len(set(drawn.values())) == 10
+    assert len(set(drawn.values())) == 12
 
 
 def test_mask_tensor_is_a_copy() -> None:

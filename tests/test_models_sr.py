@@ -34,6 +34,7 @@ SMALL = {
     "rcan": {"width": 16, "groups": 1, "blocks": 1},
     "rrdbnet": {"width": 8, "blocks": 1, "growth": 4},
     "swinir": {"width": 12, "depths": (2,), "heads": 2},
+    "srvgg": {"width": 12, "layers": 3},
 }
 
 

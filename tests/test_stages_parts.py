@@ -17,9 +17,12 @@ from contracts.records import DegradedBatch
 from engine.build import build_loss, build_model, build_optimizer
 from engine.build_data import build_degradation
 from engine.options import Options
-from engine.stages import KINDS, Plan
+from engine.options_file import load_options
+from engine.stages import KINDS, Moment, Plan
 from engine.step import Envelope, TrainStep, parts, require_trainable, set_trainable
 from models.joint import JointModel
+
+JOINT = Moment(1, 0, "joint", KINDS["joint"], 0.7, 0.5, True, 1e-3, 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +202,29 @@ def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: 
     total.backward()
     assert all(torch.equal(kept[key], value) for key, value in teacher.state_dict().items())
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_sharp_photographs_stand_in_for_restored_ones(model: JointModel, batch: DegradedBatch) -> None:
+    """Of two samples one is segmented as it is; the restoration learns from the other."""
+    options = tiny(Path("nowhere"))
+    set_trainable(model, KINDS["joint"])
+    seen: list[Tensor] = []
+    hook = model.normalise.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    _, terms = TrainStep(model, build_loss(options), sharp_share=0.5)(Envelope(batch, JOINT))
+    hook.remove()
+    assert len(seen) == 1 and torch.equal(seen[0][0], batch.hr[0]) and not torch.equal(seen[0][1], batch.hr[1])
+    error = (seen[0][1] - batch.hr[1]).abs().mean()
+    torch.testing.assert_close(terms["sr_image"], error / 2)  # half of the samples have none
+
+
+def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> None:
+    with pytest.raises(UserError, match="needs a kernel"):
+        TrainStep(skipping, build_loss(tiny(Path("nowhere"))), sharp_share=0.5)
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    (["joint:handover=true"], "joint.handover"), (["train:stages=[{name: sr}]"], "no stage"),
+])
+def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        load_options("options/joint.yml", ["train:sharp_share=0.5", *changes])

@@ -126,6 +126,10 @@ class TrainDataset(Dataset):
     rotate: bool = Field(False, description="rotate by multiples of 90 degrees")
     crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
     photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
+    zoom: list[float] | None = Field(
+        None, min_length=2, max_length=2, description="smallest and largest factor that crops are enlarged by; unset: 1"
+    )
+    any_angle: bool = Field(False, description="turn crops by any angle, not only by multiples of 90 degrees")
     cache_mb: int = Field(1024, ge=0, description="memory for decoded photographs, in MiB")
     labels: Labels | None = Field(None, description="image labels instead of masks, for loss image_label")
     holdout: float = Field(0.0, ge=0, lt=1, description="share held out for validation, by their names")
@@ -135,6 +139,8 @@ class TrainDataset(Dataset):
         if self.labels is not None and (self.holdout > 0 or self.crack_crop_probability > 0):
             key = "holdout" if self.holdout > 0 else "crack_crop_probability"
             raise ValueError(f"{key} needs masks, which labels hide; set it to 0 (validate on datasets.val)")
+        if self.zoom is not None and not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ValueError(f"zoom {self.zoom}: give the smaller factor first, above 0, such as [0.5, 2]")
         about_masks = [key for key in FILE_OPTIONS[1:] if getattr(self, key) is not None]
         if self.labels is not None and self.labels.source != "masks" and about_masks:
             raise ValueError(f"{about_masks[0]} is about masks; labels of source {self.labels.source} need none")

@@ -55,6 +55,8 @@ def _datasets(options: Options) -> Iterator[str]:
                 yield f"datasets.{role}.{key}: {reason}; leave it out"
     if sets.train.holdout > 0 and sets.val is not None:
         yield "datasets.train.holdout: nothing is held out beside datasets.val; set holdout to 0, or val to null"
+    if sets.train.any_angle and sets.train.rotate:
+        yield "datasets.train.rotate: any_angle turns crops already; leave one of the two out"
     labels = sets.train.labels
     if labels is not None and labels.source in ("masks", "csv") and _given(labels, "uncracked"):
         yield f"datasets.train.labels.uncracked: source {labels.source} does not look at names; leave it out"
@@ -123,6 +125,8 @@ def _training(train: Train) -> Iterator[str]:
     for index, stage in enumerate(train.stages):
         for key, reason in _idle_in_stage(stage):
             yield f"train.stages.{index}.{key}: {reason}; leave it out"
+    if train.sharp_share > 0 and not {stage.name for stage in train.stages} & (set(SEGMENT) - {"seg_hr"}):
+        yield "train.sharp_share: no stage trains the segmentation on restored images; leave it out"
     yield from _idle_by_kind(train.optimizer, "train.optimizer")
     yield from _idle_by_kind(train.scheduler, "train.scheduler")
 

@@ -85,6 +85,9 @@ class Options(Section):
             raise ValueError(f"train.accumulate {parts} does not divide datasets.train.batch_size {batch}")
         self._check_networks()
         self._check_labels()
+        if self.train.sharp_share > 0 and (self.network is not None or self.joint.handover):
+            what = "network" if self.network is not None else "joint.handover"
+            raise ValueError(f"train.sharp_share segments images alone, {what} more than that; set sharp_share to 0")
         if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
             raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
         return self

@@ -98,6 +98,9 @@ class Train(Section):
     recompute: bool = Field(
         False, description="make KBPN's and DBPN's maps again in the backward pass: less memory, a third more time"
     )
+    sharp_share: float = Field(
+        0.0, ge=0, lt=1, description="share of each batch that is segmented sharp instead of restored"
+    )
     compile: bool = Field(False, description="compile the networks with torch.compile; off where that fails")
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")

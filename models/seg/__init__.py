@@ -10,6 +10,7 @@ from torch import nn
 from models.seg.blur_skip import PSPNetBlurSkip
 from models.seg.crackformer import CrackFormer
 from models.seg.fpn import FPN
+from models.seg.half_pyramid import HalfPyramid
 from models.seg.hrnet_ocr import HRNetOCR
 from models.seg.pspnet import PSPNet
 from models.seg.segnet import SegNet
@@ -21,6 +22,7 @@ SEG_NETWORKS: dict[str, type[nn.Module]] = {
     "pspnet_blurskip": PSPNetBlurSkip,
     "segnet": SegNet,
     "fpn": FPN,
+    "half_pyramid": HalfPyramid,
     "crackformer": CrackFormer,
     "hrnet_ocr": HRNetOCR,
     "unet": UNet,

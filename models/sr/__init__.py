@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.sr.basicsr_networks import EDSR, RCAN, RRDBNet, SwinIR
+from models.sr.basicsr_networks import EDSR, RCAN, SRVGG, RRDBNet, SwinIR
 from models.sr.bicubic import Bicubic
 from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
@@ -22,4 +22,5 @@ SR_NETWORKS: dict[str, type[nn.Module]] = {
     "rcan": RCAN,
     "rrdbnet": RRDBNet,
     "swinir": SwinIR,
+    "srvgg": SRVGG,
 }

@@ -86,3 +86,14 @@ class SwinIR(BasicSRNetwork):
             upsampler="pixelshuffledirect", resi_connection="1conv",
         )
         super().__init__(network, scale, multiple=window)
+
+
+class SRVGG(BasicSRNetwork):
+    """The compact network of Real-ESRGAN (Wang et al., ICCVW 2021): all layers at LR size, on the enlarged input.
+
+    width: channels; layers: 3x3 convolutions between the first and the last. The quickest of these networks.
+    """
+
+    def __init__(self, scale: int = 4, width: int = 64, layers: int = 16) -> None:
+        build = architecture("srvgg_arch", "SRVGGNetCompact")
+        super().__init__(build(3, 3, num_feat=width, num_conv=layers, upscale=scale, act_type="prelu"), scale)

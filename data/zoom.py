@@ -1,0 +1,76 @@
+"""Training crops at random scales and angles, so that a network meets cracks of any width and direction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+COVERED = 0.3  # of a pixel, from which on it is crack: one of 1 px survives a reduction by 0.6 wherever it lies
+WIDEST = 1.5  # sides of a photograph that a crop may be wide, the rest being mirrored
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Cut crops out of photographs, enlarged or reduced and turned in one resampling.
+
+    low, high: smallest and largest factor, drawn uniformly in its logarithm; 2 makes cracks twice as wide. A
+    photograph is not reduced further than that a crop spans ``WIDEST`` of its shorter sides.
+    any_angle: also turn by any angle.
+    """
+
+    low: float
+    high: float
+    any_angle: bool = False
+
+    def __call__(
+        self, image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0
+    ) -> tuple[NDArray, NDArray]:
+        """Cut ``side`` x ``side`` pixels from image uint8 [H,W,3] and mask [H,W] in {0, 1}, in their types.
+
+        drawn: as from ``data.transforms.draw``. The middle is uniform where the crop does not leave the photograph;
+        with ``crack_probability`` it is near a random crack pixel instead, at most a quarter of the side away in the
+        crop. Outside, the photograph is mirrored. A pixel is crack if ``COVERED`` of it is.
+        """
+        factor = max(self.low * (self.high / self.low) ** drawn["zoom"], side / (WIDEST * min(mask.shape)))
+        soft = mask.astype(np.float32)
+        if factor < 1:
+            image, soft = (_reduced(one, factor) for one in (image, soft))
+        remaining = max(factor, 1.0)
+        middle = _middle(soft, side / remaining, drawn, crack_probability)
+        turn = 2 * math.pi * drawn["angle"] if self.any_angle else 0.0
+        along, across = math.cos(turn) / remaining, math.sin(turn) / remaining
+        half = (side - 1) / 2
+        back = np.array([  # from pixels (x, y) of the crop to those of the photograph
+            [along, -across, middle[1] - half * (along - across)],
+            [across, along, middle[0] - half * (across + along)],
+        ])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cut, covered = (
+            cv2.warpAffine(one, back, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+            for one in (image, soft)
+        )
+        return cut, (covered >= COVERED).astype(mask.dtype)
+
+
+def _reduced(array: NDArray, factor: float) -> NDArray:
+    """Averaged over the pixels that become one."""
+    height, width = (max(1, round(length * factor)) for length in array.shape[:2])
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _middle(soft: NDArray, span: float, drawn: dict[str, float], crack_probability: float) -> tuple[float, float]:
+    """Row and column of the crop's middle in a photograph of which it spans ``span`` pixels."""
+    if drawn["on_crack"] < crack_probability:
+        crack = np.flatnonzero(soft >= COVERED)
+        if crack.size:
+            row, column = divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), soft.shape[1])
+            return row + (drawn["crop_row"] - 0.5) * span / 2, column + (drawn["crop_column"] - 0.5) * span / 2
+    row, column = (
+        (length - 1) / 2 + (drawn[key] - 0.5) * max(0.0, length - span)
+        for key, length in zip(("crop_row", "crop_column"), soft.shape, strict=True)
+    )
+    return row, column

@@ -1,0 +1,77 @@
+"""A feature pyramid that looks at half of the size and answers at the whole, and at several scales outside training.
+
+Halved, a photograph costs a quarter, and the encoder sees cracks as it saw ImageNet's objects: few pixels wide, in more
+context. What is lost in detail is learnt back by pixel shuffle (Shi et al., CVPR 2016), as in a network that restores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from contracts.records import Segmented
+from models.parts import at_least_float32
+from models.seg.encoders import build_encoder
+from models.seg.fpn import LEVELS, conv_bn_relu, enlarge_to
+
+FACTOR = 2  # between what the network looks at and what it answers
+
+
+class HalfPyramid(nn.Module):
+    """Encoder features summed from coarse to fine with a convolution at each level, then two shuffles by 2.
+
+    encoder, pretrained: see models.seg.encoders; width: channels of the pyramid; detail: channels at the size
+    looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
+    pyramid, in training.
+    views: scales at which a photograph is looked at outside training, relative to the trained one: at 1 the network
+    sees half of the size, at 2 all of it. The logits of all views are averaged. Other scales than those of powers of
+    two are refused: UserError.
+    """
+
+    multiple = 64
+
+    def __init__(
+        self, encoder: str = "tf_efficientnet_lite0", width: int = 64, pretrained: str = "none", detail: int = 16,
+        dropout: float = 0.0, views: Sequence[float] = (1.0, 2.0),
+    ) -> None:
+        super().__init__()
+        if width < 1 or detail < 1:
+            raise UserError(f"width {width} and detail {detail} must be at least 1")
+        if not views or not set(views) <= {1.0, 2.0}:
+            raise UserError(f"views {list(views)}: give one or both of 1 and 2")
+        self.views = tuple(views)
+        self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
+        channels = self.encoder.feature_info.channels()
+        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.smooth = nn.ModuleList(conv_bn_relu(width, width) for _ in channels)
+        self.dropout = nn.Dropout2d(dropout)
+        self.reduce = nn.Conv2d(width, FACTOR**2 * detail, 1)
+        self.look_closely = nn.Sequential(conv_bn_relu(3, detail), conv_bn_relu(detail, detail))
+        self.join = conv_bn_relu(2 * detail, 2 * detail)
+        self.head = nn.Conv2d(2 * detail, FACTOR**2, 3, padding=1)
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """x: normalised image [B,3,H,W], sides divisible by 64; ``kernel`` is ignored; logits [B,1,H,W]."""
+        views = (1.0,) if self.training else self.views
+        found = [F.avg_pool2d(self.fine(x), FACTOR) if view == FACTOR else self.fine(F.avg_pool2d(x, FACTOR))
+                 for view in views]
+        return Segmented(torch.stack(found).mean(0))
+
+    def fine(self, x: Tensor) -> Tensor:
+        """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] with sides divisible by 32."""
+        pyramid = self.pyramid(self.encoder(x))  # [B,width,h/2,w/2]
+        reduced = F.relu(F.pixel_shuffle(self.reduce(self.dropout(pyramid)), FACTOR))  # [B,detail,h,w]
+        joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
+        return F.pixel_shuffle(at_least_float32(self.head(joined)), FACTOR)
+
+    def pyramid(self, features: list[Tensor]) -> Tensor:
+        """Sum the projected features from coarse to fine, with a convolution at each level; [B,width,h/2,w/2]."""
+        projected = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
+        total = self.smooth[-1](projected[-1])
+        for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
+            total = smooth(feature + enlarge_to(total, feature))
+        return total
