@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from degradations.ranges import read_number
@@ -47,3 +48,8 @@ class Step(ABC):
     @abstractmethod
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         """Apply to a batch, sample i with the parameters ``drawn[i]``."""
+
+
+def column(drawn: Sequence[Drawn], key: str, like: Tensor) -> Tensor:
+    """Return one drawn parameter of all samples, [B], on the device and in the dtype of ``like``."""
+    return torch.tensor([one[key] for one in drawn], dtype=like.dtype, device=like.device)

@@ -12,15 +12,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from contracts.errors import UserError, lookup
 from degradations.blur_step import Blur
+from degradations.exposure import Exposure
 from degradations.jpeg import jpeg
 from degradations.noise import gaussian_noise, poisson_noise
 from degradations.ranges import check_names, read_range
+from degradations.rescale import Rescale
 from degradations.resize import bicubic_down
-from degradations.step import Drawn, State, Step
+from degradations.step import Drawn, State, Step, column
 
 
 class Downscale(Step):
@@ -60,7 +61,7 @@ class GaussianNoise(Step):
         return {"sigma": self.sigma.draw(rng), "noise_seed": _noise_seed(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
-        sigma = _column(drawn, "sigma", state.image)
+        sigma = column(drawn, "sigma", state.image)
         return replace(state, image=gaussian_noise(state.image, sigma, _generators(drawn)))
 
 
@@ -80,7 +81,7 @@ class PoissonNoise(Step):
         return {"peak": self.peak.draw(rng), "noise_seed": _noise_seed(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
-        peak = _column(drawn, "peak", state.image)
+        peak = column(drawn, "peak", state.image)
         return replace(state, image=poisson_noise(state.image, peak, _generators(drawn)))
 
 
@@ -100,12 +101,14 @@ class Jpeg(Step):
         return {"quality": self.quality.draw_whole(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
-        return replace(state, image=jpeg(state.image, _column(drawn, "quality", state.image)))
+        return replace(state, image=jpeg(state.image, column(drawn, "quality", state.image)))
 
 
 STEPS: dict[str, type[Step]] = {
     Blur.type: Blur,
     Downscale.type: Downscale,
+    Exposure.type: Exposure,
+    Rescale.type: Rescale,
     GaussianNoise.type: GaussianNoise,
     PoissonNoise.type: PoissonNoise,
     Jpeg.type: Jpeg,
@@ -127,11 +130,6 @@ def build_step(description: Mapping[str, object], shared: Mapping[str, object]) 
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         check_names(given, set(parameters) - set(shared), f"step '{name}'")
     return step(**given, **{key: value for key, value in shared.items() if key in parameters})
-
-
-def _column(drawn: Sequence[Drawn], key: str, like: Tensor) -> Tensor:
-    """Return one drawn parameter of all samples, [B], on the device and in the dtype of ``like``."""
-    return torch.tensor([one[key] for one in drawn], dtype=like.dtype, device=like.device)
 
 
 def _noise_seed(rng: np.random.Generator) -> int:

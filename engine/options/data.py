@@ -13,7 +13,7 @@ from engine.options.section import FilePath, Section
 class Degradation(Section):
     """How a sharp photograph becomes a low-resolution one: a preset, or one's own ordered steps."""
 
-    preset: str | None = Field("kondo_ukita", description="kondo_ukita, field or clean")
+    preset: str | None = Field("kondo_ukita", description="kondo_ukita, field, strong or clean")
     steps: list[dict[str, Any]] | None = Field(None, description="own steps instead of a preset")
     kernel_side: int = Field(21, ge=3, description="side of the blur kernel in pixels, odd")
 

@@ -1,0 +1,48 @@
+"""Exposure of a photograph: too little light, a lifted or sunken tone curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from degradations.ranges import read_range
+from degradations.step import Drawn, State, Step, column
+
+
+def expose(image: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
+    """Return ``gain * image ** gamma``, clipped to [0, 1] before and after.
+
+    image: [B,C,H,W]; gain, gamma: [B], above 0. A gain below 1 darkens; a gamma above 1 darkens the middle, not white.
+    """
+    # In float64: powers in float32 differ in the last bit with a value's place in memory, and so with the batch.
+    gain, gamma = (one.double().view(-1, 1, 1, 1) for one in (gain, gamma))
+    return (gain * image.double().clamp(0, 1) ** gamma).clamp(0, 1).to(image.dtype)
+
+
+class Exposure(Step):
+    """Change the light. gain: of the values, gamma: exponent on them; number or [low, high], in 0.01 to 10.
+
+    Put it before the noise: a darker image then has less light for the same noise.
+    """
+
+    type = "exposure"
+
+    def __init__(
+        self, gain: object = (0.3, 1.2), gamma: object = (0.8, 1.5), probability: float = 1.0
+    ) -> None:
+        super().__init__(probability)
+        self.gain = read_range(gain, "gain", 0.01, 10.0)
+        self.gamma = read_range(gamma, "gamma", 0.01, 10.0)
+
+    def parameters(self) -> dict[str, object]:
+        return {"gain": self.gain.plain(), "gamma": self.gamma.plain()}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        return {"gain": self.gain.draw(rng), "gamma": self.gamma.draw(rng)}
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        gain, gamma = (column(drawn, key, state.image) for key in ("gain", "gamma"))
+        return replace(state, image=expose(state.image, gain, gamma))

@@ -1,0 +1,81 @@
+"""Resampling that leaves no trace in the size: reduced or enlarged on the way, as by apps that send photographs.
+
+After Real-ESRGAN (Wang et al., ICCV workshops 2021) and BSRGAN (Zhang et al., ICCV 2021), which draw the factor and
+the filter for each image. Theirs ends at another size; here the image is brought back to its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contracts.errors import UserError, lookup
+from degradations.ranges import read_range
+from degradations.step import Drawn, State, Step
+
+FILTERS: dict[str, dict[str, object]] = {
+    "nearest": {"mode": "nearest-exact"},
+    "bilinear": {"mode": "bilinear", "antialias": True},
+    "bicubic": {"mode": "bicubic", "antialias": True},
+    "area": {"mode": "area"},
+}
+WAYS_BACK = ("bilinear", "bicubic")
+LEVELS = 5  # factors to draw from: samples that share one are resampled in one call
+
+
+def rescale(image: Tensor, factor: float, filter: str, back: str) -> Tensor:
+    """Resample [B,C,h,w] to ``factor`` times its sides, rounded, at least 1 pixel, and back to [B,C,h,w]; unclipped.
+
+    filter: a key of FILTERS for the way there, back: for the way back. Pixel centres stay in place; bilinear and
+    bicubic (a = -0.5) are stretched where they reduce, nearest is not, and aliases.
+    """
+    height, width = image.shape[-2:]
+    size = max(round(height * factor), 1), max(round(width * factor), 1)
+    there = F.interpolate(image, size=size, **FILTERS[filter])
+    return F.interpolate(there, size=(height, width), **FILTERS[back])
+
+
+class Rescale(Step):
+    """Reduce or enlarge with a random filter, then back to the size there was with bilinear or bicubic.
+
+    factor: of the sides, number or [low, high] in 0.1 to 4; drawn from LEVELS values from low to high, in equal
+    ratios. filters: keys of FILTERS, equally likely. The kernel handed on remains that of the blur alone.
+    """
+
+    type = "rescale"
+
+    def __init__(
+        self, factor: object = (0.5, 1.4), filters: Sequence[str] = tuple(FILTERS), probability: float = 1.0
+    ) -> None:
+        super().__init__(probability)
+        self.factor = read_range(factor, "factor", 0.1, 4.0)
+        if isinstance(filters, str) or not isinstance(filters, Sequence) or not filters:
+            raise UserError(f"filters: expected a list such as [nearest, area], received {filters!r}")
+        for name in filters:
+            lookup(FILTERS, str(name), "filter")
+        self.filters = [str(name) for name in filters]
+
+    def parameters(self) -> dict[str, object]:
+        return {"factor": self.factor.plain(), "filters": list(self.filters)}
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        low, high = self.factor.plain()
+        return {
+            "factor": low * (high / low) ** (int(rng.integers(LEVELS)) / (LEVELS - 1)),
+            "filter": self.filters[int(rng.integers(len(self.filters)))],
+            "back": WAYS_BACK[int(rng.integers(len(WAYS_BACK)))],
+        }
+
+    def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
+        groups: dict[tuple, list[int]] = {}
+        for row, one in enumerate(drawn):
+            groups.setdefault((one["factor"], one["filter"], one["back"]), []).append(row)
+        order = torch.tensor([row for rows in groups.values() for row in rows], device=state.image.device)
+        parts = state.image[order].split([len(rows) for rows in groups.values()])
+        resampled = torch.cat([rescale(part, *group) for part, group in zip(parts, groups, strict=True)])
+        return replace(state, image=resampled[order.argsort()])
