@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tools.gpu_check.commands import distance
 from tools.gpu_check.compare import Outputs, Subject, differences, in_bfloat16
 from tools.gpu_check.findings import FAILED, OK, SKIPPED, Failed, Figure, Finding, judged
 from tools.gpu_check.pieces import MARK
-from tools.gpu_check.processes import CutOff, Ended, run
+from tools.gpu_check.processes import CutOff, Ended, environment, run
 from tools.gpu_check.setting import Setting
 
 CPU = torch.device("cpu")
@@ -225,3 +226,18 @@ def test_wrong_calls_are_refused(wrong: list[str], told: str) -> None:
 def test_what_is_not_a_number_keeps_no_limit() -> None:
     assert not Figure("x", float("nan"), 1.0).within and Figure("x", float("nan")).within
     assert judged("x", 0.0, [Figure("x", 1.0, 1.0)]).state == OK
+
+
+def test_stopped_in_its_first_check_it_takes_its_folder_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.gpu_check.__main__.check", stopped)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            main(["--device", "cpu", "--out", str(tmp_path / "report"), "--only", "losses"])
+
+
+def test_commands_find_packages_where_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    assert environment(torch.device("cpu"))["PYTHONPATH"] == os.pathsep.join((str(ROOT), "elsewhere"))

@@ -120,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings.write(folder, what, found, time.monotonic() - began)
 
     print(what + ("" if moved is None else f"\nmoved the earlier report to {moved}"), flush=True)
+    findings.write(folder, what, found, 0.0)  # a folder without a report would be refused the next time
     for name in (one for one in ORDER if one in chosen.only):
         now, share = time.monotonic(), PIECES.get(name) or COMMANDS[name][1]
         if end - now < LEAST:

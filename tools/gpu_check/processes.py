@@ -47,7 +47,8 @@ class Ended:
 
 def environment(device: torch.device) -> dict[str, str]:
     """That of the commands: the checkout importable, W&B offline, and no GPU to be seen if the device is the CPU."""
-    chosen = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    chosen = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     chosen.setdefault("WANDB_MODE", "offline")
     return {**chosen, "CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else chosen
 
