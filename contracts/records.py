@@ -48,7 +48,8 @@ class HRBatch:
     hr: [B,3,H,W]; mask: [B,1,H,W]; name: B image names (seeds of the degradation);
     epoch: the pass over the data each sample belongs to, B integers;
     distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None;
-    label: [B], 1 for a photograph with a crack, else 0, where image labels stand in for masks (NaN), or None.
+    label: [B], 1 for a photograph with a crack, else 0, where image labels stand in for masks (NaN), or None;
+    lr, kernel: [B,3,h,w] and [B,1,k,k] where it was degraded by the loader, or None.
     """
 
     hr: Tensor
@@ -57,6 +58,8 @@ class HRBatch:
     epoch: tuple[int, ...]
     distance: Tensor | None = None
     label: Tensor | None = None
+    lr: Tensor | None = None
+    kernel: Tensor | None = None
 
 
 @dataclass(frozen=True)

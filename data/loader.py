@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import cv2
@@ -130,12 +130,14 @@ def make_loader(
     pin_memory: bool = False,
     start_method: str | None = None,
     neighbours: int = 1,
+    finish: Callable[[HRBatch], HRBatch] | None = None,
 ) -> StepLoader:
     """Return a loader that yields one `HRBatch` per step from ``start_step`` to ``total_steps``.
 
     The batches are the same for any number of ``workers`` (processes; 0: in this one) and for
     any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice). They come in shared
     memory if there is room for all that may wait in it, of ``neighbours`` processes that train on this machine.
+    ``finish``: what workers do to each batch besides, whose results are no larger than the photographs.
     """
     sampler = StepSampler(len(dataset), global_batch, seed, start_step, total_steps, rank, world)
     room = shared_room()
@@ -144,7 +146,7 @@ def make_loader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=Collate(room is None or waiting * neighbours <= room) if workers else collate_loaded,
+        collate_fn=Collate(room is None or waiting * neighbours <= room, finish) if workers else collate_loaded,
         pin_memory=pin_memory,
         worker_init_fn=_init_worker if workers else None,
         prefetch_factor=PREFETCHED if workers else None,

@@ -7,7 +7,7 @@ training would wait for it for ever.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,17 @@ def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
 
 @dataclass(frozen=True)
 class Collate:
-    """Stacks samples into a batch to be passed on; ``shared``: in shared memory, as long as there is room."""
+    """Stacks samples into a batch to be passed on; ``shared``: in shared memory, as long as there is room.
+
+    finish: what else is done to the batch in the loader process.
+    """
 
     shared: bool = True
+    finish: Callable[[HRBatch], HRBatch] | None = None
 
     def __call__(self, samples: Sequence[Sample]) -> LoadedBatch | PackedBatch:
-        fields: dict[str, Any] = vars(collate(samples))
+        batch = collate(samples)
+        fields: dict[str, Any] = vars(batch if self.finish is None else self.finish(batch))
         tensors = {name: value for name, value in fields.items() if isinstance(value, torch.Tensor)}
         if self.shared:
             try:

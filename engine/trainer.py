@@ -6,6 +6,8 @@ import copy
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -15,6 +17,7 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
+from degradations.pipeline import Pipeline
 from engine.build import build_loss, build_model, build_optimizer, go_on
 from engine.build_data import build_dataset, build_degradation
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
@@ -194,15 +197,17 @@ class Trainer:
             total_steps=self.plan.total, workers=train.workers, rank=self.fabric.global_rank,
             world=self.fabric.world_size, pin_memory=self.fabric.device.type == "cuda",
             neighbours=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+            finish=partial(degraded_batch, self.degrade, self.options.seed) if train.degrade_in_workers else None,
         )
         loader.generator = torch.Generator()  # else it would draw from dropout's, and a resumed run would differ
         for batch in loader:
             yield self._degraded(to_device(batch, self.fabric.device))
 
     def _degraded(self, batch: HRBatch) -> DegradedBatch:
-        made = self.degrade(batch.hr, batch.name, self.options.seed, batch.epoch)
-        lr, hr = (image.contiguous(memory_format=torch.channels_last) for image in (made.lr, batch.hr))
-        return DegradedBatch(lr, hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
+        if batch.lr is None:
+            batch = degraded_batch(self.degrade, self.options.seed, batch)
+        lr, hr = (image.contiguous(memory_format=torch.channels_last) for image in (batch.lr, batch.hr))
+        return DegradedBatch(lr, hr, batch.mask, batch.kernel, batch.name, batch.distance, batch.label)
 
     def _enter(self, moment: Moment) -> None:
         """On the first step of a stage (or after a resume): let its parts train."""
@@ -275,6 +280,12 @@ class Trainer:
         if written != world:
             raise UserError(f"{source} was written by {written} processes; resume with as many, not {world}")
         restore_rng(state["rng"][self.fabric.global_rank])
+
+
+def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:
+    """The batch with its degraded images and their kernels."""
+    made = degrade(batch.hr, batch.name, seed, batch.epoch)
+    return replace(batch, lr=made.lr, kernel=made.kernel)
 
 
 def make_fabric(processes: int, nodes: int = 1) -> Fabric:

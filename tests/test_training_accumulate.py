@@ -38,3 +38,13 @@ def test_records_are_cut_in_order() -> None:
 
 def test_parts_must_divide_the_batch() -> None:
     assert "train.accumulate 4 does not divide datasets.train.batch_size 6" in option_error("train:accumulate=4")
+
+
+def test_degraded_by_the_loader_it_learns_the_same(tmp_path: Path) -> None:
+    """Degraded by the same numbers in either process."""
+    runs = {}
+    for where in ("false", "true"):
+        changes = ("datasets:train:workers=1", f"datasets:train:degrade_in_workers={where}")
+        train_here(tiny(tmp_path / where, *SR_ALONE, *changes))
+        runs[where] = losses_of(tmp_path / where)
+    assert len(runs["true"]) == 5 and runs["true"] == pytest.approx(runs["false"], rel=1e-4)

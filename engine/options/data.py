@@ -130,6 +130,9 @@ class TrainDataset(Dataset):
         None, min_length=2, max_length=2, description="smallest and largest factor that crops are enlarged by; unset: 1"
     )
     any_angle: bool = Field(False, description="turn crops by any angle, not only by multiples of 90 degrees")
+    degrade_in_workers: bool = Field(
+        False, description="degrade in the loader processes, where a GPU would wait for it; equal up to rounding"
+    )
     cache_mb: int = Field(1024, ge=0, description="memory for decoded photographs, in MiB")
     labels: Labels | None = Field(None, description="image labels instead of masks, for loss image_label")
     holdout: float = Field(0.0, ge=0, lt=1, description="share held out for validation, by their names")

@@ -57,6 +57,8 @@ def _datasets(options: Options) -> Iterator[str]:
         yield "datasets.train.holdout: nothing is held out beside datasets.val; set holdout to 0, or val to null"
     if sets.train.any_angle and sets.train.rotate:
         yield "datasets.train.rotate: any_angle turns crops already; leave one of the two out"
+    if sets.train.degrade_in_workers and sets.train.workers == 0:
+        yield "datasets.train.degrade_in_workers: there are no loader processes; set workers to 1 or more"
     labels = sets.train.labels
     if labels is not None and labels.source in ("masks", "csv") and _given(labels, "uncracked"):
         yield f"datasets.train.labels.uncracked: source {labels.source} does not look at names; leave it out"
