@@ -196,9 +196,12 @@ class Evaluator:
             pixels, kernel = self.frozen.load(name)
             lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
             _check_size(lr, hr, name, self.options.scale)
-            return lr.to(self.device), torch.from_numpy(kernel)[None, None].to(self.device)
-        made = self.degradations[condition](hr, (name,), self.seed, (0,))
-        return made.lr, made.kernel
+            kernel = torch.from_numpy(kernel)[None, None]
+        else:
+            made = self.degradations[condition](hr, (name,), self.seed, (0,))
+            lr, kernel = made.lr, made.kernel
+        # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
+        return lr.to(self.device).contiguous(), kernel.to(self.device)
 
     @torch.inference_mode()
     def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:

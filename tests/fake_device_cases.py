@@ -47,7 +47,7 @@ from models.whole import WHOLE_NETWORKS
 WHOLE_SMALL = {"dsrl": test_models_dsrl.SMALL}
 SIDE_OUTPUTS = "network_seg={type: pspnet, encoder: resnet18, width: 0.05}"
 SMALL_STEP = (
-    "degradation:preset=field", "datasets:train:crop=64", "network_seg={type: fpn, encoder: plain, width: 8}",
+    "degradation:preset=strong", "datasets:train:crop=64", "network_seg={type: fpn, encoder: plain, width: 8}",
 )
 DSRL_JOINT = (
     "network={type: dsrl, encoder: resnet18, width: 0.1}", "network_sr=null", "network_seg=null",

@@ -45,7 +45,7 @@ def photographs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["synthetic", "folder"])
-@pytest.mark.parametrize("preset", ["kondo_ukita", "field"])
+@pytest.mark.parametrize("preset", ["kondo_ukita", "field", "strong"])
 def test_evaluation_is_the_same_with_and_without_the_frozen_set(kind, preset, root, tmp_path):
     photographs(tmp_path / "mine")
     given = {
