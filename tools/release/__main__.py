@@ -78,7 +78,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--count", type=number, metavar="N", help="use N photographs of each set, spread evenly: a quick look")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the networks")
     add("--allow-training-photographs", action="store_true", help="also score photographs that were trained on")
-    add("--out", type=user_path, default=Path("results/release"), metavar="DIR", help="results folder (results/release)")
+    add("--out", type=user_path, default=Path("results/release"), metavar="DIR", help="folder (results/release)")
     add("--overwrite", action="store_true", help="replace an earlier report there")
     return parser.parse_args(arguments)
 
