@@ -126,8 +126,9 @@ def test_photographs_that_were_trained_on_are_refused(photographs: Path, tmp_pat
     weights = tmp_path / "experiments" / "tiny" / "models" / "latest.pth"
     given = ["--weights", weights, "--root", photographs, "--sets", "test_cfd", "--out", tmp_path / "out"]
     more = ["--parts", "scores", "--conditions", "hr", "--count", "2"]
-    with pytest.raises(UserError, match="trained on 2 of these 2 photographs"):
+    with pytest.raises(UserError, match="^model, test_cfd: the weights were trained on 2 of these 2 photographs"):
         main([*map(str, given), *more])
+    assert not (tmp_path / "out").exists()
     main([*map(str, given), *more, "--allow-training-photographs"])
     assert content(tmp_path / "out")["data"]["test_cfd"]["trained_on"] == 2
 

@@ -18,10 +18,11 @@ from tools.release.false_alarms import AREAS, crack_free, finders, measure_all
 from tools.release.intervals import LEVEL, RESAMPLES
 from tools.release.intervals import SEED as RESAMPLING_SEED
 from tools.release.report import Report
-from tools.release.scores import measure
+from tools.release.scores import measure, trained_on
 from tools.release.sets import CONDITIONS, SEED, SETS, TESTS, condition_names, inputs_of, list_files, read_sets, spread
 from tools.release.strangers import WAYS, compare
 from tools.release.systems import MAIN, System, load_others, load_system
+from tools.release.tables import false_alarms
 
 PARTS = ("scores", "restore", "false_alarms")
 CRACK_FREE = "METU_labels/noncrack"  # below the root: taken if it is there
@@ -91,6 +92,16 @@ def settings_of(chosen: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def begin(chosen: argparse.Namespace, systems: list[System], sets: dict[str, Source]) -> Report:
+    """The report, with what is known before any work. Raises UserError for photographs that were trained on."""
+    allowed = chosen.allow_training_photographs
+    seen = {one.name: {name: trained_on(one, name, sets[name], allowed) for name in sets} for one in systems}
+    report = Report.begun(chosen.out, systems[0].facts(), settings_of(chosen), chosen.overwrite)
+    report.content["data"] = {name: {"trained_on": count} for name, count in seen[MAIN].items()}
+    report.content["against"] = {one.name: {**one.facts(), "trained_on": seen[one.name]} for one in systems[1:]}
+    return report
+
+
 def measure_scores(chosen: argparse.Namespace, systems: list[System], sets: dict[str, Source], report: Report) -> None:
     """Scores of every system on every set: set by set, so that a set that is done is compared."""
     for name, source in sets.items():
@@ -98,14 +109,11 @@ def measure_scores(chosen: argparse.Namespace, systems: list[System], sets: dict
             inputs = inputs_of(chosen.conditions, system.options.scale)
             baselines = tuple(chosen.baselines) if system.name == MAIN else ()
             with Progress(len(source), f"{name}: {system.name}") as bar:
-                evaluation, facts = measure(
-                    system, source, inputs, baselines, bar.update, chosen.allow_training_photographs
-                )
+                evaluation, facts = measure(system, source, inputs, baselines, bar.update)
             if system.name == MAIN:
-                report.content["data"][name] = facts
-            else:
-                report.content["against"].setdefault(system.name, {}).update(system.facts())
+                report.content["data"][name].update(facts)
             report.add_scores(system.name, name, evaluation)
+        report.show_scores(name)
 
 
 def measure_restore(chosen: argparse.Namespace, system: System, sets: dict[str, Source], report: Report) -> None:
@@ -123,6 +131,7 @@ def measure_alarms(chosen: argparse.Namespace, systems: list[System], folders: l
     facts = {"folders": [str(folder) for folder in folders], "images": len(paths)}
     ways = finders(systems, chosen.baselines, chosen.crack_free_restore)
     measure_all(ways, paths, chosen.areas, lambda found: report.add_alarms({**facts, "systems": found}))
+    print(f"\n{false_alarms(report.content)}\n", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -135,10 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     system = load_system(MAIN, chosen.weights, chosen.precision)
     systems = [system, *load_others(chosen.against, system, chosen.precision)]
-    report = Report.begun(chosen.out, system.facts(), settings_of(chosen), chosen.overwrite)
     told = f"{system.path} (step {system.content['step']}) on {system.device} in {system.precision}"
     print(f"measuring {told} on {', '.join(lists) or 'crack-free photographs'}", flush=True)
     sets = read_sets(chosen.root, lists, chosen.count) if set(chosen.parts) & {"scores", "restore"} else {}
+    report = begin(chosen, systems, sets)
     try:
         if "scores" in chosen.parts:
             measure_scores(chosen, systems, sets, report)

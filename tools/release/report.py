@@ -62,22 +62,26 @@ class Report:
             if left := ratios(figures):
                 part.setdefault("ratios", {})[chosen] = _plain(left)
             self.rows += _rows(name, chosen, scores)
-        self.write(f"## {chosen}", tables.scores(self.content, chosen))
+        self.write()
+
+    def show_scores(self, chosen: str) -> None:
+        """Print the table of a set."""
+        print(f"\n{tables.scores(self.content, chosen)}\n", flush=True)
 
     def add_restore(self, chosen: str, found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Add what the ways of ``--restore`` got on a set."""
         self.content["restore"][chosen] = dict(found)
         self.restore_rows += [{"set": chosen, **row} for row in rows]
-        self.write("## `--restore`", tables.restore({"restore": {chosen: found}}))
+        self.write()
+        print(f"\n{tables.restore({'restore': {chosen: found}})}\n", flush=True)
 
     def add_alarms(self, found: Mapping[str, Any]) -> None:
         """Replace the false alarms by all that were counted so far, with what they were counted in."""
         self.content["false_alarms"] = dict(found)
-        self.write("## False alarms", tables.false_alarms(self.content))
+        self.write()
 
-    def write(self, heading: str, table: str) -> None:
-        """Print what is new, and write all so far. Raises contracts.files.Unwritable where the disk refuses."""
-        print(f"\n{heading}\n\n{table}", flush=True)
+    def write(self) -> None:
+        """Write all so far. Raises contracts.files.Unwritable where the disk refuses."""
         write_text(self.folder / RESULTS, json.dumps(self.content, indent=1) + "\n")
         write_text(self.folder / TABLES, tables.document(self.content))
         for name, rows in ((ROWS, self.rows), (RESTORE_ROWS, self.restore_rows)):

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contracts.errors import UserError
 from data.sources import Source, fingerprint
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
@@ -77,18 +78,23 @@ def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / 255
 
 
+def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
+    """How many photographs of the set ``name`` the weights were trained on. Raises UserError for any, unless allowed."""
+    try:
+        return count_trained_on(source, system.content["meta"], allowed)
+    except UserError as error:
+        told = str(error).removeprefix("datasets.test: ")
+        raise UserError(f"{system.name}, {name}: {told}") from None
+
+
 def measure(
     system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = (),
-    progress: Callable[[], None] | None = None, allow_seen: bool = False,
+    progress: Callable[[], None] | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs.
-
-    Raises UserError for photographs that the weights were trained on, unless ``allow_seen``.
-    """
-    seen = count_trained_on(source, system.content["meta"], allow_seen)
+    """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
     evaluator = StrangerEvaluator(system, source, inputs, baselines)
     evaluation = evaluator.run(system.model, progress)
-    facts = {"images": len(source), "data": fingerprint(source), "trained_on": seen, "inputs": evaluator.digests}
+    facts = {"images": len(source), "data": fingerprint(source), "inputs": evaluator.digests}
     return evaluation, facts
 
 

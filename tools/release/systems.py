@@ -54,7 +54,7 @@ class System:
         return {
             "weights": str(self.path), "digest": _digest(self.path), "name": self.options.name,
             "step": self.content["step"], "scale": self.options.scale, "precision": self.precision.name,
-            "trained_at": meta.get("git"), "trained_on": meta.get("data"),
+            "trained_at": meta.get("git"), "training_data": meta.get("data"),
         }
 
 

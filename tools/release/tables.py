@@ -37,7 +37,7 @@ def scores(content: Content, chosen: str) -> str:
     """One set: a row for each system and condition."""
     rows, images = [], 0
     for system, part in systems_of(content):
-        for condition, figures in part["sets"].get(chosen, {}).items():
+        for condition, figures in part.get("sets", {}).get(chosen, {}).items():
             images = figures[names.DICE]["images"]
             cells = (cell(figures.get(key), names.METRICS[key].digits) for key in COLUMNS)
             rows.append([f"{system}, {condition}", *cells])
@@ -104,6 +104,6 @@ def document(content: Content) -> str:
         ("## Sharp and degraded", "ratios", ratios), ("## Compared", "against", differences),
         ("## `--restore`", "restore", restore), ("## False alarms", "false_alarms", false_alarms),
     ):
-        if content.get(key):
+        if content.get(key) and (content["sets"] or key not in ("ratios", "against")):
             sections.append((heading, make(content)))
     return "\n\n".join([*parts, *(text for section in sections for text in section)]) + "\n"
