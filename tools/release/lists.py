@@ -19,9 +19,9 @@ EXPLANATION = """\
 What weights get on photographs unlike any that they were trained on: for each source S it writes, below --out,
   without_S/LIST.txt   every list, without the photographs of S
   without_S/test.txt   those photographs, from all the lists
-A source is a folder (the first part of FOLDER/STEM), or what stands before the colon in the third column of
-ROOT/splits/groups.tsv. The same source may be in other folders under that name: such photographs are left out of
-the lists too, but not tested on, as they were labelled otherwise. Each source is left out alone.
+A source is a folder (the first part of FOLDER/STEM), or else what stands before the colon in the third column of
+ROOT/splits/groups.tsv. Photographs of the same source by that column, in other folders, are left out of the lists too,
+but not tested on, as they were labelled otherwise. Each source is left out alone.
 
   python -m tools.release.lists --leave-out SUT UAV75 --out datasets/left_out
   python train_joint.py -opt options/release/compact.yml --force_yml name=without_SUT \\
@@ -66,7 +66,8 @@ def leave_out(source: str, lists: Mapping[str, Sequence[str]], tags: Mapping[str
         return line.partition("/")[0]
 
     lines = [line for name in lists for line in lists[name]]
-    test = [line for line in dict.fromkeys(lines) if source in (folder(line), tags.get(line))]
+    own = [line for line in dict.fromkeys(lines) if folder(line) == source]
+    test = own or [line for line in dict.fromkeys(lines) if tags.get(line) == source]
     if not test:
         known = sorted({folder(line) for line in lines} | {tags[line] for line in lines if line in tags})
         told = f"no such source{nearest(source, known)}; there are: {', '.join(known)}"

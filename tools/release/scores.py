@@ -79,8 +79,7 @@ def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
-    """How many photographs of the set ``name`` the weights were trained on. Raises UserError for any unless ``allowed``.
-    """
+    """How many photographs of the set ``name`` the weights were trained on: UserError for any, unless ``allowed``."""
     try:
         return count_trained_on(source, system.content["meta"], allowed)
     except UserError as error:
