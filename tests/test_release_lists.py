@@ -82,9 +82,10 @@ def test_gallery_has_pages_of_pairs(tmp_path: Path, tiny_weights: Path, capsys: 
     gallery.main([str(folder), "--weights", str(tiny_weights), "--restore", "never", "--out", str(out)])
     first, second = (np.asarray(Image.open(path)) for path in (out, tmp_path / "sheet_2.png"))
     wide, high = 2 * gallery.CELL + gallery.GAP, gallery.CELL + gallery.CAPTION
+    between = 3 * gallery.GAP
     rows = gallery.PAGE // gallery.COLUMNS
-    assert first.shape == (rows * (high + gallery.GAP) - gallery.GAP, gallery.COLUMNS * wide - gallery.GAP, 3)
-    assert second.shape == (high, wide - gallery.GAP, 3)
+    assert first.shape == (rows * (high + gallery.GAP) - gallery.GAP, gallery.COLUMNS * (wide + between) - between, 3)
+    assert second.shape == (high, wide, 3)
     assert "left out: " in capsys.readouterr().err
     photograph = np.asarray(Image.open(tmp_path / "set" / "images" / "000.png"))
     shown = first[: gallery.CELL, : gallery.CELL].astype(int)

@@ -36,27 +36,27 @@ COLUMNS = 4  # pairs in a row
 
 
 def fitted(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A photograph [H,W,3] in the middle of a white square of CELL pixels, in proportion."""
+    """A photograph [H,W,3] at the lower edge of a white square of CELL pixels, above its name, in proportion."""
     factor = CELL / max(image.shape[:2])
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     square = np.full((CELL, CELL, 3), PAPER, np.uint8)
-    top, left = (CELL - height) // 2, (CELL - width) // 2
+    top, left = CELL - height, (CELL - width) // 2
     square[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=way)
     return square
 
 
 def pair(system: System, path: Path, way: str) -> NDArray[np.uint8]:
-    """A photograph, its overlay to the right, and what it is called below: uint8 [CELL+CAPTION,2*CELL,3].
+    """A photograph, its overlay to the right, and what it is called below: uint8 [CELL+CAPTION,2*CELL+GAP,3].
 
     Raises UserError for a file that is no photograph.
     """
     pixels = read_photograph(path).pixels
     clean = partial(remove_specks, minimum_area=system.minimum_area)
     found = answer(system, pixels, (way,), clean)[way]
-    pictures = np.concatenate([fitted(pixels), fitted(overlay(pixels, found.probability))], axis=1)
-    canvas = Image.new("RGB", (2 * CELL, CELL + CAPTION), PAPER)
-    canvas.paste(Image.fromarray(pictures), (0, 0))
+    canvas = Image.new("RGB", (2 * CELL + GAP, CELL + CAPTION), PAPER)
+    canvas.paste(Image.fromarray(fitted(pixels)), (0, 0))
+    canvas.paste(Image.fromarray(fitted(overlay(pixels, found.probability))), (CELL + GAP, 0))
     how = "" if found.restored is None else ", restored"
     told = f"{path.stem} {pixels.shape[1]}x{pixels.shape[0]}: {100 * found.share(0.5):.2f}%{how}"
     write(canvas, told, (2, 2 * CELL - 2, CELL + CAPTION // 2), 14, centred=False)
@@ -65,9 +65,9 @@ def pair(system: System, path: Path, way: str) -> NDArray[np.uint8]:
 
 def page(pairs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Pairs in rows of COLUMNS on white: uint8 [H,W,3]."""
-    height, width = (side + GAP for side in pairs[0].shape[:2])
+    height, width = pairs[0].shape[0] + GAP, pairs[0].shape[1] + 3 * GAP
     columns = min(COLUMNS, len(pairs))
-    sheet = np.full((-(-len(pairs) // columns) * height - GAP, columns * width - GAP, 3), PAPER, np.uint8)
+    sheet = np.full((-(-len(pairs) // columns) * height - GAP, columns * width - 3 * GAP, 3), PAPER, np.uint8)
     for place, picture in enumerate(pairs):
         top, left = place // columns * height, place % columns * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
