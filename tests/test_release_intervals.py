@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from tools.release.intervals import LEVEL, RESAMPLES, SEED, best_and_mean_of, mean_of, resamples, share_of
+from tools.release.tables import cell
 
 RNG = np.random.default_rng(7)
 VALUES = RNG.beta(2, 3, 41)
@@ -40,6 +41,20 @@ def test_values_that_do_not_apply_are_left_out_of_every_resample() -> None:
     assert bounds(figure) == pytest.approx(interval_of((values,), np.nanmean), abs=1e-9)
     nowhere = mean_of(np.full(5, np.nan)).figure()
     assert nowhere == {"mean": None, "low": None, "high": None, "images": 0}
+
+
+def test_a_single_photograph_has_no_interval() -> None:
+    values = np.full(30, np.nan)
+    values[4] = 0.75
+    assert mean_of(values).figure() == {"mean": 0.75, "low": None, "high": None, "images": 1}
+
+
+def test_cells_tell_figures_of_fewer_photographs() -> None:
+    figure = {"mean": 0.7031, "low": 0.69, "high": 0.7154, "images": 12}
+    assert cell(figure) == cell(figure, images=12) == "0.703 (0.690 to 0.715)"
+    assert cell(figure, 2, images=41) == "0.70 (0.69 to 0.72) of 12"
+    assert cell({"mean": 1.0, "low": None, "high": None, "images": 1}, images=41) == "1.000 of 1"
+    assert cell(None) == cell({"mean": None, "low": None, "high": None, "images": 0}) == "-"
 
 
 def test_the_best_threshold_is_chosen_in_every_resample() -> None:

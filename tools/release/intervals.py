@@ -42,9 +42,12 @@ class Estimate:
         return Estimate(self.value - other.value, self.draws - other.draws, min(self.images, other.images))
 
     def figure(self) -> dict[str, float | int | None]:
-        """mean, low and high (95%, the percentiles of the resamples) and images; None where it does not apply."""
+        """mean, low and high (95%, the percentiles of the resamples) and images; None where it does not apply.
+
+        A single photograph has no interval.
+        """
         low, high = np.nan, np.nan
-        if not np.isnan(self.draws).all():
+        if self.images > 1 and not np.isnan(self.draws).all():
             low, high = np.nanpercentile(self.draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         bounds = {"mean": self.value, "low": float(low), "high": float(high)}
         return {**{key: None if np.isnan(one) else one for key, one in bounds.items()}, "images": self.images}

@@ -13,12 +13,16 @@ RATIOS = (names.IOU, names.DICE, names.CLIOU, names.IOU_MAX)
 Content = Mapping[str, Any]  # of results.json, or a part of it
 
 
-def cell(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """A mean with its interval, "0.703 (0.690 to 0.715)"; "-" where there is none."""
+def cell(figure: Mapping[str, Any] | None, digits: int = 3, images: int | None = None) -> str:
+    """A mean with its interval, "0.703 (0.690 to 0.715)"; "-" where there is none.
+
+    images: of the set; that a figure applies to fewer of them is told.
+    """
     if figure is None or figure["mean"] is None:
         return "-"
     bounds = [f"{figure[key]:.{digits}f}" for key in ("low", "high") if figure[key] is not None]
-    return f"{figure['mean']:.{digits}f}" + (f" ({' to '.join(bounds)})" if len(bounds) == 2 else "")
+    fewer = f" of {figure['images']}" if images is not None and figure["images"] < images else ""
+    return f"{figure['mean']:.{digits}f}" + (f" ({' to '.join(bounds)})" if bounds else "") + fewer
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -39,7 +43,7 @@ def scores(content: Content, chosen: str) -> str:
     for system, part in systems_of(content):
         for condition, figures in part.get("sets", {}).get(chosen, {}).items():
             images = figures[names.DICE]["images"]
-            cells = (cell(figures.get(key), names.METRICS[key].digits) for key in COLUMNS)
+            cells = (cell(figures.get(key), names.METRICS[key].digits, images) for key in COLUMNS)
             rows.append([f"{system}, {condition}", *cells])
     head = [f"{chosen}, {images} photographs", *(names.METRICS[key].heading for key in COLUMNS)]
     return markdown(head, rows)
@@ -95,7 +99,8 @@ def false_alarms(content: Content) -> str:
 def document(content: Content) -> str:
     """All tables there are figures for, with what they were made of."""
     about = f"`{content['weights']}` (step {content['step']}), measured at commit {content['commit']}"
-    parts = ["# Results", f"{about}. Intervals: 95%, over photographs."]
+    parts = ["# Results", f"{about}. Intervals: 95%, over photographs; \"of N\": a precision applies to the N "
+             "photographs in which anything is found."]
     counted = content["settings"]["count"]
     if counted is not None:
         parts.append(f"**A quick look**: at most {counted} photographs of each set.")
