@@ -144,9 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     system = load_system(MAIN, chosen.weights, chosen.precision)
     systems = [system, *load_others(chosen.against, system, chosen.precision)]
+    if not set(chosen.parts) & {"scores", "restore"}:
+        lists = {}
     told = f"{system.path} (step {system.content['step']}) on {system.device} in {system.precision}"
     print(f"measuring {told} on {', '.join(lists) or 'crack-free photographs'}", flush=True)
-    sets = read_sets(chosen.root, lists, chosen.count) if set(chosen.parts) & {"scores", "restore"} else {}
+    sets = read_sets(chosen.root, lists, chosen.count)
     report = begin(chosen, systems, sets)
     try:
         if "scores" in chosen.parts:
@@ -157,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             measure_alarms(chosen, systems, folders, report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"what is done is in {chosen.out}") from None
-    print(f"\nwrote {chosen.out}/results.json, tables.md and per_image.csv")
+    print(f"wrote {chosen.out}/results.json, tables.md and the rows of each photograph")
 
 
 if __name__ == "__main__":
