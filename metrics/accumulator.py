@@ -96,6 +96,10 @@ class Accumulator:
             curves[names.HD95] = self._curve("hd_curve")
         return {name: curve.tolist() for name, curve in curves.items()}
 
+    def iou_curves(self) -> NDArray[np.float64]:
+        """The IoU of every image at each threshold [N,99], in the images' order."""
+        return np.stack([scores.iou_curve for scores in self._scores])
+
     def _curve(self, attribute: str) -> NDArray[np.float64]:
         """Mean over images [99] of one curve, without the images to which it does not apply."""
         present = [getattr(scores, attribute) for scores in self._scores]

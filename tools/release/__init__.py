@@ -1,0 +1,1 @@
+"""What a release of weights says about them, measured: scores with intervals, false alarms, the rule of ``auto``."""

@@ -1,0 +1,94 @@
+"""How sure a figure is: bootstrap over photographs (B. Efron, 1979), Wilson's interval for shares (E. B. Wilson, 1927).
+
+Figures of the same photographs use the same resamples, so that ratios and differences of two of them are paired:
+what makes a photograph hard for both does not widen their interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+RESAMPLES = 2000
+SEED = 1121
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of a set, and the same figure of each resample.
+
+    value: of the photographs themselves; draws: float64 [R], NaN where it does not apply to a resample;
+    images: photographs that it applies to.
+    """
+
+    value: float
+    draws: NDArray[np.float64]
+    images: int
+
+    def over(self, other: Estimate) -> Estimate:
+        """The ratio of two figures of the same photographs; NaN where the other one is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value, draws = np.float64(self.value) / other.value, self.draws / other.draws
+        value, draws = (np.where(np.isfinite(part), part, np.nan) for part in (value, draws))
+        return Estimate(float(value), draws, min(self.images, other.images))
+
+    def minus(self, other: Estimate) -> Estimate:
+        """The difference of two figures of the same photographs."""
+        return Estimate(self.value - other.value, self.draws - other.draws, min(self.images, other.images))
+
+    def figure(self) -> dict[str, float | int | None]:
+        """mean, low and high (95%, the percentiles of the resamples) and images; None where it does not apply.
+
+        A single photograph has no interval.
+        """
+        low, high = np.nan, np.nan
+        if self.images > 1 and not np.isnan(self.draws).all():
+            low, high = np.nanpercentile(self.draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+        bounds = {"mean": self.value, "low": float(low), "high": float(high)}
+        return {**{key: None if np.isnan(one) else one for key, one in bounds.items()}, "images": self.images}
+
+
+@lru_cache(maxsize=4)
+def resamples(images: int) -> NDArray[np.float64]:
+    """How often each resample takes each photograph: [R,N], rows that add up to N; the same for the same N."""
+    if images < 1:
+        raise ValueError("no photograph to resample")
+    drawn = np.random.default_rng(SEED).integers(0, images, (RESAMPLES, images))
+    times = np.zeros((RESAMPLES, images))
+    np.add.at(times, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
+    return times
+
+
+def mean_of(values: NDArray) -> Estimate:
+    """The mean over photographs of values [N]; those that are NaN do not apply and are left out."""
+    one = _curve_estimates(np.asarray(values, dtype=np.float64)[:, None])
+    return Estimate(float(one[0][0]), one[1][:, 0], int(np.isfinite(values).sum()))
+
+
+def best_and_mean_of(curves: NDArray) -> tuple[Estimate, Estimate]:
+    """Of curves over thresholds [N,T]: the largest mean over photographs at one common threshold, and the mean of all.
+
+    Each resample has its own best threshold, as each set of photographs has.
+    """
+    value, draws = _curve_estimates(np.asarray(curves, dtype=np.float64))
+    best = Estimate(float(value.max()), draws.max(axis=1), len(curves))
+    return best, Estimate(float(value.mean()), draws.mean(axis=1), len(curves))
+
+
+def _curve_estimates(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean over photographs [T] of curves [N,T] without their NaN, and that of each resample [R,T]."""
+    times, present = resamples(len(curves)), np.isfinite(curves)
+    filled = np.where(present, curves, 0.0)
+    with np.errstate(invalid="ignore"):
+        return filled.sum(axis=0) / present.sum(axis=0), (times @ filled) / (times @ present)
+
+
+def share_of(hits: int, images: int) -> dict[str, float | int]:
+    """The share of photographs that something is true of, with Wilson's 95% interval: as ``Estimate.figure``."""
+    bounds = binomtest(hits, images).proportion_ci(LEVEL, method="wilson")
+    return {"mean": hits / images, "low": float(bounds.low), "high": float(bounds.high), "images": images}

@@ -1,0 +1,128 @@
+"""Scores of one system on one set under every condition, by predict.py's own way from pixels to cracks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contracts.errors import UserError
+from data.sources import Source, fingerprint
+from degradations.frozen import to_uint8
+from degradations.pipeline import Pipeline
+from degradations.resize import bicubic_up
+from engine.evaluator import Evaluation, Evaluator, Prediction
+from engine.predict import search
+from engine.seen import count_trained_on
+from engine.tiled_model import TiledModel
+from metrics import names
+from metrics.accumulator import Accumulator
+from metrics.specks import open_specks
+from tools.release.intervals import Estimate, best_and_mean_of, mean_of
+from tools.release.sets import HR, SEED
+from tools.release.systems import System
+
+AT_HALF = (names.DICE, names.IOU, names.PRECISION, names.RECALL, names.CLIOU)
+Figures = dict[str, dict[str, Estimate]]  # of a set: by condition and metric
+
+
+class StrangerEvaluator(Evaluator):
+    """An evaluator whose predictions are those of predict.py: of whole photographs, in tiles where they are large.
+
+    inputs: how each condition's input is made, as ``tools.release.sets.inputs_of`` tells. ``digests`` has the
+    sha256 of all inputs of a condition when the photographs are done.
+    """
+
+    def __init__(
+        self, system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(system.options, source, system.device, [HR], seed=SEED, surface=0, baselines=baselines)
+        self.conditions, self.inputs = list(inputs), inputs
+        self.clean = partial(open_specks, minimum_area=system.minimum_area)
+        self._hashes = {condition: hashlib.sha256() for condition in inputs}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of all inputs so far, by condition."""
+        return {condition: found.hexdigest() for condition, found in self._hashes.items()}
+
+    @torch.inference_mode()
+    def predict(self, model: TiledModel, limit: int | None = None) -> Iterator[Prediction]:
+        """Yield the prediction of each photograph under every condition, photograph by photograph."""
+        for index in range(min(len(self.source), limit or len(self.source))):
+            batch = self.load(index)
+            name, hr, mask = batch.name[0], batch.hr[0].numpy(), batch.mask[0, 0].numpy()
+            for condition, pipeline in self.inputs.items():
+                lr = None if pipeline is None else pipeline(batch.hr, (name,), self.seed, (0,)).lr
+                pixels = to_uint8(batch.hr if lr is None else lr)[0]
+                self._hashes[condition].update(np.ascontiguousarray(pixels).data)
+                found = search(model, pixels, restore=lr is not None, name=name, clean=self.clean)
+                sr = None if lr is None else _as_image(found.restored)
+                yield Prediction(name, condition, hr, mask, found.fine, sr=sr, bicubic=self._enlarged(lr))
+
+    def _enlarged(self, lr: Tensor | None) -> NDArray[np.float32] | None:
+        """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
+        if lr is None or not self.baselines:
+            return None
+        return bicubic_up(lr, self.options.scale).clamp(0, 1)[0].numpy()
+
+
+def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 [H,W,3] -> float32 [3,H,W] in [0,1]."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / 255
+
+
+def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
+    """How many photographs of the set ``name`` the weights were trained on: UserError for any, unless ``allowed``."""
+    try:
+        return count_trained_on(source, system.content["meta"], allowed)
+    except UserError as error:
+        told = str(error).removeprefix("datasets.test: ")
+        raise UserError(f"{system.name}, {name}: {told}") from None
+
+
+def measure(
+    system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = (),
+    progress: Callable[[], None] | None = None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
+    evaluator = StrangerEvaluator(system, source, inputs, baselines)
+    evaluation = evaluator.run(system.model, progress)
+    facts = {"images": len(source), "data": fingerprint(source), "inputs": evaluator.digests}
+    return evaluation, facts
+
+
+def estimates(scores: Mapping[str, Accumulator]) -> Figures:
+    """The figures of every condition, with their resamples."""
+    found: Figures = {}
+    for condition, accumulator in scores.items():
+        rows = accumulator.rows()
+        keys = [*AT_HALF, *(key for key in (names.PSNR,) if any(key in row for row in rows))]
+        figures = {key: mean_of(np.array([row.get(key, np.nan) for row in rows])) for key in keys}
+        figures[names.IOU_MAX], figures[names.AIU] = best_and_mean_of(accumulator.iou_curves())
+        found[condition] = figures
+    return found
+
+
+def ratios(figures: Figures) -> Figures:
+    """Of every degraded condition the share of the figure on sharp photographs that is left; empty without these."""
+    if HR not in figures:
+        return {}
+    return {
+        condition: {key: one.over(figures[HR][key]) for key, one in found.items() if key in figures[HR]}
+        for condition, found in figures.items() if condition != HR
+    }
+
+
+def differences(figures: Figures, others: Figures) -> Figures:
+    """How far the figures of the same photographs are above those of another system."""
+    return {
+        condition: {key: one.minus(others[condition][key]) for key, one in found.items() if key in others[condition]}
+        for condition, found in figures.items() if condition in others
+    }

@@ -1,0 +1,93 @@
+"""The weights that are measured, loaded and used as predict.py loads and uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contracts.errors import UserError
+from engine.assess import default_device, find, load_model
+from engine.options import Options
+from engine.precision import Precision, choose
+from engine.predict_plan import Settings
+from engine.predict_resume import digest
+from engine.seen import without_photographs
+from engine.tiled_model import TiledModel
+from models.classical import BASELINES
+
+MAIN = "model"  # what the weights that all is about are called in tables
+
+
+@dataclass(frozen=True)
+class System:
+    """Weights under a name.
+
+    options, content, path: as ``engine.assess.find`` returns them; precision: of the networks on ``device``.
+    """
+
+    name: str
+    options: Options
+    content: dict[str, Any]
+    path: Path
+    device: torch.device
+    precision: Precision
+
+    @cached_property
+    def model(self) -> TiledModel:
+        """The networks, with the tiles that predict.py takes if it is not told otherwise."""
+        usual = Settings()
+        model = load_model(self.options, self.content, self.path)
+        return TiledModel(model, self.device, usual.tile, usual.overlap, self.precision)
+
+    @property
+    def minimum_area(self) -> int:
+        """Regions of fewer pixels are no cracks."""
+        return self.options.postprocess.minimum_area
+
+    def facts(self) -> dict[str, Any]:
+        """What tells these weights from others, as plain data."""
+        meta = without_photographs(self.content["meta"])
+        return {
+            "weights": str(self.path), "digest": _digest(self.path), "name": self.options.name,
+            "step": self.content["step"], "scale": self.options.scale, "precision": self.precision.name,
+            "trained_at": meta.get("git"), "training_data": meta.get("data"),
+        }
+
+
+def load_system(name: str, weights: str | None, precision: str = "auto") -> System:
+    """Weights as predict.py finds them: a file, or None for those that it takes by itself.
+
+    precision: as for ``engine.precision.choose``, "auto": what their options ask of evaluations.
+    Raises UserError for weights that cannot be read.
+    """
+    options, content, path = find(None, weights, [])
+    device = default_device()
+    chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
+    return System(name, options, content, path, device, chosen)
+
+
+def load_others(given: list[tuple[str, str]], main: System, precision: str = "auto") -> list[System]:
+    """The systems to compare with, of (name, weights) each.
+
+    Raises UserError for a name that is taken, and weights of another scale: their inputs would be others.
+    """
+    names, others = {MAIN, *BASELINES}, []
+    for name, weights in given:
+        if name in names:
+            raise UserError(f"--against {name}={weights}: the name is taken; give another one")
+        names.add(name)
+        other = load_system(name, weights, precision)
+        if other.options.scale != main.options.scale:
+            told = f"scale {other.options.scale}, not {main.options.scale} as {main.path}"
+            raise UserError(f"--against {name}={weights}: {told}; give weights of the same scale")
+        others.append(other)
+    return others
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of weights: of the file, or of the one that holds the tensors in a folder of them."""
+    return digest(next(iter(sorted(path.glob("*.safetensors"))), path) if path.is_dir() else path)
