@@ -1,14 +1,19 @@
 """Evaluate a trained model on clean and degraded photographs.
 
-python evaluate.py                                  all conditions, newest experiment
+python evaluate.py                                  all conditions, newest experiment, else the shipped weights
 python evaluate.py --degraded                       clean and degraded inputs, side by side
 python evaluate.py -opt options/joint.yml --weights FILE --clean
+python evaluate.py --weights compact --degraded     the shipped weights, whatever was trained since
 torchrun --nproc_per_node 2 evaluate.py             the processes share the photographs
+
+Where the photographs that shipped weights are tested on are not on this machine, the drawn test set of
+options/joint.yml stands in for them, and a line says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from os.path import expanduser
 
 from contracts.errors import run_main
@@ -19,7 +24,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-opt", type=expanduser, metavar="FILE", help="options file; unset: those kept in the weights")
     parser.add_argument(
-        "--weights", type=expanduser, metavar="FILE", help="weights; unset: best, else latest, of the experiment"
+        "--weights", type=expanduser, metavar="FILE",
+        help="weights, a shipped folder, or its name; unset: best, else latest, of the experiment that -opt names, or "
+        "of the newest below experiments/; weights/compact, if there is none or all are older than that was made",
     )
     parser.add_argument("--hr", action="store_true", help="the original photographs: the upper bound")
     parser.add_argument("--clean", action="store_true", help="LR inputs made by bicubic reduction alone")
@@ -43,9 +50,14 @@ def chosen_conditions(arguments: argparse.Namespace) -> list[str]:
 def main() -> None:
     arguments = parse()
     from engine.assess import evaluate, find
+    from engine.stand_in import with_test_set
 
     allowed = ["evaluation:allow_training_photographs=true"] if arguments.allow_training_photographs else []
     options, content, path = find(arguments.opt, arguments.weights, arguments.force_yml + allowed)
+    if arguments.opt is None:
+        options, told = with_test_set(options, path, arguments.force_yml)
+        if told is not None and os.environ.get("RANK", "0") == "0":
+            print(told)
     conditions = chosen_conditions(arguments) or list(options.evaluation.conditions)
     evaluate(options, content, path, conditions, arguments.out)
 

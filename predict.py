@@ -4,6 +4,7 @@ python predict.py photo.jpg                              results/photo_mask.png 
 python predict.py photo.jpg folder/ -o results/          files and folders
 python predict.py folder/ --restore never                segment as they are: quick, for large photographs
 python predict.py photo.jpg --weights experiments/joint/models/best.pth --threshold 0.3 --overwrite
+python predict.py photo.jpg --weights compact            the shipped weights, whatever was trained since
 python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
@@ -45,7 +46,8 @@ def parse() -> argparse.Namespace:
     add("-opt", type=expanduser, metavar="FILE", help="options file; unset: the options kept in the weights")
     add(
         "--weights", type=expanduser, metavar="FILE",
-        help="weights, or an exported model (.onnx); unset: best, else latest, of the newest experiment",
+        help="weights, a shipped folder or its name, or an exported model (.onnx); unset: best, else latest, of the "
+        "newest experiment below experiments/; weights/compact, if there is none or all are older than that was made",
     )
     add(
         "--export", choices=("onnx",),

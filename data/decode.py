@@ -37,7 +37,7 @@ class Unreadable(UserError):
     REPAIR: ClassVar[str] = "; replace or remove this file"
 
     @classmethod
-    def because(cls, path: Path, reason: str) -> Unreadable:
+    def because(cls, path: Path | str, reason: str) -> Unreadable:
         """The error that names a file and the reason."""
         return cls(f"cannot read image '{path}': {reason}{cls.REPAIR}")
 
@@ -74,6 +74,21 @@ def decode(path: Path) -> Decoded:
             return _from_pillow(image, path)
     except UNREADABLE as error:
         raise _unreadable(path, error) from None
+
+
+def from_pillow(image: Image.Image, name: str) -> Decoded:
+    """What Pillow has opened or made, turned upright by the EXIF orientation that it carries.
+
+    Raises Unreadable, with ``name``, for a file that it opened and cannot read.
+    """
+    try:
+        image.load()
+        tag, notes = orientation(image)
+        values, opacity = _values(image)
+    except UNREADABLE as error:
+        raise _unreadable(Path(name), error) from None
+    opacity = None if opacity is None else upright(opacity, tag)
+    return Decoded(*_without_nodata(upright(values, tag), opacity, None), tag, False, notes)
 
 
 def header(path: Path) -> tuple[int, int, int]:

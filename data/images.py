@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from contracts.errors import UserError
-from data.decode import HEIF_SUFFIXES, READS_HEIF, Decoded, Unreadable, decode, header
+from data.decode import HEIF_SUFFIXES, READS_HEIF, Decoded, Unreadable, decode, from_pillow, header
 from data.depth import fill, to_bytes
 
 PLAIN_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2",
@@ -43,7 +44,7 @@ def read_photograph(path: Path, bits: int | None = None) -> Photograph:
     return as_photograph(decode(path), path, bits)
 
 
-def as_photograph(decoded: Decoded, path: Path, bits: int | None = None) -> Photograph:
+def as_photograph(decoded: Decoded, path: Path | str, bits: int | None = None) -> Photograph:
     """What `read_photograph` makes of a decoded file; ``path`` is for errors."""
     try:
         pixels, assumed = to_bytes(decoded.values, bits)
@@ -59,6 +60,25 @@ def as_photograph(decoded: Decoded, path: Path, bits: int | None = None) -> Phot
     if transparent.all():
         return Photograph(pixels, None, (*notes, "transparent everywhere: read as opaque"))
     return Photograph(fill(pixels, transparent), transparent, notes)
+
+
+def photograph_of(image: NDArray | Image.Image, name: str = "the image") -> Photograph:
+    """A photograph that is in memory already, as `read_photograph` makes of its file; ``name`` is for errors.
+
+    An array is RGB [H,W,3] or grey [H,W]: uint8, floats in [0,1] (or to 255), or whole numbers of up to 16 bits.
+    Raises UserError for another shape, and for values that are no brightness.
+    """
+    if isinstance(image, Image.Image):
+        return as_photograph(from_pillow(image, name), name)
+    values = np.asarray(image)
+    shaped = values.ndim in (2, 3) and values.size and values.shape[2:] in ((), (3,))
+    if values.dtype.kind not in "uif" or not shaped:
+        told = f"an array {values.dtype} {list(values.shape)}"
+        raise UserError(f"{name}: {told} is no photograph; give RGB [H,W,3], uint8 or float in [0,1]")
+    try:
+        return as_photograph(Decoded(values, None, 1, False), name)
+    except Unreadable as error:
+        raise UserError(error.what) from None
 
 
 def read_image(path: Path, bits: int | None = None) -> NDArray[np.uint8]:

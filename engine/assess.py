@@ -20,7 +20,7 @@ from engine.build import build_model
 from engine.build_data import build_source
 from engine.checkpoint import load_file, load_weights
 from engine.evaluator import Evaluator, together
-from engine.experiment import Experiment, newest, place_for, put_in_place, require_writable, weights_of
+from engine.experiment import Experiment, place_for, put_in_place, require_writable, weights_of
 from engine.layout import channels_last
 from engine.memory import keep_freed_memory
 from engine.options import Options
@@ -30,23 +30,24 @@ from engine.precision import choose
 from engine.progress import Progress
 from engine.seen import count_trained_on, lines_of_test, without_photographs
 from engine.share import Share, joined
+from engine.shipped import default_weights, describe, resolve
 from engine.tracked import start_tracker
 from models.whole import Model
 
 
 def find(opt: str | None, weights: str | None, changes: list[str]) -> tuple[Options, dict[str, Any], Path]:
-    """The options, the checkpoint and its file: from the names given, else the newest experiment.
+    """The options, the checkpoint and its file: from the names given, else ``engine.shipped.default_weights``.
 
     Without an options file the options come from the checkpoint itself. Raises UserError where there are
     no weights, or the file lacks something.
     """
     options = load_options(opt, changes) if opt else None
-    if weights is None:
-        root = Path(options.path.experiments_root) if options else Path("experiments")
-        experiment = Experiment(root / options.name) if options else newest(root)
-        path = weights_of(experiment)
+    if weights is not None:
+        path = resolve(weights)
+    elif options is not None:
+        path = weights_of(Experiment(Path(options.path.experiments_root) / options.name))
     else:
-        path = Path(weights)
+        path = default_weights(Path("experiments"))
     content = load_file(path, "meta", "step")
     if options is None:
         if not isinstance(content.get("options"), dict):
@@ -102,7 +103,7 @@ def _evaluate(
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
         shared = f", shared by {share.world} processes" if share.world > 1 else ""
         print("\n".join(lines_of_test(source, content["meta"])))
-        print(f"evaluating {path} (step {content['step']}) on {device} in {precision}: {what}{shared}")
+        print(f"evaluating {describe(path, content)} on {device} in {precision}: {what}{shared}")
     began = time.perf_counter()
     with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
         shares = share.gather(evaluator.run(model, bar.update))
@@ -150,7 +151,7 @@ def _differences(frozen: FrozenSet, options: Options, source: Source) -> Iterato
 
 
 def _results_folder(weights: Path, out: Path | None) -> Path:
-    """The folder asked for; else NAME/results for weights in NAME/models, or results/STEM.
+    """The folder asked for; else NAME/results for weights in NAME/models, or results/STEM (of a folder results/NAME).
 
     Raises UserError for a folder that holds anything but earlier results, or cannot be written to.
     """
@@ -161,7 +162,7 @@ def _results_folder(weights: Path, out: Path | None) -> Path:
     elif weights.parent.name == "models":
         folder = Experiment(weights.parent.parent).results
     else:
-        folder = Path("results") / weights.stem
+        folder = Path("results") / (weights.name if weights.is_dir() else weights.stem)
     earlier = folder.is_dir() and any(folder.iterdir())
     require_writable(folder.parent if earlier else folder, "--out")  # beside earlier results, which are then moved
     return folder

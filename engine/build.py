@@ -13,6 +13,7 @@ from contracts.errors import UserError, lookup
 from engine.arguments import checked_arguments
 from engine.checkpoint import load_file, load_weights
 from engine.options import Network, Options
+from engine.shipped import resolve
 from engine.step import parts
 from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES, SegmentationLoss
@@ -69,7 +70,7 @@ def _build_whole(options: Options, pretrained: bool) -> Model:
 def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
     if options.weights is None:
         return
-    if not Path(options.weights).is_file():
+    if not resolve(options.weights).exists():
         raise UserError(f"{path}: weights {options.weights} do not exist; {_how_to_get(Path(options.weights))}")
     try:
         state = load_file(options.weights)["model"]

@@ -12,6 +12,8 @@ from torch import nn
 
 from contracts.errors import UserError
 from contracts.files import replacing
+from engine.shipped import resolve
+from engine.weights_folder import is_folder, read_folder
 
 FORMAT = 1
 REPAIR = "give weights that train_joint.py wrote"
@@ -34,9 +36,12 @@ def save_atomic(content: dict[str, Any], path: Path) -> None:
 def load_file(path: str | Path, *needed: str) -> dict[str, Any]:
     """Read a checkpoint of ours, with weights under "model" and the entries ``needed``.
 
-    Raises UserError where the file is missing, another thing, or lacks one of them.
+    path: also a folder of weights as it is shipped, or the name alone of one of those. Raises UserError where
+    the file is missing, another thing, or lacks an entry.
     """
-    path = Path(path)
+    path = resolve(path)
+    if is_folder(path):
+        return read_folder(path)
     if not path.is_file():
         raise UserError(f"weights {path} do not exist; train first, or give another file")
     try:

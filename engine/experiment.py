@@ -105,8 +105,8 @@ def newest(root: Path) -> Experiment:
     current = [file for file in files if EARLIER not in file.parts[-3]]
     if not current:
         raise UserError(
-            f"no trained weights below {root}/; run 'python train_joint.py -opt options/joint.yml' first, "
-            "or give --weights FILE"
+            f"no trained weights below {root}/, and none shipped; run 'python train_joint.py -opt options/joint.yml' "
+            "first, or give --weights FILE"
         )
     return Experiment(max(current, key=lambda file: file.stat().st_mtime).parent.parent)
 

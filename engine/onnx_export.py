@@ -41,7 +41,8 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     """
     require_packages()
     options, content, source = find(opt, weights, [])
-    path = source.with_suffix(".onnx") if out is None else out
+    beside = source.with_name(f"{source.name}.onnx") if source.is_dir() else source.with_suffix(".onnx")
+    path = beside if out is None else out
     check_new(path, overwrite)
     model = load_model(options, content, source)
     kept = json.dumps(options.model_dump(mode="json"))

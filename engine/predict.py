@@ -6,54 +6,31 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.files import Unwritable, write_bytes
 from contracts.names import one_line
 from data.images import passed_over, read_photograph
 from engine.experiment import require_writable
-from engine.predict_plan import AUTO_MEGAPIXELS, Job, LeftOut, Settings, photographs, plan, refuse_left_out
+from engine.predict_photo import Found, examine
+from engine.predict_plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
 from engine.predict_resume import left_to_do, stamp, stamped
 from engine.predict_source import find_source
 from engine.progress import format_seconds
 from engine.rle import check_new, write_submission
 from engine.share import Share, joined
 from engine.tiled_model import TiledModel
-from metrics.specks import remove_specks
 from tracking.panels import overlay
 
 REPAIR = "make room and go on with --resume, or give another folder with -o"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in a photograph of [h,w] pixels.
-
-    probability: float32 [h,w]; fine: the probability where it was segmented, float32
-    [h*scale,w*scale] if the photograph was restored, else ``probability``;
-    restored: uint8 [h*scale,w*scale,3], or None; transparent: bool [h,w], where nothing was photographed, or None.
-    """
-
-    probability: np.ndarray
-    fine: np.ndarray
-    restored: np.ndarray | None = None
-    transparent: np.ndarray | None = None
-
-    def share(self, threshold: float) -> float:
-        """Crack pixels among those photographed, 0..1: of the fine mask, which no reduction has thickened."""
-        photographed = 1.0 if self.transparent is None else 1 - float(self.transparent.mean())
-        return float((self.fine >= threshold).mean()) / photographed if photographed else 0.0
 
 
 def predict(
@@ -72,10 +49,7 @@ def predict(
 def _predict(
     inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share
 ) -> list[Job]:
-    if not 0 < settings.threshold < 1:
-        raise UserError(f"--threshold {settings.threshold}: give a value between 0 and 1, such as 0.5")
-    if settings.minimum_area is not None and settings.minimum_area < 0:
-        raise UserError(f"--min-area {settings.minimum_area}: give a number of pixels, 0 to keep all regions")
+    settings.check()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
     source = find_source(opt, weights, settings.precision)
@@ -173,80 +147,36 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     began = time.perf_counter()
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
-    clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
-    found = search(model, photo.pixels, job.restore, job.path.name, clean, photo.transparent)
-    write(job, photo.pixels, found, settings.threshold, made)
-    return line(job, found, settings, time.perf_counter() - began, photo.notes)
+    found = examine(model, photo, job.restore, settings, job.path.name)
+    write(job, photo.pixels, found, made)
+    return line(job, found, time.perf_counter() - began)
 
 
-@torch.inference_mode()
-def search(
-    model: TiledModel, pixels: np.ndarray, restore: bool, name: str = "",
-    clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
-    transparent: np.ndarray | None = None,
-) -> Found:
-    """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
-
-    A pixel of the photograph then gets the largest of its scale x scale fine probabilities: it is
-    crack if a crack runs through it. Their mean would lose cracks thinner than half a pixel: of the
-    true masks of CFD reduced by 4 it drops 23% of the centreline and leaves eight times as many
-    pieces, where the largest drops none (and makes the crack area 2.2 times as large).
-    clean: what is done to the probability where it was segmented, [H,W], before that.
-    transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
-    """
-    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
-    image, kernel = model.restore(photo, name) if restore else (photo, None)
-    fine = model.segment(image, kernel, name)[0, 0].numpy()
-    if transparent is not None:
-        factor = model.scale if restore else 1
-        fine[transparent.repeat(factor, axis=0).repeat(factor, axis=1)] = 0
-    fine = clean(fine)
-    if not restore:
-        return Found(fine, fine, transparent=transparent)
-    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)
-    return Found(coarse[0].numpy(), fine, _to_pixels(image[:, :3]), transparent)
-
-
-def _to_pixels(image: Tensor) -> np.ndarray:
-    """[1,3,H,W] -> uint8 [H,W,3]; rounds in place, as a copy of a large image costs too much."""
-    return image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()
-
-
-def write(job: Job, pixels: np.ndarray, found: Found, threshold: float, made: Mapping[str, Any]) -> None:
+def write(job: Job, pixels: np.ndarray, found: Found, made: Mapping[str, Any]) -> None:
     """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
 
     Raises UserError where the disk refuses.
     """
     for kind, path in job.files.items():
         if kind == "overlay":
-            picture = overlay(pixels, found.probability, threshold)
+            picture = overlay(pixels, found.probability, found.threshold)
         elif kind == "restored":
             picture = found.restored
         elif kind == "probability":
             picture = np.round(found.probability * 255).astype(np.uint8)
         else:
-            probability = found.probability if kind == "mask" else found.fine
-            picture = (probability >= threshold) * np.uint8(255)
+            picture = (found.mask if kind == "mask" else found.fine_mask) * np.uint8(255)
         ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
         write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
-def line(job: Job, found: Found, settings: Settings, seconds: float, notes: Sequence[str]) -> str:
-    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know.
-
-    notes: what had to be assumed to read it.
-    """
-    if job.restore:
-        how = f"restored x{found.fine.shape[0] // job.size[0]}"
-    elif settings.restore == "auto":
-        how = f"not restored (above {AUTO_MEGAPIXELS} megapixels cracks are wide enough as they are)"
-    else:
-        how = "not restored"
-    share = 100 * found.share(settings.threshold)
+def line(job: Job, found: Found, seconds: float) -> str:
+    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size
+    notes = found.notes
     if found.transparent is not None:
         where = f"{100 * found.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
         notes = (*notes, where)
-    told = f"{job.path} {width}x{height} {how}: {share:.2f}% crack, {seconds:.1f} s -> {stem}_{{{kinds}}}.png"
-    return told + "".join(f"; {note}" for note in notes)
+    told = f"{job.path} {width}x{height} {found.how}: {100 * found.share():.2f}% crack, {seconds:.1f} s"
+    return f"{told} -> {stem}_{{{kinds}}}.png" + "".join(f"; {note}" for note in notes)

@@ -13,6 +13,7 @@ from contracts.errors import UserError
 from contracts.files import ENDING
 from data.images import image_size, list_images
 
+RESTORE = ("auto", "always", "never")
 AUTO_MEGAPIXELS = 1.5  # --restore auto restores photographs up to this size
 SMALLEST = 8  # px
 LONGEST_NAME = 255  # bytes, in all usual file systems
@@ -43,6 +44,15 @@ class Settings:
     minimum_area: int | None = None
     bits: int | None = None
     precision: str = "auto"
+
+    def check(self) -> None:
+        """Raise UserError for a value that means nothing."""
+        if self.restore not in RESTORE:
+            raise UserError(f"restore '{self.restore}': give one of {', '.join(RESTORE)}")
+        if not 0 < self.threshold < 1:
+            raise UserError(f"--threshold {self.threshold}: give a value between 0 and 1, such as 0.5")
+        if self.minimum_area is not None and self.minimum_area < 0:
+            raise UserError(f"--min-area {self.minimum_area}: give a number of pixels, 0 to keep all regions")
 
     def told(self, weights: str, device: str, precision: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options.
@@ -139,15 +149,29 @@ def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], 
 
 def _job(path: Path, name: str, settings: Settings, scale: int) -> Job:
     height, width = image_size(path)
-    if min(height, width) < SMALLEST:
-        raise UserError(f"{path}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
-    small = height * width <= AUTO_MEGAPIXELS * 1e6
-    restore = settings.restore == "always" or (settings.restore == "auto" and small)
+    restore = restores(settings.restore, height, width, str(path))
     kinds = ["mask", "overlay", "probability", *(("restored", f"mask_x{scale}") if restore else ())]
     files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
     if max(len(os.fsencode(file.name + ENDING)) for file in files.values()) > LONGEST_NAME:
         raise UserError(f"{path}: no room for '_probability.png' in so long a name; rename it")
     return Job(path, (height, width), restore, files)
+
+
+def restores(chosen: str, height: int, width: int, name: str) -> bool:
+    """Whether to restore a photograph of that size, for "auto", "always" or "never".
+
+    Raises UserError, with its name, for one that is too small to look at.
+    """
+    if min(height, width) < SMALLEST:
+        raise UserError(f"{name}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
+    return chosen == "always" or (chosen == "auto" and height * width <= AUTO_MEGAPIXELS * 1e6)
+
+
+def not_restored(chosen: str) -> str:
+    """What is said of a photograph that was not restored."""
+    if chosen != "auto":
+        return "not restored"
+    return f"not restored (above {AUTO_MEGAPIXELS} megapixels cracks are wide enough as they are)"
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:

@@ -16,6 +16,8 @@ from engine.onnx_model import OnnxModel, read_onnx
 from engine.options import Options
 from engine.precision import Precision, choose
 from engine.predict_resume import digest
+from engine.shipped import describe
+from engine.weights_folder import CONFIG, TENSORS
 from models.whole import Model
 
 NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "corrections")
@@ -38,19 +40,22 @@ class Source:
     digest: str
 
 
-def find_source(opt: str | None, weights: str | None, precision: str = "auto") -> Source:
+def find_source(
+    opt: str | None, weights: str | None, precision: str = "auto", device: torch.device | None = None
+) -> Source:
     """An exported model if ``weights`` ends in .onnx, else as ``engine.assess.find`` does. Raises UserError.
 
     precision: as ``engine.precision.choose`` wants it, "auto": what the options ask of evaluations, as some networks
-    must not be rounded; an exported model computes in float32 alone.
+    must not be rounded; an exported model computes in float32 on the CPU alone. device: None: the GPU if there is one.
     """
     if weights is None or not weights.lower().endswith(".onnx"):
         options, content, path = find(opt, weights, [])
-        device = default_device()
+        device = default_device() if device is None else device
         chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
-        told = f"{path} (step {content['step']}), on {device} in {chosen}"
+        told = f"{describe(path, content)}, on {device} in {chosen}"
         area, load = options.postprocess.minimum_area, partial(load_model, options, content, path)
-        key = digest(path, b"" if opt is None else _network(options))
+        more = b"" if opt is None else _network(options)
+        key = digest(path / TENSORS, more + (path / CONFIG).read_bytes()) if path.is_dir() else digest(path, more)
         return Source(options.scale, area, device, chosen, told, load, key)
     if opt is not None:
         raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")

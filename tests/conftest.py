@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -45,3 +46,20 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=folder)
     assert outcome.code == 0, outcome.err
     return folder / "experiments" / "tiny" / "models" / "latest.pth"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those weights as they would be shipped, under the name that is taken by default, to be read only."""
+    from engine import shipped
+    from tools.ship.__main__ import ship
+
+    with mock.patch.object(shipped, "WEIGHTS", tmp_path_factory.mktemp("shipped") / "weights"):
+        return ship(tiny_weights, shipped.DEFAULT)
+
+
+@pytest.fixture
+def shipped_weights(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with which those are shipped, and no others."""
+    monkeypatch.setattr("engine.shipped.WEIGHTS", tiny_folder.parent)
+    return tiny_folder

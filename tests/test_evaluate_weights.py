@@ -34,7 +34,8 @@ def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) ->
         weights_of(Experiment(tmp_path / "empty"))
 
 
-def test_no_weights(tmp_path: Path) -> None:
+def test_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.shipped.WEIGHTS", tmp_path / "weights")
     assert_error(run_here("evaluate.py", cwd=tmp_path), "experiments/", "train_joint.py", "--weights")
     assert_error(run_here("evaluate.py", "-opt", TINY, cwd=tmp_path), "experiments/tiny", "train")
     assert_error(run_here("evaluate.py", "--weights", "no.pth", cwd=tmp_path), "no.pth", "train first")

@@ -1,0 +1,69 @@
+"""Trained weights as an object that is called with photographs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data.images import Photograph, photograph_of, read_photograph
+from engine.predict_photo import Found, examine
+from engine.predict_plan import Settings, restores
+from engine.predict_source import Source, find_source
+from engine.shipped import DEFAULT
+from engine.tiled_model import TiledModel
+
+AS_ARRAY = "the image"  # in errors, where there is no file to name
+
+
+def load(
+    path_or_name: str | PathLike[str] = DEFAULT, device: str | torch.device | None = None, precision: str = "auto",
+    tile: int = 256, overlap: int = 32,
+) -> Predictor:
+    """Weights, ready to look for cracks; read from this machine alone.
+
+    path_or_name: the name of shipped weights, the folder of such, a checkpoint (.pth), or an exported model (.onnx);
+    unlike the scripts, this never prefers an experiment in the working directory.
+    device: None: the GPU where there is one, else the CPU. precision: "auto" (as the weights' options say), "float32"
+    or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
+    Raises UserError for weights that are missing, damaged or of another kind.
+    """
+    source = find_source(None, str(path_or_name), precision, None if device is None else torch.device(device))
+    return Predictor(source, tile, overlap)
+
+
+class Predictor:
+    """Finds cracks in photographs, as ``predict.py`` does. Made by ``load``."""
+
+    def __init__(self, source: Source, tile: int = 256, overlap: int = 32) -> None:
+        self.source = source
+        self.model = TiledModel(source.load(), source.device, tile, overlap, source.precision)
+
+    def __call__(
+        self, image: np.ndarray | Image.Image | str | PathLike[str], *, threshold: float = 0.5, restore: str = "auto",
+        minimum_area: int | None = None,
+    ) -> Found:
+        """Look for cracks in a photograph of any size.
+
+        image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.
+        threshold: crack from this probability on, in (0,1); restore: "auto", "always" or "never" before segmenting;
+        minimum_area: regions of fewer segmented pixels are no cracks, None: as the weights' options say.
+        Raises UserError for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
+        """
+        area = self.source.minimum_area if minimum_area is None else minimum_area
+        settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
+        settings.check()
+        name, photo = _read(image)
+        return examine(self.model, photo, restores(restore, *photo.pixels.shape[:2], name), settings, name)
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.source.told})"
+
+
+def _read(image: np.ndarray | Image.Image | str | PathLike[str]) -> tuple[str, Photograph]:
+    if isinstance(image, (str, PathLike)):
+        return str(image), read_photograph(Path(image))
+    return AS_ARRAY, photograph_of(image, AS_ARRAY)

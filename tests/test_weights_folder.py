@@ -1,0 +1,347 @@
+"""Weights as a folder: what is kept of them, what is refused, and when they are taken without being named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from drawn_sets import write_set
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save
+from test_predict import save as save_photograph
+from tiny_runs import ROOT, TINY, assert_error, contents, run_here, tiny
+
+from contracts.errors import UserError
+from engine import shipped, stand_in
+from engine.assess import find, load_model
+from engine.build import build_model
+from engine.checkpoint import load_file
+from engine.options_file import change_options
+from engine.shipped import default_weights, resolve
+from engine.stand_in import with_test_set
+from engine.weights_folder import HALF_ERROR, halved, made_at, read_config, relative_error, write_folder
+from models.whole import count_parameters
+
+# -- what is kept ---------------------------------------------------------------------------------
+
+
+def test_all_is_kept_to_a_thousandth(tiny_weights: Path, tiny_folder: Path) -> None:
+    before, after = load_file(tiny_weights), load_file(tiny_folder)
+    assert before["model"].keys() == after["model"].keys()
+    counters = 0
+    for name, value in before["model"].items():
+        found = after["model"][name]
+        if value.is_floating_point():
+            assert found.dtype == torch.float32 and relative_error(value, found) <= 2**-10, name
+        else:
+            counters += 1
+            assert found.dtype == value.dtype and torch.equal(found, value), name
+    assert counters > 0
+    assert before["meta"]["photographs"]["train"] and after["meta"]["photographs"] == before["meta"]["photographs"]
+    for key in ("git", "data", "precision"):
+        assert after["meta"][key] == before["meta"][key]
+    assert after["step"] == 1 and after["options"]["network_seg"] == before["options"]["network_seg"]
+
+
+def test_the_file_is_half_as_large(tiny_folder: Path) -> None:
+    stored = load_tensors(tiny_folder / "model.safetensors")
+    numbers = sum(value.numel() for value in stored.values() if value.is_floating_point())
+    in_half = sum(value.numel() for value in stored.values() if value.dtype == torch.float16)
+    assert in_half > 0.99 * numbers
+    assert (tiny_folder / "model.safetensors").stat().st_size < 2.2 * numbers
+    assert (tiny_folder / "photographs.json").stat().st_size < 300
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (torch.tensor([1.0, 1 / 3, -2.5]), torch.float16),
+        (torch.tensor([[1.0, 1e-9]]), torch.float16),  # beside a 1 it is nothing
+        (torch.tensor([[1.0, 1.0], [1e-9, 1e-9]]), torch.float16),
+        (torch.tensor([7e4, 1.0]), torch.float32),  # float16 ends at 65504
+        (torch.tensor([1.0, 1e-6]), torch.float32),  # a variance of 1e-6 would be 2% off
+        (torch.tensor([[1e-6, 2e-6]]), torch.float32),
+        (torch.tensor(0.1), torch.float16),
+        (torch.zeros(3), torch.float16),
+        (torch.zeros(0), torch.float16),
+        (torch.tensor([0.1], dtype=torch.float64), torch.float16),
+        (torch.tensor(2**40), torch.int64),
+        (torch.tensor([True]), torch.bool),
+    ],
+)
+def test_what_float16_would_lose_stays_float32(value: torch.Tensor, kept: torch.dtype) -> None:
+    found = halved("x", value)
+    assert found.dtype == kept
+    expected = value.numpy().astype(np.float16) if kept == torch.float16 else value.float().numpy()
+    assert np.array_equal(found.float().numpy(), expected.astype(np.float32))
+
+
+def test_the_error_of_rounding() -> None:
+    assert relative_error(torch.tensor([2.0, 4.0]), torch.tensor([2.0, 5.0])) == 0.25
+    assert relative_error(torch.tensor([[2.0, 4.0], [1.0, 1.0]]), torch.tensor([[3.0, 4.0], [1.0, 1.0]])) == 0.25
+    assert relative_error(torch.tensor([1.0]), torch.tensor([float("inf")])) == float("inf")
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0)).abs() + 0.01
+    assert 2**-12 < relative_error(values, values.half()) <= 2**-11 < HALF_ERROR
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_not_written(bad: float, tmp_path: Path, tiny_weights: Path) -> None:
+    content = load_file(tiny_weights)
+    name = next(name for name, value in content["model"].items() if value.is_floating_point())
+    content["model"][name] = content["model"][name] * bad
+    with pytest.raises(UserError, match=f"'{name}' is not finite"):
+        write_folder(tmp_path / "w", content, "")
+    assert not (tmp_path / "w").exists()
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "compact"))
+
+
+def change_config(folder: Path, change: Callable[[dict], object]) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def replace(folder: Path, name: str, held: bytes) -> None:
+    """Put other content in the place of a file, with its right digest, as somebody of bad intent would."""
+    (folder / name).write_bytes(held)
+    change_config(folder, lambda config: config["sha256"].update({name: hashlib.sha256(held).hexdigest()}))
+
+
+def with_tensor(folder: Path, value: torch.Tensor) -> bytes:
+    tensors = load_tensors(folder / "model.safetensors")
+    tensors[sorted(tensors)[0]] = value
+    return save(tensors)
+
+
+def flip_a_bit(folder: Path) -> None:
+    held = bytearray((folder / "model.safetensors").read_bytes())
+    held[-5] ^= 1
+    (folder / "model.safetensors").write_bytes(held)
+
+
+def shorten(folder: Path) -> None:
+    held = (folder / "model.safetensors").read_bytes()
+    replace(folder, "model.safetensors", held[:-100])
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+HUGE = struct.pack("<Q", 2**60) + b"{}"
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no config": (lambda f: (f / "config.json").unlink(), "without config.json"),
+    "no tensors": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+    "no digests": (lambda f: (f / "photographs.json").unlink(), "photographs.json is missing"),
+    "no JSON": (lambda f: (f / "config.json").write_text("{"), "config.json is no JSON"),
+    "deep": (lambda f: (f / "config.json").write_text("[" * 200_000), "config.json is no JSON"),
+    "bytes": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is no JSON"),
+    "a list": (lambda f: (f / "config.json").write_text("[]"), "holds no entries"),
+    "another format": (lambda f: change_config(f, lambda c: c.update(format="other/1")), "format csbsr-weights/1"),
+    "no step": (lambda f: change_config(f, lambda c: c.pop("step")), "no entry 'step'"),
+    "step of text": (lambda f: change_config(f, lambda c: c.update(step="1")), "no entry 'step'"),
+    "no options": (lambda f: change_config(f, lambda c: c.pop("options")), "no entry 'options'"),
+    "another scale": (lambda f: change_config(f, lambda c: c.update(scale=2)), "scale 2"),
+    "no date": (lambda f: change_config(f, lambda c: c.update(made="yesterday")), "made 'yesterday'"),
+    "no zone": (lambda f: change_config(f, lambda c: c.update(made="2026-01-01")), "made '2026-01-01'"),
+    "a bit": (flip_a_bit, "model.safetensors is damaged"),
+    "pointer": (lambda f: (f / "model.safetensors").write_bytes(LFS), "model.safetensors is damaged"),
+    "digests changed": (lambda f: (f / "photographs.json").write_text("{}"), "photographs.json is damaged"),
+    "shortened": (shorten, "no readable tensors"),
+    "empty": (lambda f: replace(f, "model.safetensors", b""), "no readable tensors"),
+    "huge header": (lambda f: replace(f, "model.safetensors", HUGE), "no readable tensors"),
+    "pickle": (lambda f: replace(f, "model.safetensors", b"\x80\x02}q\x00."), "no readable tensors"),
+    "NaN": (lambda f: replace(f, "model.safetensors", with_tensor(f, torch.tensor(float("nan")))), "is not finite"),
+    "digests of numbers": (lambda f: replace(f, "photographs.json", b'{"train": [1]}'), "no lists of digests"),
+    "digests of text": (lambda f: replace(f, "photographs.json", b'{"train": "ab"}'), "no lists of digests"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_folders_are_told_in_one_line(kind: str, copy: Path) -> None:
+    damage, told = DAMAGES[kind]
+    load_file(copy)
+    damage(copy)
+    with pytest.raises(UserError) as caught:
+        load_file(copy)
+    message = str(caught.value)
+    assert told in message and str(copy) in message and "\n" not in message and "; " in message
+
+
+def test_tensors_of_another_architecture(copy: Path, tmp_path: Path) -> None:
+    save_photograph(tmp_path, "a.png")
+    replace(copy, "model.safetensors", with_tensor(copy, torch.zeros(7)))
+    outcome = run_here("predict.py", "a.png", "--weights", copy, cwd=tmp_path)
+    assert_error(outcome, "another architecture: 1 of another size")
+    assert not list((tmp_path / "results").glob("*.png"))
+
+
+def test_options_that_are_none(copy: Path, tmp_path: Path) -> None:
+    change_config(copy, lambda config: config["options"].update(widht=3))
+    outcome = run_here("predict.py", save_photograph(tmp_path, "a.png"), "--weights", copy, cwd=tmp_path)
+    assert_error(outcome, "compact: widht: unknown option")
+
+
+def test_an_experiment_named_by_its_folder(tiny_weights: Path, tmp_path: Path) -> None:
+    outcome = run_here("evaluate.py", "--weights", tiny_weights.parent.parent, cwd=tmp_path)
+    assert_error(outcome, "a folder without config.json; give a file such as models/best.pth")
+
+
+# -- where they are taken -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["compact", "./compact", "compact/", "compact/model.safetensors"])
+def test_predictions_of_a_folder(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "compact")
+    outcome = run_here("predict.py", save_photograph(tmp_path, "a.png"), "--weights", name, cwd=tmp_path)
+    assert outcome.code == 0 and "1 photographs, compact (step 1), on cpu" in outcome.out, outcome
+    assert len(contents(tmp_path / "results")) == 5
+
+
+def test_a_batch_goes_on_with_the_same_folder_only(copy: Path, tmp_path: Path) -> None:
+    command = ["predict.py", save_photograph(tmp_path, "a.png"), "--weights", copy, "--restore", "never", "--resume"]
+    assert run_here(*command, cwd=tmp_path).code == 0
+    assert "all 1 photographs were done before" in run_here(*command, cwd=tmp_path).out
+    change_config(copy, lambda config: config["options"]["joint"].update(normalise="none"))
+    assert_error(run_here(*command, cwd=tmp_path), "--resume: ", "with other weights")
+
+
+def test_a_training_starts_from_a_folder_and_learns_from_it(shipped_weights: Path, tmp_path: Path) -> None:
+    kept = load_file(shipped_weights)["model"]
+    for name in (str(shipped_weights), "compact"):
+        model = build_model(tiny(tmp_path, f"network_sr:weights={name}", f"network_seg:weights={name}"))
+        for key, value in model.state_dict().items():
+            assert key not in kept or torch.equal(value, kept[key]), key
+    changes = ["train:total_iter=1", "train:teacher=compact", "loss:teacher_weight=0.5"]
+    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+
+
+def test_photographs_trained_on_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    write_set(tmp_path / "set", numbers=range(4))
+    options = ["datasets:train={type: folder, root: set, crop: 32, batch_size: 2, workers: 0}", "train:total_iter=1"]
+    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *options, cwd=tmp_path).code == 0
+    content = load_file(tmp_path / "experiments/tiny/models/latest.pth")
+    write_folder(tmp_path / "w", content, "")
+    test = ["--force_yml", "datasets:test={type: folder, root: set}"]
+    assert_error(run_here("evaluate.py", "--clean", "--weights", "w", *test, cwd=tmp_path), "trained on 4 of these 4")
+
+
+# -- by default -----------------------------------------------------------------------------------
+
+
+def own_run(place: Path, seconds: float, folder: Path) -> Path:
+    """Weights of one's own whose file is so many seconds younger than the shipped weights are."""
+    path = place / "experiments" / "mine" / "models" / "latest.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    made = made_at(folder, read_config(folder)["made"]) + seconds
+    os.utime(path, (made, made))
+    return path
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(None, "shipped"), (-1, "shipped"), (1, "own")])
+def test_a_run_of_ones_own_is_taken_where_it_is_newer(
+    seconds: float | None, taken: str, shipped_weights: Path, tmp_path: Path
+) -> None:
+    own = None if seconds is None else own_run(tmp_path, seconds, shipped_weights)
+    found = default_weights(tmp_path / "experiments")
+    assert found == (shipped_weights if taken == "shipped" else own)
+
+
+def test_neither_shipped_nor_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path / "weights")
+    outcome = run_here("predict.py", save_photograph(tmp_path, "a.png"), cwd=tmp_path)
+    assert_error(outcome, "no trained weights below experiments/, and none shipped", "train_joint.py", "--weights FILE")
+    outcome = run_here("predict.py", "a.png", "--weights", "compact", cwd=tmp_path)
+    assert_error(outcome, "weights compact do not exist")
+
+
+def test_names_of_shipped_weights(shipped_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve("compact") == shipped_weights
+    assert resolve("./other") == Path("other") and resolve("other/compact") == Path("other/compact")
+    monkeypatch.chdir(shipped_weights.parent.parent)
+    assert resolve("compact") == Path("weights/compact") == default_weights(tmp_path)
+
+
+def test_a_fresh_clone(shipped_weights: Path, tmp_path: Path) -> None:
+    outcome = run_here("predict.py", save_photograph(tmp_path, "a.png"), cwd=tmp_path)
+    made = read_config(shipped_weights)["made"][:10]
+    assert outcome.code == 0 and f"{shipped_weights} (shipped, made {made}, step 1), on cpu" in outcome.out, outcome
+    outcome = run_here("evaluate.py", "--degraded", cwd=tmp_path)
+    assert outcome.code == 0 and f"evaluating {shipped_weights} (shipped, made {made}, step 1)" in outcome.out
+    assert "datasets.test: 2 photographs" in outcome.out and "instead" not in outcome.out
+    assert json.loads((tmp_path / "results/compact/results.json").read_text())["meta"]["test_images"] == 2
+
+
+# -- their test set -------------------------------------------------------------------------------
+
+ABSENT = ["{type: folder, root: absent}", "{type: folder, root: here, lists: absent.txt}", "{count: 2, frozen: absent}"]
+
+
+@pytest.mark.parametrize("test", [*ABSENT, "null"])
+def test_photographs_that_a_stranger_lacks(
+    test: str, shipped_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    kept = load_file(shipped_weights)["options"]
+    options = change_options(kept, [f"datasets:test={test}"], "x")
+    changed, told = with_test_set(options, shipped_weights)
+    assert told is not None and "drawn test set of options/joint.yml instead" in told
+    assert ("absent" in told) == (test != "null") and "\n" not in told
+    drawn = changed.datasets.test
+    assert (drawn.type, drawn.count, drawn.seed, drawn.size) == ("synthetic", 40, 3, 448)
+    assert changed.model_copy(update={"datasets": options.datasets}) == options
+    own = tmp_path / "mine.pth"
+    for weights, changes in ((shipped_weights, [f"datasets:test={test}"]), (own, [])):
+        assert with_test_set(options, weights, changes) == (options, None)
+
+
+def test_an_evaluation_with_a_stand_in_says_so(
+    shipped_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in, "STAND_IN", Path("tests") / "tiny.yml")
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path / "weights")
+    folder = Path(shutil.copytree(shipped_weights, tmp_path / "weights" / "compact"))
+    lost = {"type": "folder", "root": "absent", "lists": ["a.txt"]}
+    change_config(folder, lambda config: config["options"]["datasets"].update(test=lost))
+    outcome = run_here("evaluate.py", "--degraded", cwd=tmp_path)
+    assert outcome.code == 0 and "datasets.test: absent, which" in outcome.out and "instead" in outcome.out, outcome
+    named = ["--force_yml", "datasets:test:root=absent", "datasets:test:lists=null"]
+    assert_error(run_here("evaluate.py", "--degraded", *named, cwd=tmp_path), "datasets.test", "absent")
+
+
+# -- what the project ships -----------------------------------------------------------------------
+
+REAL = sorted(path.parent for path in (ROOT / "weights").glob("*/config.json"))
+LARGEST = {"compact": 8e6, "base": 40e6}  # bytes
+
+
+@pytest.mark.parametrize("folder", REAL, ids=lambda folder: folder.name)
+def test_what_is_shipped_can_be_used(folder: Path) -> None:
+    options, content, _ = find(None, str(folder), [])
+    model = load_model(options, content, folder)
+    stored = (folder / "model.safetensors").stat().st_size
+    assert stored <= LARGEST.get(folder.name, 40e6) and stored < 2.2 * count_parameters(model) + 1e5
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "## Data and licences" in card and all((folder / name).is_file() for name in _pictures(card))
+    assert content["meta"]["photographs"]["train"]
+
+
+def _pictures(card: str) -> list[str]:
+    return [part.split(")")[0] for part in card.split("](")[1:] if part.startswith("pictures/")]

@@ -1,0 +1,1 @@
+"""Trained weights made into a folder to ship: ``python -m tools.ship``."""

@@ -1,0 +1,147 @@
+"""The model card: README.md of a folder of weights, made of what is known and what people add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.weights_folder import PHOTOGRAPHS
+from tools.ship.card_data import CardData
+from tools.ship.measured import false_alarms, tables
+from tools.ship.photographs import Part, part_of
+from tools.ship.terms import PHRASES, RESEARCH, strictest, terms_of
+
+NETWORKS = ("network", "network_sr", "network_seg")  # sections of the options
+PICTURES = "pictures"  # folder beside the card
+ROOT = Path(__file__).resolve().parent.parent.parent
+TEMPLATE = """\
+---
+license: other
+license_name: {licence}
+pipeline_tag: image-segmentation
+tags: [crack-segmentation, super-resolution]
+---
+# {name}
+
+Crack segmentation with blind super-resolution: from a photograph of pavement, concrete or a wall, the probability of a
+crack for each pixel, and the photograph restored at {scale} times its size. {networks}; {size}.{summary}
+
+```
+python predict.py photo.jpg --weights {name}
+```
+
+or `csbsr.load("{name}")("photo.jpg")` from Python.
+
+## Intended use
+
+{use}
+
+## Limits
+
+{limits}
+
+## Data and licences
+
+**Use of these weights: {terms}.** Weights carry the strictest terms of the photographs they were trained on;
+photographs without stated terms count as non-commercial.
+
+{data}
+
+## Recipe
+
+{recipe}
+
+## Results
+
+Means over photographs with 95% intervals.
+
+{results}
+
+### False alarms
+
+{alarms}
+
+## Failure cases
+
+{failures}
+"""
+USE = ("Finding cracks in photographs of pavement, concrete and masonry, for a person to look at.",)
+LIMITS = (
+    "Not for decisions on safety without inspection: cracks are missed; joints, stains and edges are taken for them.",
+    "A probability is no measurement: widths and areas depend on the threshold and on how sharp the photograph is.",
+)
+
+
+def make_card(
+    name: str, content: Mapping[str, Any], size: str, results: Mapping[str, Any] | None = None,
+    data: CardData | None = None,
+) -> str:
+    """The card of a checkpoint's ``content`` (options, meta, step); size: of its tensors, in words."""
+    data, options, datasets = data or CardData(), content["options"], content["options"]["datasets"]
+    parts = {"training": part_of(datasets["train"]), "validation": part_of(datasets.get("val"))}
+    terms = strictest(folder for part in parts.values() for folder in part.folders)
+    return TEMPLATE.format(
+        name=name, scale=options["scale"], networks=_networks(options), size=size,
+        licence="research-non-commercial" if terms.startswith(PHRASES[RESEARCH]) else "see-below",
+        summary=f" {data.summary}" if data.summary else "", use=_listed((*USE, *data.intended_use)),
+        limits=_listed((*LIMITS, *data.limits)), terms=terms, data=_data(parts),
+        recipe=_recipe(content, parts), results=tables(results), alarms=false_alarms(results),
+        failures=_failures(data),
+    )
+
+
+def _networks(options: Mapping[str, Any]) -> str:
+    told = [f"`{key}: {options[key]['type']}`" for key in NETWORKS if options.get(key)]
+    return "Networks: " + ", ".join(told)
+
+
+def _data(parts: Mapping[str, Part]) -> str:
+    rows = []
+    for part, found in parts.items():
+        for folder, count in sorted(found.folders.items()):
+            terms, number = terms_of(folder), "-" if count is None else count
+            rows.append(f"| {folder} | {part} | {number} | {terms.licence} | {terms.source} |")
+    head = ["| photographs | for | number | licence | source |", "|---|---|---|---|---|"]
+    missing = sorted(one for part in parts.values() for one, digest in part.lists.items() if digest is None)
+    more = [f"\nNot counted, as they were not at hand: {', '.join(missing)}."] if missing else []
+    return "\n".join([*head, *rows, *more])
+
+
+def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
+    options, meta = content["options"], content["meta"]
+    file = next(iter(sorted((ROOT / "options").rglob(f"{options['name']}.yml"))), None)
+    seen = meta.get("photographs", {})
+    lines = [
+        f"Options: `{file.relative_to(ROOT)}`" if file else f"Options: those of the experiment `{options['name']}`",
+        f"Steps: {content['step']}, of {options['train']['total_iter']}",
+        f"Precision of the training: {meta.get('precision', 'not known')}",
+        f"Commit of the code that trained: {meta.get('git') or 'not known'}",
+        f"Fingerprint of the training photographs: `{meta.get('data', 'not known')}`",
+        f"Photographs seen: {len(seen.get('train', ()))} trained on, {len(seen.get('val', ()))} chosen by; their "
+        f"digests are in `{PHOTOGRAPHS}`, and `evaluate.py` refuses to score the former",
+    ]
+    for key in NETWORKS:
+        network = options.get(key) or {}
+        start = network.get("weights") or network.get("pretrained", "none")
+        if start != "none":
+            lines.append(f"`{key}` started from: {start}")
+    lines += [
+        f"Split list for {name}: `{one}`, SHA-256 {digest or 'not known'}"
+        for name, part in parts.items() for one, digest in part.lists.items()
+    ]
+    return _listed((*lines, "The resolved options are in `config.json`."))
+
+
+def _failures(data: CardData) -> str:
+    if not data.failures:
+        return "None collected yet."
+    told = [
+        failure.text + (f"\n\n![{failure.picture.stem}]({PICTURES}/{failure.picture.name})" if failure.picture else "")
+        for failure in data.failures
+    ]
+    return "\n\n".join(told)
+
+
+def _listed(lines: tuple[str, ...]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

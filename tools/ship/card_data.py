@@ -1,0 +1,84 @@
+"""What people add to a model card: a YAML or JSON file, its entries and pictures checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import UserError, nearest
+from data.images import read_image
+from engine.options_file import parse_yaml
+
+LARGEST_PICTURE = 300_000  # bytes: a clone fetches all of them
+KEYS = ("summary", "intended_use", "limits", "failures")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photograph on which the weights fail. text: what goes wrong and why; picture: to show, or None."""
+
+    text: str
+    picture: Path | None = None
+
+
+@dataclass(frozen=True)
+class CardData:
+    """summary: a paragraph; intended_use, limits: lines, beside those that hold for all weights of this project."""
+
+    summary: str = ""
+    intended_use: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+def read_card_data(path: Path) -> CardData:
+    """Read ``summary: text``, ``intended_use: [text]``, ``limits: [text]``, ``failures: [{text, picture}]``.
+
+    Pictures are looked for beside the file. Raises UserError for other entries, and for pictures that are missing,
+    no images or over ``LARGEST_PICTURE``.
+    """
+    if not path.is_file():
+        raise UserError(f"--card-data {path} does not exist; correct the path")
+    content = parse_yaml(path.read_text(encoding="utf-8"), str(path))  # JSON is YAML
+    if not isinstance(content, dict):
+        raise UserError(f"--card-data {path}: give entries such as 'limits: [...]', of {', '.join(KEYS)}")
+    for key in content:
+        if key not in KEYS:
+            hint = nearest(str(key), KEYS)
+            raise UserError(f"--card-data {path}: unknown entry '{key}'{hint}; give {', '.join(KEYS)}")
+    summary = content.get("summary", "")
+    if not isinstance(summary, str):
+        raise UserError(f"--card-data {path}: summary has to be text")
+    use, limits = (_lines(content.get(key, []), path, key) for key in ("intended_use", "limits"))
+    return CardData(summary.strip(), use, limits, _failures(content.get("failures", []), path))
+
+
+def _lines(given: Any, path: Path, key: str) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise UserError(f"--card-data {path}: {key} has to be a list of texts")
+    return tuple(" ".join(one.split()) for one in given)
+
+
+def _failures(given: Any, path: Path) -> tuple[Failure, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise UserError(f"--card-data {path}: failures has to be a list of entries text, picture")
+    found, names = [], set()
+    for one in given:
+        if not isinstance(one.get("text"), str) or not one.keys() <= {"text", "picture"}:
+            raise UserError(f"--card-data {path}: a failure needs its text, may have a picture, and nothing else")
+        picture = None if one.get("picture") is None else path.parent / str(one["picture"])
+        if picture is not None:
+            _check(picture, names, path)
+        found.append(Failure(" ".join(one["text"].split()), picture))
+    return tuple(found)
+
+
+def _check(picture: Path, names: set[str], path: Path) -> None:
+    read_image(picture)
+    if picture.stat().st_size > LARGEST_PICTURE:
+        told = f"{picture.stat().st_size} bytes are over {LARGEST_PICTURE}"
+        raise UserError(f"--card-data {path}: {picture}: {told}; give a smaller picture")
+    if picture.name in names:
+        raise UserError(f"--card-data {path}: two pictures are called {picture.name}; rename one")
+    names.add(picture.name)
