@@ -46,13 +46,13 @@ def read_folder(folder: Path) -> dict[str, Any]:
         tensors = load(held[TENSORS])
     except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
         raise _fault(folder, f"{TENSORS} holds no readable tensors ({_short(error)})") from None
-    for name, value in tensors.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise _fault(folder, f"{TENSORS}: '{name}' is not finite")
+    model = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    for name, value in model.items():
+        if value.is_complex() or not torch.isfinite(value).all():
+            raise _fault(folder, f"{TENSORS}: '{name}' is not finite, or no real number")
     seen = _parse(folder, PHOTOGRAPHS, held[PHOTOGRAPHS])
     if not all(isinstance(one, list) and all(isinstance(digest, str) for digest in one) for one in seen.values()):
         raise _fault(folder, f"{PHOTOGRAPHS} holds no lists of digests")
-    model = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     kept = {name: config[name] for name in ("step", "options", "made")}
     return {"model": model, **kept, "meta": {**config["meta"], "photographs": seen}}
 

@@ -17,7 +17,7 @@ from contracts.errors import UserError
 from degradations.frozen import to_uint8
 from degradations.presets import build_pipeline
 from engine.evaluator import evaluation_image
-from engine.predict import Found
+from engine.predict_photo import Found
 from tools.release.__main__ import main
 from tools.release.false_alarms import Alarms, crack_free, summary
 from tools.release.sets import inputs_of, list_files, read_sets, spread

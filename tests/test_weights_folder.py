@@ -165,6 +165,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "huge header": (lambda f: replace(f, "model.safetensors", HUGE), "no readable tensors"),
     "pickle": (lambda f: replace(f, "model.safetensors", b"\x80\x02}q\x00."), "no readable tensors"),
     "NaN": (lambda f: replace(f, "model.safetensors", with_tensor(f, torch.tensor(float("nan")))), "is not finite"),
+    "complex": (lambda f: replace(f, "model.safetensors", with_tensor(f, torch.tensor(1j))), "no real number"),
+    "NaN of 8 bits": (
+        lambda f: replace(f, "model.safetensors", with_tensor(f, torch.tensor(float("nan")).to(torch.float8_e4m3fn))),
+        "is not finite",
+    ),
     "digests of numbers": (lambda f: replace(f, "photographs.json", b'{"train": [1]}'), "no lists of digests"),
     "digests of text": (lambda f: replace(f, "photographs.json", b'{"train": "ab"}'), "no lists of digests"),
 }

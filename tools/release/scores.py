@@ -18,7 +18,7 @@ from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_up
 from engine.evaluator import Evaluation, Evaluator, Prediction
-from engine.predict import search
+from engine.predict_photo import search
 from engine.seen import count_trained_on
 from engine.tiled_model import TiledModel
 from metrics import names

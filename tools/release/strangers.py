@@ -17,7 +17,7 @@ from data.sources import Source
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from engine.evaluator import evaluation_image
-from engine.predict import Found, search
+from engine.predict_photo import Found, search
 from engine.predict_plan import Settings, plan
 from metrics import sweep
 from metrics.specks import remove_specks
