@@ -56,8 +56,8 @@ def parse() -> argparse.Namespace:
     )
     add(
         "--restore", choices=("auto", "always", "never"), default="auto",
-        help="restore before segmenting; auto: photographs up to 1.5 megapixels, as in larger ones cracks "
-        "are as many pixels wide as in those the model was trained on",
+        help="restore before segmenting; auto: photographs up to 0.04 megapixels (200x200), in which cracks are too "
+        "few pixels wide to be seen otherwise; larger ones are found better as they are, sharp or not",
     )
     add("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
     add(

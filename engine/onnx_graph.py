@@ -50,7 +50,7 @@ class JointGraph(nn.Module):
 
     def segment(self, image: Tensor, kernel: Tensor | None) -> Tensor:
         """As ``JointModel.segment_padded``, but padding is in the graph even if the tile traced needs none."""
-        (height, width), multiple = image.shape[2:], self.model.stride
+        (height, width), multiple = image.shape[2:], self.model.seg.multiple
         padded = F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         return self.model.seg(padded, kernel).logits[:, :, :height, :width]
 

@@ -14,7 +14,7 @@ from contracts.files import ENDING
 from data.images import image_size, list_images
 
 RESTORE = ("auto", "always", "never")
-AUTO_MEGAPIXELS = 1.5  # --restore auto restores photographs up to this size
+AUTO_MEGAPIXELS = 0.04  # --restore auto restores photographs up to this size
 SMALLEST = 8  # px
 LONGEST_NAME = 255  # bytes, in all usual file systems
 NAMED = 10  # photographs that an error names, of those left out
@@ -171,7 +171,7 @@ def not_restored(chosen: str) -> str:
     """What is said of a photograph that was not restored."""
     if chosen != "auto":
         return "not restored"
-    return f"not restored (above {AUTO_MEGAPIXELS} megapixels cracks are wide enough as they are)"
+    return f"not restored (above {AUTO_MEGAPIXELS} megapixels enlarging harms more than it helps)"
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:

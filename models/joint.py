@@ -44,8 +44,8 @@ class JointModel(nn.Module):
 
     @property
     def stride(self) -> int:
-        """What sides are padded to a multiple of before segmentation."""
-        return self.seg.multiple
+        """What tiles of a photograph start at multiples of, so that strided layers answer alike."""
+        return getattr(self.seg, "stride", self.seg.multiple)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
         """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given.

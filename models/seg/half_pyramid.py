@@ -19,6 +19,7 @@ from models.seg.encoders import build_encoder
 from models.seg.fpn import LEVELS, conv_bn_relu, enlarge_to
 
 FACTOR = 2  # between what the network looks at and what it answers
+GRID = 32  # of the encoder's coarsest level
 
 
 class HalfPyramid(nn.Module):
@@ -27,22 +28,23 @@ class HalfPyramid(nn.Module):
     encoder, pretrained: see models.seg.encoders; width: channels of the pyramid; detail: channels at the size
     looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
     pyramid, in training.
-    views: scales at which a photograph is looked at outside training, relative to the trained one: at 1 the network
-    sees half of the size, at 2 all of it. The logits of all views are averaged. Other scales than those of powers of
-    two are refused: UserError.
+    views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of the
+    size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged. Raises UserError
+    for others.
     """
 
-    multiple = 64
+    multiple = 4  # of the sides, so that the smallest view has whole pixels
+    stride = 128  # of its encoder in that view
 
     def __init__(
         self, encoder: str = "tf_efficientnet_lite0", width: int = 64, pretrained: str = "none", detail: int = 16,
-        dropout: float = 0.0, views: Sequence[float] = (1.0, 2.0),
+        dropout: float = 0.0, views: Sequence[float] = (0.5, 1.0),
     ) -> None:
         super().__init__()
         if width < 1 or detail < 1:
             raise UserError(f"width {width} and detail {detail} must be at least 1")
-        if not views or not set(views) <= {1.0, 2.0}:
-            raise UserError(f"views {list(views)}: give one or both of 1 and 2")
+        if not views or not set(views) <= {0.5, 1, 2}:
+            raise UserError(f"views {list(views)}: give one or more of 0.5, 1 and 2")
         self.views = tuple(views)
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
@@ -55,18 +57,32 @@ class HalfPyramid(nn.Module):
         self.head = nn.Conv2d(2 * detail, FACTOR**2, 3, padding=1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 64; ``kernel`` is ignored; logits [B,1,H,W]."""
-        views = (1.0,) if self.training else self.views
-        found = [F.avg_pool2d(self.fine(x), FACTOR) if view == FACTOR else self.fine(F.avg_pool2d(x, FACTOR))
-                 for view in views]
-        return Segmented(torch.stack(found).mean(0))
+        """x: normalised image [B,3,H,W], sides divisible by 4; ``kernel`` is ignored; logits [B,1,H,W]."""
+        if self.training:
+            return Segmented(self.fine(F.avg_pool2d(x, FACTOR)))
+        return Segmented(torch.stack([self.view(x, scale) for scale in self.views]).mean(0))
+
+    def view(self, x: Tensor, scale: float) -> Tensor:
+        """Logits [B,1,H,W] of ``x`` looked at in one of the views."""
+        if scale == FACTOR:
+            return F.avg_pool2d(self.fine(x), FACTOR)
+        found = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
+        return found if scale == 1 else enlarge_to(found, x)
 
     def fine(self, x: Tensor) -> Tensor:
-        """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] with sides divisible by 32."""
-        pyramid = self.pyramid(self.encoder(x))  # [B,width,h/2,w/2]
-        reduced = F.relu(F.pixel_shuffle(self.reduce(self.dropout(pyramid)), FACTOR))  # [B,detail,h,w]
+        """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size.
+
+        Borders are mirrored to whole cells of the encoder: streaks of repeated pixels look like cracks.
+        """
+        height, width = x.shape[2:]
+        below, right = -height % GRID, -width % GRID
+        small = not torch.onnx.is_in_onnx_export() and (below >= height or right >= width)
+        x = F.pad(x, (0, right, 0, below), mode="replicate" if small else "reflect")
+        reduced = self.reduce(self.dropout(self.pyramid(self.encoder(x))))  # [B,4*detail,h/2,w/2]
+        reduced = F.relu(F.pixel_shuffle(reduced, FACTOR))
         joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
-        return F.pixel_shuffle(at_least_float32(self.head(joined)), FACTOR)
+        logits = F.pixel_shuffle(at_least_float32(self.head(joined)), FACTOR)
+        return logits[:, :, : FACTOR * height, : FACTOR * width]
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine, with a convolution at each level; [B,width,h/2,w/2]."""
