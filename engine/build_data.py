@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import UserError
+from contracts.records import HRBatch
 from data.dataset import CrackDataset
 from data.facts import require_cracks
 from data.folders import find_pairs, find_photographs
@@ -158,3 +160,9 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
         border="reflect" if options.corrected("reflected_borders") else "zero",
         quantise=condition != "train",
     )
+
+
+def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:
+    """The batch with its degraded images and their kernels."""
+    made = degrade(batch.hr, batch.name, seed, batch.epoch)
+    return replace(batch, lr=made.lr, kernel=made.kernel)

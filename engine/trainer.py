@@ -6,7 +6,6 @@ import copy
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -17,9 +16,8 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
-from degradations.pipeline import Pipeline
 from engine.build import build_loss, build_model, build_optimizer, go_on
-from engine.build_data import build_dataset, build_degradation
+from engine.build_data import build_dataset, build_degradation, degraded_batch
 from engine.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.compilation import compile_or_tell
 from engine.ema import EMA
@@ -280,12 +278,6 @@ class Trainer:
         if written != world:
             raise UserError(f"{source} was written by {written} processes; resume with as many, not {world}")
         restore_rng(state["rng"][self.fabric.global_rank])
-
-
-def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:
-    """The batch with its degraded images and their kernels."""
-    made = degrade(batch.hr, batch.name, seed, batch.epoch)
-    return replace(batch, lr=made.lr, kernel=made.kernel)
 
 
 def make_fabric(processes: int, nodes: int = 1) -> Fabric:

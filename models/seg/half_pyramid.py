@@ -75,9 +75,7 @@ class HalfPyramid(nn.Module):
         Borders are mirrored to whole cells of the encoder: streaks of repeated pixels look like cracks.
         """
         height, width = x.shape[2:]
-        below, right = -height % GRID, -width % GRID
-        small = not torch.onnx.is_in_onnx_export() and (below >= height or right >= width)
-        x = F.pad(x, (0, right, 0, below), mode="replicate" if small else "reflect")
+        x = mirrored(mirrored(x, 2), 3)
         reduced = self.reduce(self.dropout(self.pyramid(self.encoder(x))))  # [B,4*detail,h/2,w/2]
         reduced = F.relu(F.pixel_shuffle(reduced, FACTOR))
         joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
@@ -91,3 +89,17 @@ class HalfPyramid(nn.Module):
         for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
             total = smooth(feature + enlarge_to(total, feature))
         return total
+
+
+def mirrored(x: Tensor, axis: int) -> Tensor:
+    """``x`` with its end along an axis mirrored (the last row not repeated), as often as whole cells of GRID need it.
+
+    By indices, as padding takes no more rows than there are, and ONNX's none that depend on the size.
+    """
+    length = torch.as_tensor(x.shape[axis])
+    missing = -length % GRID
+    if not torch.onnx.is_in_onnx_export() and not missing:
+        return x
+    period = (2 * (length - 1)).clamp(min=1)
+    place = torch.arange(length + missing, device=x.device) % period
+    return x.index_select(axis, place.minimum(period - place).clamp(max=length - 1))
