@@ -52,9 +52,9 @@ def batch(side: int) -> DegradedBatch:
 
 
 def heads(network: nn.Module) -> list[nn.Conv2d]:
-    """The convolutions that make logits."""
-    named = network.named_modules()
-    return [layer for name, layer in named if HEAD.search(name) and getattr(layer, "out_channels", None) == 1]
+    """The convolutions that make logits: of one channel, or, where a shuffle follows, of several."""
+    named = [(name, layer) for name, layer in network.named_modules() if hasattr(layer, "out_channels")]
+    return [layer for name, layer in named if name == "head" or (HEAD.search(name) and layer.out_channels == 1)]
 
 
 def say(network: nn.Module, logit: float) -> None:
