@@ -14,9 +14,9 @@ DEFAULT = "compact"
 
 
 def resolve(weights: str | Path) -> Path:
-    """The path that is meant: the name alone of shipped weights stands for them, and tensors for their folder."""
+    """The path that is meant: what exists as written, else the name of shipped weights; tensors mean their folder."""
     path = Path(weights)
-    if str(path) == path.name and (WEIGHTS / path / CONFIG).is_file():
+    if not path.exists() and str(path) == path.name and (WEIGHTS / path / CONFIG).is_file():
         return _shown(WEIGHTS / path)
     return path.parent if path.name == TENSORS else path
 
