@@ -57,7 +57,7 @@ def parse() -> argparse.Namespace:
     add(
         "--restore", choices=("auto", "always", "never"), default="auto",
         help="restore before segmenting; auto: photographs up to 0.04 megapixels (200x200), in which cracks are too "
-        "few pixels wide to be seen otherwise; larger ones are found better as they are, sharp or not",
+        "few pixels wide to be seen otherwise; always: also for hairlines of 1 to 2 px in larger ones",
     )
     add("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
     add(

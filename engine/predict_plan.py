@@ -171,7 +171,7 @@ def not_restored(chosen: str) -> str:
     """What is said of a photograph that was not restored."""
     if chosen != "auto":
         return "not restored"
-    return f"not restored (above {AUTO_MEGAPIXELS} megapixels enlarging harms more than it helps)"
+    return f"not restored (above {AUTO_MEGAPIXELS} megapixels enlarging helps hairlines alone: --restore always)"
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:
