@@ -137,11 +137,13 @@ def make_loader(
     The batches are the same for any number of ``workers`` (processes; 0: in this one) and for
     any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice). They come in shared
     memory if there is room for all that may wait in it, of ``neighbours`` processes that train on this machine.
-    ``finish``: what workers do to each batch besides, whose results are no larger than the photographs.
+    ``finish``: what workers do to each batch besides; what it adds is taken to be no larger than the batch.
     """
     sampler = StepSampler(len(dataset), global_batch, seed, start_step, total_steps, rank, world)
     room = shared_room()
-    waiting = (PREFETCHED * workers + 2) * batch_bytes(dataset.crop, global_batch // world, dataset.distance)
+    waiting = (PREFETCHED * workers + 2) * batch_bytes(
+        dataset.crop, global_batch // world, dataset.distance, degraded=finish is not None
+    )
     loader = StepLoader(
         dataset,
         batch_sampler=sampler,

@@ -89,6 +89,9 @@ def shared_room() -> int | None:
     return place.f_bavail * place.f_frsize
 
 
-def batch_bytes(crop: int, samples: int, distance: bool) -> int:
-    """Bytes of a batch: three channels, mask and, if so, distance map, in float32."""
-    return samples * crop * crop * 4 * (5 if distance else 4)
+def batch_bytes(crop: int, samples: int, distance: bool, degraded: bool = False) -> int:
+    """Bytes of a batch, in float32: three channels, mask and, if so, distance map.
+
+    degraded: as much again for the LR image and a kernel of usual size, which take less.
+    """
+    return samples * crop * crop * 4 * (5 if distance else 4) * (2 if degraded else 1)

@@ -29,19 +29,19 @@ class Envelope:
 class TrainStep(nn.Module):
     """Forward of one step, in ``precision``. teacher: a model that saw HR images, for soft targets, or None.
 
-    sharp_share: part of the batch, its first samples, that is segmented from sharp photographs where the others are
-    restored. For the restoration they count as restored without an error. Raises UserError for a segmentation network
-    that wants the blur kernel, which no sharp photograph has.
+    sharp: how many samples, the first, are segmented from sharp photographs where the others are restored. For the
+    restoration they count as restored without an error. Raises UserError for a segmentation network that wants the
+    blur kernel, which no sharp photograph has.
     """
 
     def __init__(
         self, model: Model, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32,
-        sharp_share: float = 0.0,
+        sharp: int = 0,
     ) -> None:
         super().__init__()
-        if sharp_share > 0 and getattr(model.seg, "needs_kernel", False):
+        if sharp and getattr(model.seg, "needs_kernel", False):
             raise UserError("train.sharp_share: network_seg needs a kernel, which sharp photographs lack; set it to 0")
-        self.sharp_share = sharp_share
+        self.sharp = sharp
         self.model = model
         self.loss = loss
         self.teacher_weight = teacher_weight
@@ -83,9 +83,8 @@ class TrainStep(nn.Module):
         kernel = batch.kernel if kind.true_kernel else None
         if kind.sees == "sharp":
             return self.model.segment(batch.hr)
-        sharp = round(self.sharp_share * len(batch.lr))
-        if sharp and kind.segments:
-            return self._mixed(batch, kind, sharp)
+        if self.sharp and kind.segments:
+            return self._mixed(batch, kind)
         if kind.sees == "bicubic":
             return self.model.segment(bicubic_enlargement(batch.lr, self.model.scale))
         if not kind.segments:
@@ -96,9 +95,9 @@ class TrainStep(nn.Module):
             restored = self.model.restore(batch.lr, kernel)
         return self.model.segment(restored.sr, restored.kernel, restored.features)
 
-    def _mixed(self, batch: DegradedBatch, kind: Kind, sharp: int) -> JointOutput:
+    def _mixed(self, batch: DegradedBatch, kind: Kind) -> JointOutput:
         """The first ``sharp`` photographs as they are and the others restored, segmented together."""
-        lr = batch.lr[sharp:]
+        sharp, lr = self.sharp, batch.lr[self.sharp :]
         if kind.sees == "bicubic":
             restored = Restored(bicubic_enlargement(lr, self.model.scale))
         else:

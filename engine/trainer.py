@@ -25,6 +25,7 @@ from engine.experiment import Experiment
 from engine.interruption import Interruption, Stopped
 from engine.layout import channels_last
 from engine.options import Options
+from engine.options.training import sharp_of
 from engine.precision import Precision
 from engine.share import everyones
 from engine.stages import Moment, Plan
@@ -56,6 +57,10 @@ class Trainer:
         share, parts = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate
         if share % parts:
             raise UserError(f"train.accumulate {parts} does not divide the {share} samples of each process")
+        try:
+            sharp = sharp_of(options.train.sharp_share, share // parts)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         self.plan = Plan(options, len(train), passed)
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")
@@ -73,7 +78,7 @@ class Trainer:
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
         step_module = TrainStep(
-            self.model, build_loss(options), options.loss.teacher_weight, precision, options.train.sharp_share
+            self.model, build_loss(options), options.loss.teacher_weight, precision, sharp
         )
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module

@@ -60,6 +60,7 @@ def test_room_is_compared_before_anything_is_loaded(
 ) -> None:
     bytes_of_one = sum(getattr(load(0)[0], field).nbytes for field in ("hr", "mask", "distance"))
     assert batch_bytes(24, 4, distance=True) == bytes_of_one
+    assert batch_bytes(24, 4, distance=True, degraded=True) >= bytes_of_one + 4 * 4 * (3 * 24**2 // 4 + 11**2)
     shared, quiet = [], Collate(shared=True)
     for room in (10 * bytes_of_one - 1, 10 * bytes_of_one, None):  # four for each of two workers, two under way
         monkeypatch.setattr(loaders, "shared_room", lambda room=room: room)

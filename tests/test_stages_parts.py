@@ -17,6 +17,7 @@ from contracts.records import DegradedBatch
 from engine.build import build_loss, build_model, build_optimizer
 from engine.build_data import build_degradation
 from engine.options import Options
+from engine.options.training import sharp_of
 from engine.options_file import load_options
 from engine.stages import KINDS, Moment, Plan
 from engine.step import Envelope, TrainStep, parts, require_trainable, set_trainable
@@ -210,7 +211,7 @@ def test_sharp_photographs_stand_in_for_restored_ones(model: JointModel, batch: 
     set_trainable(model, KINDS["joint"])
     seen: list[Tensor] = []
     hook = model.normalise.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
-    _, terms = TrainStep(model, build_loss(options), sharp_share=0.5)(Envelope(batch, JOINT))
+    _, terms = TrainStep(model, build_loss(options), sharp=1)(Envelope(batch, JOINT))
     hook.remove()
     assert len(seen) == 1 and torch.equal(seen[0][0], batch.hr[0]) and not torch.equal(seen[0][1], batch.hr[1])
     error = (seen[0][1] - batch.hr[1]).abs().mean()
@@ -219,7 +220,7 @@ def test_sharp_photographs_stand_in_for_restored_ones(model: JointModel, batch: 
 
 def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> None:
     with pytest.raises(UserError, match="needs a kernel"):
-        TrainStep(skipping, build_loss(tiny(Path("nowhere"))), sharp_share=0.5)
+        TrainStep(skipping, build_loss(tiny(Path("nowhere"))), sharp=1)
 
 
 @pytest.mark.parametrize(("changes", "told"), [
@@ -228,3 +229,18 @@ def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> No
 def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
         load_options("options/joint.yml", ["train:sharp_share=0.5", *changes])
+
+
+@pytest.mark.parametrize(("share", "batch", "parts", "told"), [
+    (0.1, 4, 1, "none of the 4"), (0.9, 4, 1, "all of the 4"), (0.4, 4, 4, "none of the 1"), (0.5, 4, 2, None),
+])
+def test_a_share_without_sharp_or_degraded_samples_is_refused(
+    share: float, batch: int, parts: int, told: str | None
+) -> None:
+    """Silently it would train on something else than its options say."""
+    changes = [f"train:sharp_share={share}", f"datasets:train:batch_size={batch}", f"train:accumulate={parts}"]
+    if told is None:
+        assert sharp_of(load_options("options/joint.yml", changes).train.sharp_share, batch // parts) == 1
+        return
+    with pytest.raises(UserError, match=f"train.sharp_share {share} takes {told} samples"):
+        load_options("options/joint.yml", changes)

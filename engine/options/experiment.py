@@ -11,7 +11,7 @@ from engine.options.data import Datasets, Degradation
 from engine.options.networks import Joint, Network
 from engine.options.reports import Evaluation, Logger, Paths, Postprocess, Validation, Wandb
 from engine.options.section import Section
-from engine.options.training import Loss, Train
+from engine.options.training import Loss, Train, sharp_of
 
 EARLIER = "_archived_"  # in the name of a folder that was moved aside
 
@@ -83,6 +83,7 @@ class Options(Section):
         parts, batch = self.train.accumulate, self.datasets.train.batch_size
         if batch % parts:
             raise ValueError(f"train.accumulate {parts} does not divide datasets.train.batch_size {batch}")
+        sharp_of(self.train.sharp_share, batch // parts)
         self._check_networks()
         self._check_labels()
         if self.train.sharp_share > 0 and (self.network is not None or self.joint.handover):

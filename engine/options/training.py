@@ -109,3 +109,18 @@ class Train(Section):
         "CPUs that compute it natively"
     )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
+
+
+def sharp_of(share: float, samples: int) -> int:
+    """How many of ``samples`` that go through the networks together a ``sharp_share`` takes sharp.
+
+    Raises ValueError if it is above 0, but takes none of them, or all.
+    """
+    sharp = round(share * samples)
+    if share > 0 and not 0 < sharp < samples:
+        took = "none" if sharp == 0 else "all"
+        raise ValueError(
+            f"train.sharp_share {share} takes {took} of the {samples} samples that are trained on together "
+            "(batch_size, by processes and train.accumulate); give another share or larger batches"
+        )
+    return sharp
