@@ -15,6 +15,7 @@ from contracts.errors import UserError
 from contracts.records import HRBatch
 from data.distance import signed_distance_map
 from data.labels import Labelled
+from data.lighting import Lighting
 from data.sources import Source
 from data.transforms import crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
 from data.zoom import Zoom
@@ -40,7 +41,8 @@ class CrackDataset(Dataset):
     Probabilities: ``horizontal_flip``, ``vertical_flip``, and ``crack_crop_probability`` that the crop
     is placed near a crack pixel. ``rotate`` adds quarter turns; ``photometric`` is the strength of
     random contrast, brightness and gamma (0: none; 0.2 is moderate). ``zoom``: crops at random scales and
-    angles instead of plain ones. ``distance``: with the signed distance map of the cropped mask.
+    angles instead of plain ones. ``lighting``: share of crops that are put in another light. ``distance``: with the
+    signed distance map of the cropped mask.
     Raises UserError for values out of range.
     """
 
@@ -56,12 +58,14 @@ class CrackDataset(Dataset):
         crack_crop_probability: float = 0.0,
         photometric: float = 0.0,
         zoom: Zoom | None = None,
+        lighting: float = 0.0,
     ) -> None:
         fractions = {
             "horizontal_flip": horizontal_flip,
             "vertical_flip": vertical_flip,
             "crack_crop_probability": crack_crop_probability,
             "photometric": photometric,
+            "lighting": lighting,
         }
         for name, value in fractions.items():
             if not 0 <= value <= 1:
@@ -78,6 +82,7 @@ class CrackDataset(Dataset):
         self.crack_crop_probability = crack_crop_probability
         self.photometric = photometric
         self.zoom = zoom
+        self.lighting = Lighting(lighting) if lighting > 0 else None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -95,7 +100,9 @@ class CrackDataset(Dataset):
         image, mask = flip_and_turn(image, mask, drawn, self.horizontal_flip, self.vertical_flip, self.rotate)
         hr = tone_table(drawn, self.photometric)[image]
         label = self.source.label(index) if isinstance(self.source, Labelled) else None
-        return replace(_sample(hr, mask, name, epoch, self.distance), label=label)
+        sample = _sample(hr, mask, name, epoch, self.distance)
+        lit = sample.hr if self.lighting is None else self.lighting(sample.hr, drawn, self.seed, epoch, name)
+        return replace(sample, hr=lit, label=label)
 
 
 def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:

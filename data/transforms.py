@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Arrays = tuple[NDArray, NDArray]
 DRAWS = ("crop_row", "crop_column", "on_crack", "crack_pixel", "horizontal_flip", "vertical_flip", "turns")
-DRAWS += ("contrast", "brightness", "gamma", "zoom", "angle")
+DRAWS += ("contrast", "brightness", "gamma", "zoom", "angle", "light")
 
 
 def keyed_bits(*key: str | int) -> np.random.Philox:

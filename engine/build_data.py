@@ -143,6 +143,7 @@ def build_dataset(options: Options, source: Source) -> CrackDataset:
         crack_crop_probability=train.crack_crop_probability,
         photometric=train.photometric,
         zoom=Zoom(*(train.zoom or (1.0, 1.0)), train.any_angle) if train.zoom or train.any_angle else None,
+        lighting=train.lighting,
     )
 
 

@@ -12,7 +12,7 @@ from contracts.errors import UserError
 from contracts.records import HRBatch
 from data.dataset import CrackDataset, collate, whole_image
 from data.distance import signed_distance_map
-from data.transforms import crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
+from data.transforms import DRAWS, crop, crop_to_multiple, draw, flip_and_turn, pad_to, tone_table
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 10_000)
@@ -163,7 +163,7 @@ def test_choices_do_not_move_each_other() -> None:
 def test_draw_is_the_same_everywhere() -> None:
     drawn = draw(0, 0, "name")
     assert drawn["crop_row"] == pytest.approx(0.153425795211, abs=1e-12)
-    assert len(set(drawn.values())) == 12
+    assert len(set(drawn.values())) == len(DRAWS) == 13
 
 
 def test_mask_tensor_is_a_copy() -> None:

@@ -126,6 +126,9 @@ class TrainDataset(Dataset):
     rotate: bool = Field(False, description="rotate by multiples of 90 degrees")
     crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
     photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
+    lighting: float = Field(
+        0.0, ge=0, le=1, description="share of crops put in another light: dark, shadow, slanting, lamp or wet"
+    )
     zoom: list[float] | None = Field(
         None, min_length=2, max_length=2, description="smallest and largest factor that crops are enlarged by; unset: 1"
     )
