@@ -56,8 +56,8 @@ def parse() -> argparse.Namespace:
     )
     add(
         "--restore", choices=("auto", "always", "never"), default="auto",
-        help="restore before segmenting; auto: photographs up to 0.04 megapixels (200x200), in which cracks are too "
-        "few pixels wide to be seen otherwise; always: also for hairlines of 1 to 2 px in larger ones",
+        help="restore before segmenting; auto: photographs up to 0.04 megapixels (200x200), and up to 1.5 megapixels "
+        "those in which cracks narrower than 4 px on average are found without; always: also in larger ones",
     )
     add("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
     add(

@@ -11,8 +11,9 @@ from PIL import Image
 
 from data.images import Photograph, photograph_of, read_photograph
 from engine.predict_photo import Found, examine
-from engine.predict_plan import Settings, restores
+from engine.predict_plan import Settings
 from engine.predict_source import Source, find_source
+from engine.restore_rule import restores
 from engine.shipped import DEFAULT
 from engine.tiled_model import TiledModel
 

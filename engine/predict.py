@@ -22,7 +22,7 @@ from data.images import passed_over, read_photograph
 from engine.experiment import require_writable
 from engine.predict_photo import Found, examine
 from engine.predict_plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
-from engine.predict_resume import left_to_do, stamp, stamped
+from engine.predict_resume import decided_as, left_to_do, stamp, stamped
 from engine.predict_source import find_source
 from engine.progress import format_seconds
 from engine.rle import check_new, write_submission
@@ -148,8 +148,11 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
     found = examine(model, photo, job.restore, settings, job.path.name)
-    write(job, photo.pixels, found, made)
-    return line(job, found, time.perf_counter() - began)
+    decided = job.decided(found.restored is not None)
+    for kind in job.files.keys() - decided.files.keys():  # an earlier run's, which would contradict
+        job.files[kind].unlink(missing_ok=True)
+    write(decided, photo.pixels, found, {**made, **decided_as(decided)})
+    return line(decided, found, time.perf_counter() - began)
 
 
 def write(job: Job, pixels: np.ndarray, found: Found, made: Mapping[str, Any]) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 from contracts.errors import UserError
 from data.images import Photograph
 from engine.precision import FLOAT32
-from engine.predict_plan import Settings, not_restored
+from engine.predict_plan import Settings
+from engine.restore_rule import how, is_thin, width_of
 from engine.tiled_model import TiledModel
 from metrics.specks import remove_specks
 
@@ -29,7 +30,8 @@ class Found:
     [h*scale,w*scale] if the photograph was restored, else ``probability``;
     restored: uint8 [h*scale,w*scale,3], or None; transparent: bool [h,w], where nothing was photographed, or None.
     threshold: crack from this probability on; scale: of the restored image, 1 if there is none;
-    how: "restored x4", or "not restored" with the reason; precision: in which the networks computed the answer;
+    how: "restored x4" or "not restored", with the reason; width: mean width in pixels of the cracks that decided about
+    that, None where there were none or nothing was decided; precision: in which the networks computed the answer;
     notes: what had to be assumed, or done again.
     """
 
@@ -40,6 +42,7 @@ class Found:
     threshold: float = 0.5
     scale: int = 1
     how: str = ""
+    width: float | None = None
     precision: str = FLOAT32.name
     notes: tuple[str, ...] = ()
 
@@ -60,21 +63,21 @@ class Found:
         return float(crack.mean()) / photographed if photographed else 0.0
 
 
-def examine(model: TiledModel, photo: Photograph, restore: bool, settings: Settings, name: str = "") -> Found:
+def examine(model: TiledModel, photo: Photograph, restore: bool | None, settings: Settings, name: str = "") -> Found:
     """Look for cracks in a photograph as ``settings`` say (threshold, minimum_area). Raises UserError as ``search``.
 
-    restore: whether to take it as a low-resolution one, as ``engine.predict_plan.restores`` decides; name: for the
+    restore: whether to take it as a low-resolution one, as ``engine.restore_rule.restores`` decides; name: for the
     progress and errors.
     """
     clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
     found = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold)
-    how = f"restored x{found.scale}" if restore else not_restored(settings.restore)
-    return replace(found, how=how, notes=(*photo.notes, *found.notes))
+    told = how(settings.restore, found.scale, found.width, looked=restore is None)
+    return replace(found, how=told, notes=(*photo.notes, *found.notes))
 
 
 @torch.inference_mode()
 def search(
-    model: TiledModel, pixels: np.ndarray, restore: bool, name: str = "",
+    model: TiledModel, pixels: np.ndarray, restore: bool | None, name: str = "",
     clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
     transparent: np.ndarray | None = None, threshold: float = 0.5,
 ) -> Found:
@@ -84,6 +87,7 @@ def search(
     crack if a crack runs through it. Their mean would lose cracks thinner than half a pixel: of the
     true masks of CFD reduced by 4 it drops 23% of the centreline and leaves eight times as many
     pieces, where the largest drops none (and makes the crack area 2.2 times as large).
+    restore None: first as it is, and then restored if cracks are seen that are thin (``engine.restore_rule``).
     clean: what is done to the probability where it was segmented, [H,W], before that.
     transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
 
@@ -91,6 +95,25 @@ def search(
     in float32, and noted. Raises UserError for one that is not finite in float32.
     """
     photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
+    fine, image, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
+    width = None
+    if restore is None:
+        width = width_of(fine, threshold)
+        restore = is_thin(width)
+        if restore:
+            fine, image, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
+    fine = clean(fine)
+    told = {"transparent": transparent, "threshold": threshold, "width": width, "precision": used, "notes": notes}
+    if not restore:
+        return Found(fine, fine, **told)
+    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)
+    return Found(coarse[0].numpy(), fine, _to_pixels(image), scale=model.scale, **told)
+
+
+def _sure_answer(
+    model: TiledModel, photo: Tensor, restore: bool, transparent: np.ndarray | None, threshold: float, name: str
+) -> tuple[np.ndarray, Tensor | None, str, tuple[str, ...]]:
+    """``_answer``, done again in float32 where it is doubtful; with the precision used and what is to be noted."""
     nowhere = None if transparent is None else _enlarged(transparent, model.scale if restore else 1)
     fine, image = _answer(model, photo, restore, nowhere, name)
     notes, failed = (), _failure(fine, image, threshold)
@@ -101,12 +124,7 @@ def search(
         failed = _failure(fine, image, threshold)
     if failed == NOT_FINITE:
         raise UserError(f"{name}: the network's answer in float32 is not finite; give other weights")
-    fine = clean(fine)
-    told = {"transparent": transparent, "threshold": threshold, "precision": model.precision.name, "notes": notes}
-    if not restore:
-        return Found(fine, fine, **told)
-    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)
-    return Found(coarse[0].numpy(), fine, _to_pixels(image), scale=model.scale, **told)
+    return fine, image, model.precision.name, notes
 
 
 def _answer(

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import UserError
 from contracts.files import ENDING
 from data.images import image_size, list_images
+from engine.restore_rule import RESTORE, restores
 
-RESTORE = ("auto", "always", "never")
-AUTO_MEGAPIXELS = 0.04  # --restore auto restores photographs up to this size
-SMALLEST = 8  # px
 LONGEST_NAME = 255  # bytes, in all usual file systems
+RESTORED = ("restored", "mask_x")  # beginnings of the kinds of results that restoring alone gives
 NAMED = 10  # photographs that an error names, of those left out
 
 
@@ -66,12 +65,22 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph: its file, its size (height, width), whether to restore it, its results by kind."""
+    """One photograph: its file, its size (height, width), whether to restore it, its results by kind.
+
+    restore: None: that shows when it is looked at; then ``files`` also holds what comes of restoring.
+    looked: whether ``restore`` showed in that way, or will.
+    """
 
     path: Path
     size: tuple[int, int]
-    restore: bool
+    restore: bool | None
     files: dict[str, Path]
+    looked: bool = False
+
+    def decided(self, restore: bool) -> Job:
+        """The same, known to be restored or not."""
+        files = {kind: file for kind, file in self.files.items() if restore or not kind.startswith(RESTORED)}
+        return replace(self, restore=restore, files=files)
 
     @property
     def megapixels(self) -> float:
@@ -150,28 +159,11 @@ def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], 
 def _job(path: Path, name: str, settings: Settings, scale: int) -> Job:
     height, width = image_size(path)
     restore = restores(settings.restore, height, width, str(path))
-    kinds = ["mask", "overlay", "probability", *(("restored", f"mask_x{scale}") if restore else ())]
+    kinds = ["mask", "overlay", "probability", *(() if restore is False else ("restored", f"mask_x{scale}"))]
     files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
     if max(len(os.fsencode(file.name + ENDING)) for file in files.values()) > LONGEST_NAME:
         raise UserError(f"{path}: no room for '_probability.png' in so long a name; rename it")
-    return Job(path, (height, width), restore, files)
-
-
-def restores(chosen: str, height: int, width: int, name: str) -> bool:
-    """Whether to restore a photograph of that size, for "auto", "always" or "never".
-
-    Raises UserError, with its name, for one that is too small to look at.
-    """
-    if min(height, width) < SMALLEST:
-        raise UserError(f"{name}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
-    return chosen == "always" or (chosen == "auto" and height * width <= AUTO_MEGAPIXELS * 1e6)
-
-
-def not_restored(chosen: str) -> str:
-    """What is said of a photograph that was not restored."""
-    if chosen != "auto":
-        return "not restored"
-    return f"not restored (above {AUTO_MEGAPIXELS} megapixels enlarging helps hairlines alone: --restore always)"
+    return Job(path, (height, width), restore, files, looked=restore is None)
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:

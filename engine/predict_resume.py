@@ -18,6 +18,7 @@ from engine.predict_plan import Job, Settings
 
 HEADER = 33  # bytes of a PNG file before its second chunk
 KEYWORD = b"made-with"
+LOOKED = "restored by width"  # whether the width of its cracks decided about restoring
 
 
 def stamped(png: bytes | memoryview, told: Mapping[str, Any]) -> bytes:
@@ -60,6 +61,7 @@ def left_to_do(jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]
 
 
 def _is_done(job: Job, settings: Settings, made_with: Mapping[str, Any]) -> bool:
+    job = _as_decided_before(job)
     there = [path for path in job.files.values() if path.exists()]
     wanted = stamp(job, made_with) if there else {}
     for path in there:
@@ -72,9 +74,23 @@ def _is_done(job: Job, settings: Settings, made_with: Mapping[str, Any]) -> bool
     return len(there) == len(job.files)
 
 
+def _as_decided_before(job: Job) -> Job:
+    """A job that is decided by a look, as its earlier results say that it was; as it is, without such."""
+    earlier = next((path for path in job.files.values() if path.exists()), None)
+    if job.restore is not None or earlier is None:
+        return job
+    before = (stamp_of(earlier) or {}).get("restored")
+    return job.decided(before) if isinstance(before, bool) else job
+
+
 def stamp(job: Job, made_with: Mapping[str, Any]) -> dict[str, Any]:
     """What the results of a job are made with, its photograph included."""
-    return {**made_with, "restored": job.restore, "photograph": digest(job.path)}
+    return {**made_with, **decided_as(job), "photograph": digest(job.path)}
+
+
+def decided_as(job: Job) -> dict[str, Any]:
+    """Whether a photograph is restored, and whether that was decided by a look at it."""
+    return {LOOKED: job.looked, "restored": job.restore}
 
 
 def _difference(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], photograph: Path) -> str | None:
@@ -91,6 +107,8 @@ def _difference(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], phot
             return f"of another photograph than {photograph}"
         if name == "weights":
             return "with other weights"
+        if name == LOOKED:
+            return "with --restore auto" if before else "without --restore auto"
         if name == "restored":
             return "with restoring" if before else "without restoring"
         return f"with {name} {before}, not {value}"

@@ -1,4 +1,7 @@
-"""Agreement of crack centrelines with a tolerance, for labels whose width is uncertain."""
+"""Crack centrelines: their agreement with a tolerance, for labels whose width is uncertain, and the width around them.
+
+Centrelines are the skeletons of T. Zhang and C. Suen (1984).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def centreline_iou(prediction: NDArray, mask: NDArray, tolerance: float = 4.0) -
 
     True positives are predicted centreline pixels at most ``tolerance`` pixels from the true
     centreline, false positives the other predicted ones, misses the true centreline pixels farther
-    than that from the predicted one. Centrelines are the skeletons of T. Zhang and C. Suen (1984).
+    than that from the predicted one.
 
     prediction, mask: [H,W], non-zero where crack. Raises ValueError when the sizes differ.
     """
@@ -28,6 +31,16 @@ def centreline_iou(prediction: NDArray, mask: NDArray, tolerance: float = 4.0) -
     false_positive = int(predicted.sum()) - true_positive
     missed = int(truth.sum()) - _within(truth, predicted, tolerance)
     return true_positive / (true_positive + false_positive + missed)
+
+
+def mean_width(mask: NDArray) -> float | None:
+    """Mean width of cracks [H,W] in pixels: their area by the pixels of their centrelines; None without a crack.
+
+    A slanting centreline has fewer pixels than its length, so that slanting cracks count as up to 1.4 times as wide.
+    """
+    crack = np.asarray(mask) != 0
+    centreline = np.count_nonzero(skeletonize(crack))
+    return np.count_nonzero(crack) / centreline if centreline else None
 
 
 def _within(points: NDArray[np.bool_], others: NDArray[np.bool_], tolerance: float) -> int:

@@ -84,7 +84,7 @@ def test_nothing_is_found_where_an_image_is_transparent(find_cracks: csbsr.Predi
 
 def test_large_photographs_are_not_restored_by_themselves(find_cracks: csbsr.Predictor) -> None:
     found = find_cracks(np.zeros((1000, 1501, 3), np.uint8) + np.uint8(90), threshold=0.01)
-    assert found.restored is None and "above 0.04 megapixels" in found.how and found.probability.shape == (1000, 1501)
+    assert found.restored is None and "above 1.5 megapixels" in found.how and found.probability.shape == (1000, 1501)
 
 
 def test_small_regions_are_dropped(find_cracks: csbsr.Predictor) -> None:

@@ -42,13 +42,15 @@ def test_each_photograph_once(tmp_path):
 
 
 def test_auto_restores_small_photographs_only(tmp_path):
-    small, large = tmp_path / "small.png", tmp_path / "large.png"
-    Image.new("L", (200, 200)).save(small)
-    Image.new("L", (200, 201)).save(large)
-    for restore, expected in (("auto", [True, False]), ("always", [True, True]), ("never", [False, False])):
-        jobs, _ = plan([small, large], Settings(tmp_path / "out", restore=restore), 4)
+    paths = [tmp_path / "small.png", tmp_path / "usual.png", tmp_path / "large.png"]
+    for path, size in zip(paths, ((200, 200), (200, 201), (1000, 1501)), strict=True):
+        Image.new("L", size).save(path)
+    for restore, expected in (("auto", [True, None, False]), ("always", [True] * 3), ("never", [False] * 3)):
+        jobs, _ = plan(paths, Settings(tmp_path / "out", restore=restore), 4)
         assert [job.restore for job in jobs] == expected
-        assert ["restored" in job.files and "mask_x4" in job.files for job in jobs] == expected
+        for job, restored in zip(jobs, expected, strict=True):
+            assert ("restored" in job.files) == ("mask_x4" in job.files) == (restored is not False)
+            assert list(job.decided(False).files) == ["mask", "overlay", "probability"]
 
 
 def test_a_result_never_replaces_a_photograph(tmp_path):

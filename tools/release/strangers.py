@@ -32,8 +32,10 @@ MARGIN = 0.01  # IoU that auto may stay below the better of the two
 Clean = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> dict[str, Any]:
+def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> dict[str, bool | None]:
     """What predict.py would do with a photograph uint8 [h,w,3] under each ``--restore``: its plan is asked.
+
+    None: it looks first, as ``engine.restore_rule`` tells.
 
     The plan reads files, so it is given one, without loss. Raises UserError for a photograph that it leaves out.
     """
