@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from contracts.errors import UserError
 from data.facts import describe, digests_of, repeated
 from data.protocol import Source
+from engine.checkpoint import load_file
+from engine.options import Options
+from engine.shipped import resolve
 
 PHOTOGRAPHS = "photographs"  # key of a checkpoint's meta: the digests of what it was trained on and chosen by
 FIRST = 3
 
 
-def digests_seen(train: Source, val: Source | None) -> dict[str, list[str]]:
-    """The digests of the photographs to train on and to validate with, as a checkpoint keeps them."""
-    return {"train": digests_of(train), "val": [] if val is None else digests_of(val)}
+def digests_seen(train: Source, val: Source | None, before: Collection[str] = ()) -> dict[str, list[str]]:
+    """The digests of the photographs to train on and to validate with, as a checkpoint keeps them.
+
+    before: of those that were trained on earlier, as ``seen_before`` tells.
+    """
+    own = digests_of(train)
+    return {"train": [*own, *sorted(set(before) - set(own))], "val": [] if val is None else digests_of(val)}
+
+
+def seen_before(options: Options) -> set[str]:
+    """The digests of the photographs that weights to start from, and a teacher, were trained on.
+
+    What they do not tell counts as none; files that are missing are for others to complain of.
+    """
+    networks = [one for one in (options.network, options.network_sr, options.network_seg) if one is not None]
+    files = [path for path in (*(one.weights for one in networks), options.train.teacher) if path is not None]
+    metas = [load_file(path).get("meta", {}) for path in dict.fromkeys(files) if resolve(path).exists()]
+    return {digest for meta in metas for digest in meta.get(PHOTOGRAPHS, {}).get("train", ())}
 
 
 def without_photographs(meta: dict[str, Any]) -> dict[str, Any]:

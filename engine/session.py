@@ -28,7 +28,7 @@ from engine.options import Options
 from engine.precision import choose
 from engine.progress import Progress
 from engine.resuming import check_options, photographs_of, precision_before
-from engine.seen import PHOTOGRAPHS, digests_seen, lines_of_training, without_photographs
+from engine.seen import PHOTOGRAPHS, digests_seen, lines_of_training, seen_before, without_photographs
 from engine.tracked import start_tracker
 from engine.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.training_log import TrainingLog
@@ -66,7 +66,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     if fabric.device.type == "cpu":
         keep_freed_memory()
     _seed(options.seed + fabric.global_rank)
-    seen = digests_seen(train_source, val_source)
+    seen = digests_seen(train_source, val_source, seen_before(options))
     meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
     begun = None if state is None else precision_before(state, fabric.device)
     precision = fabric.broadcast(choose(options.train.precision, fabric.device, begun))  # machines may differ

@@ -67,6 +67,20 @@ def test_the_way_round_is_noted(trained: Path, tmp_path: Path) -> None:
     assert meta["trained_on"] == 2 and "photographs" not in meta
 
 
+def test_photographs_of_the_weights_begun_with_count_too(trained: Path, tmp_path: Path) -> None:
+    """Trained on from other weights, or by a teacher, a network knows what those were trained on."""
+    write_set(tmp_path / "train", numbers=range(4, 6))
+    write_set(tmp_path / "test", numbers=range(4))
+    for key in ("network_seg:weights", "train:teacher"):
+        weights = [f"{key}={trained / WEIGHTS}", "loss:teacher_weight=0.5"][: 1 + (key == "train:teacher")]
+        data = "datasets:train={type: folder, root: train, crop: 32, batch_size: 2, workers: 0}"
+        outcome = train(tmp_path, data, "datasets:val=null", f"name={key.replace(':', '_')}", *weights)
+        assert outcome.code == 0, outcome.err
+        own = tmp_path / f"experiments/{key.replace(':', '_')}/models/latest.pth"
+        assert len(load_file(own)["meta"]["photographs"]["train"]) == 2 + 4
+        assert_error(evaluate(tmp_path, own, "{type: folder, root: test}"), "trained on 4 of these 4")
+
+
 def test_drawn_photographs_of_the_training_seed_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
     outcome = evaluate(tmp_path, tiny_weights, "{count: 3, size: 64, seed: 1}")
     assert_error(outcome, "trained on 3 of these 3", "'synthetic_1_00000'")
