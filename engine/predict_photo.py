@@ -15,7 +15,7 @@ from contracts.errors import UserError
 from data.images import Photograph
 from engine.precision import FLOAT32
 from engine.predict_plan import Settings
-from engine.restore_rule import how, is_thin, width_of
+from engine.restore_rule import how, is_thin, least_seen, width_of
 from engine.tiled_model import TiledModel
 from metrics.specks import remove_specks
 
@@ -70,7 +70,8 @@ def examine(model: TiledModel, photo: Photograph, restore: bool | None, settings
     progress and errors.
     """
     clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
-    found = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold)
+    least = least_seen(settings.minimum_area or 0)
+    found = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold, least)
     told = how(settings.restore, found.scale, found.width, looked=restore is None)
     return replace(found, how=told, notes=(*photo.notes, *found.notes))
 
@@ -79,7 +80,7 @@ def examine(model: TiledModel, photo: Photograph, restore: bool | None, settings
 def search(
     model: TiledModel, pixels: np.ndarray, restore: bool | None, name: str = "",
     clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
-    transparent: np.ndarray | None = None, threshold: float = 0.5,
+    transparent: np.ndarray | None = None, threshold: float = 0.5, least: int = 1,
 ) -> Found:
     """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
 
@@ -87,7 +88,8 @@ def search(
     crack if a crack runs through it. Their mean would lose cracks thinner than half a pixel: of the
     true masks of CFD reduced by 4 it drops 23% of the centreline and leaves eight times as many
     pieces, where the largest drops none (and makes the crack area 2.2 times as large).
-    restore None: first as it is, and then restored if cracks are seen that are thin (``engine.restore_rule``).
+    restore None: first as it is, and then restored if cracks are seen, of ``least`` pixels in all, that are thin
+    (``engine.restore_rule``).
     clean: what is done to the probability where it was segmented, [H,W], before that.
     transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
 
@@ -98,7 +100,7 @@ def search(
     fine, image, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
     width = None
     if restore is None:
-        width = width_of(fine, threshold)
+        width = width_of(fine, threshold, least)
         restore = is_thin(width)
         if restore:
             fine, image, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)

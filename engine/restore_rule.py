@@ -51,6 +51,15 @@ def how(chosen: str, scale: int, width: float | None, looked: bool) -> str:
     return told if scale > 1 else f"{told} (above {UNDECIDED} megapixels; for hairlines: --restore always)"
 
 
-def width_of(probability: np.ndarray, threshold: float) -> float | None:
-    """The mean width in pixels of what reaches ``threshold`` in a probability [H,W]; None where nothing does."""
-    return mean_width(probability >= threshold)
+def least_seen(minimum_area: int) -> int:
+    """Pixels in all from which on something is seen, where regions of fewer than ``minimum_area`` are no cracks."""
+    return max(1, 2 * minimum_area)
+
+
+def width_of(probability: np.ndarray, threshold: float, least: int = 1) -> float | None:
+    """The mean width in pixels of what reaches ``threshold`` in a probability [H,W].
+
+    None where fewer than ``least`` pixels do in all: so few are specks.
+    """
+    seen = probability >= threshold
+    return mean_width(seen) if np.count_nonzero(seen) >= least else None

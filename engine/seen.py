@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from contracts.errors import UserError
@@ -10,7 +11,6 @@ from data.facts import describe, digests_of, repeated
 from data.protocol import Source
 from engine.checkpoint import load_file
 from engine.options import Options
-from engine.shipped import resolve
 
 PHOTOGRAPHS = "photographs"  # key of a checkpoint's meta: the digests of what it was trained on and chosen by
 FIRST = 3
@@ -28,12 +28,15 @@ def digests_seen(train: Source, val: Source | None, before: Collection[str] = ()
 def seen_before(options: Options) -> set[str]:
     """The digests of the photographs that weights to start from, and a teacher, were trained on.
 
-    What they do not tell counts as none; files that are missing are for others to complain of.
+    What they do not tell counts as none; files that are missing or cannot be read are for others to complain of.
     """
     networks = [one for one in (options.network, options.network_sr, options.network_seg) if one is not None]
     files = [path for path in (*(one.weights for one in networks), options.train.teacher) if path is not None]
-    metas = [load_file(path).get("meta", {}) for path in dict.fromkeys(files) if resolve(path).exists()]
-    return {digest for meta in metas for digest in meta.get(PHOTOGRAPHS, {}).get("train", ())}
+    seen: set[str] = set()
+    for path in dict.fromkeys(files):
+        with suppress(UserError):
+            seen.update(load_file(path).get("meta", {}).get(PHOTOGRAPHS, {}).get("train", ()))
+    return seen
 
 
 def without_photographs(meta: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tiny_runs import ROOT, Outcome, assert_error, finish, start
 import csbsr
 from contracts.errors import UserError
 from engine.predict_resume import stamp_of
-from engine.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, restores, width_of
+from engine.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, least_seen, restores, width_of
 from metrics.centreline import mean_width
 
 SIDE = 256
@@ -59,6 +59,14 @@ def test_the_width_is_that_of_the_line(thick: int) -> None:
 
 def test_nothing_found_is_not_thin() -> None:
     assert mean_width(np.zeros((9, 9))) is None and not is_thin(None)
+
+
+def test_specks_are_nothing() -> None:
+    """Hairlines break into pieces of which each is a speck: only all of them together tell."""
+    seen = np.zeros((40, 40), np.float32)
+    seen[5, ::3] = seen[20, 3:30] = 1  # 14 and 27 pixels
+    assert width_of(seen, 0.5, 41) == mean_width(seen) and width_of(seen, 0.5, 42) is None
+    assert (least_seen(0), least_seen(50)) == (1, 100)
 
 
 def test_it_is_said_why() -> None:

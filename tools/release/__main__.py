@@ -74,7 +74,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--parts", nargs="+", default=list(PARTS), choices=PARTS, help="what to measure (all)")
     add("--restore-count", type=number, default=40, metavar="N", help="photographs of each set for --restore (40)")
     add("--crack-free", type=user_path, action="append", metavar="DIR", help=f"unset: {CRACK_FREE} below the root")
-    add("--crack-free-restore", nargs="+", default=["never"], choices=WAYS, help="how those are treated (never)")
+    add("--crack-free-restore", nargs="+", default=["auto"], choices=WAYS, help="how those are treated (auto)")
     add("--areas", type=number, nargs="+", default=list(AREAS), metavar="PX", help="least areas of alarms (1 50)")
     add("--count", type=number, metavar="N", help="use N photographs of each set, spread evenly: a quick look")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the networks")

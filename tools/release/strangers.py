@@ -19,6 +19,7 @@ from degradations.pipeline import Pipeline
 from engine.evaluator import evaluation_image
 from engine.predict_photo import Found, search
 from engine.predict_plan import Settings, plan
+from engine.restore_rule import least_seen
 from metrics import sweep
 from metrics.specks import remove_specks
 from tools.release.intervals import mean_of
@@ -54,7 +55,8 @@ def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> di
 def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean: Clean) -> dict[str, Found]:
     """What predict.py finds under each ``--restore``; ways that are decided alike are computed once."""
     decided = decide(system, pixels, ways)
-    found = {restore: search(system.model, pixels, restore, clean=clean) for restore in set(decided.values())}
+    least = least_seen(system.minimum_area)
+    found = {one: search(system.model, pixels, one, clean=clean, least=least) for one in set(decided.values())}
     return {way: found[restore] for way, restore in decided.items()}
 
 
