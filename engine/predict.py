@@ -22,7 +22,7 @@ from data.images import passed_over, read_photograph
 from engine.experiment import require_writable
 from engine.predict_photo import Found, examine
 from engine.predict_plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
-from engine.predict_resume import decided_as, left_to_do, stamp, stamped
+from engine.predict_resume import decided_as, left_to_do, stamp, stamp_of, stamped
 from engine.predict_source import find_source
 from engine.progress import format_seconds
 from engine.rle import check_new, write_submission
@@ -149,9 +149,10 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     photo = read_photograph(job.path, settings.bits)
     found = examine(model, photo, job.restore, settings, job.path.name)
     decided = job.decided(found.restored is not None)
-    for kind in job.files.keys() - decided.files.keys():  # an earlier run's, which would contradict
-        job.files[kind].unlink(missing_ok=True)
     write(decided, photo.pixels, found, {**made, **decided_as(decided)})
+    for path in [job.files[kind] for kind in job.files.keys() - decided.files.keys()]:
+        if path.exists() and stamp_of(path) is not None:  # of an earlier run of ours: it would contradict
+            path.unlink()
     return line(decided, found, time.perf_counter() - began)
 
 

@@ -110,4 +110,7 @@ def test_results_tell_what_was_decided(tmp_path: Path) -> None:
     assert not {"wide_restored.png", "wide_mask_x4.png"} & kept
     assert [stamp_of(tmp_path / f"out/{name}_mask.png")["restored"] for name in ("hairline", "wide")] == [True, False]
     assert "all 2 photographs were done before" in run("--resume").out
+    (tmp_path / "out/wide_restored.png").write_bytes(b"of somebody else")
+    (tmp_path / "out/wide_overlay.png").unlink()
+    assert run("--resume").code == 0 and (tmp_path / "out/wide_restored.png").read_bytes() == b"of somebody else"
     assert_error(run("--resume", "--restore", "never"), "was made with --restore auto")
