@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from os.path import expanduser
 
 from contracts.errors import run_main
@@ -49,17 +50,19 @@ def chosen_conditions(arguments: argparse.Namespace) -> list[str]:
 
 def main() -> None:
     arguments = parse()
-    from engine.assess import evaluate, find
-    from engine.stand_in import with_test_set
+    from engine.build.checkpoint import find_checkpoint
+    from engine.evaluate.run import evaluate
+    from engine.evaluate.stand_in import with_test_set
 
     allowed = ["evaluation:allow_training_photographs=true"] if arguments.allow_training_photographs else []
-    options, content, path = find(arguments.opt, arguments.weights, arguments.force_yml + allowed)
+    checkpoint = find_checkpoint(arguments.opt, arguments.weights, arguments.force_yml + allowed)
     if arguments.opt is None:
-        options, told = with_test_set(options, path, arguments.force_yml)
+        options, told = with_test_set(checkpoint.options, checkpoint.path, arguments.force_yml)
+        checkpoint = replace(checkpoint, options=options)
         if told is not None and os.environ.get("RANK", "0") == "0":
             print(told)
-    conditions = chosen_conditions(arguments) or list(options.evaluation.conditions)
-    evaluate(options, content, path, conditions, arguments.out)
+    conditions = chosen_conditions(arguments) or list(checkpoint.options.evaluation.conditions)
+    evaluate(checkpoint, conditions, arguments.out)
 
 
 if __name__ == "__main__":

@@ -100,14 +100,14 @@ def main() -> None:
     if target is not None and chosen["precision"] == "bfloat16":
         raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
     if target is not None:
-        from engine.onnx_export import export
+        from engine.export.run import export
 
         export(chosen["out"], opt, weights, chosen["overwrite"])
         return
     if not inputs:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
-    from engine.predict import predict
-    from engine.predict_plan import Settings
+    from engine.predict.plan import Settings
+    from engine.predict.run import predict
 
     predict(inputs, Settings(**{name: value for name, value in chosen.items() if value is not None}), opt, weights)
 

@@ -33,10 +33,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    from engine.options_file import load_options
+    from engine.options.load import load_options
 
     options = load_options(arguments.opt, arguments.force_yml)  # a mistake shows before the slow imports
-    from engine.session import train
+    from engine.train.run import train
 
     train(options, auto_resume=arguments.auto_resume)
 

@@ -18,8 +18,8 @@ from benchmarks.registry import BENCHMARKS
 from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
 from benchmarks.timing import alternate
 from contracts.errors import UserError, lookup, run_main
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
 
 OUT = Path("results") / "benchmarks.json"
 EXPLANATION = f"""\

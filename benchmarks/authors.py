@@ -22,7 +22,7 @@ from contracts.errors import UserError
 from contracts.records import DegradedBatch
 
 CONFIG = "config/config_csbsr_pspnet.yaml"
-PARTS = ("model/engine/trainer.py", "model/modeling/build_model.py", CONFIG)
+PARTS = ("model/engine/train/trainer.py", "model/modeling/build_model.py", CONFIG)
 GET_IT = "git clone https://github.com/Yuki-11/CSBSR"
 PACKAGES = ("yacs", "wandb", "skimage", "timm")  # that their modules import
 NEVER = 10**9  # steps between what their loop does beside training

@@ -22,9 +22,9 @@ from benchmarks.authors import GET_IT, AuthorsProgram, as_theirs, check_clone
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.table import describe_machine
 from contracts.errors import UserError, run_main
-from engine.ema import EMA
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
+from engine.train.ema import EMA
 from models.whole import count_parameters
 
 Batch = TypeVar("Batch")

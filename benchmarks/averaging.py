@@ -17,16 +17,18 @@ from benchmarks.joint_step import COMPACT, degraded, load
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from data.loader import make_loader
-from engine.build import build_loss, build_model, build_optimizer
-from engine.build_data import build_dataset, build_train_sources
-from engine.ema import EMA
-from engine.layout import channels_last
-from engine.memory import keep_freed_memory
+from engine.build.data import build_dataset, build_train_sources
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.build.param_groups import build_optimizer
 from engine.options import Options
-from engine.progress import Progress
-from engine.stages import Plan
-from engine.step import Envelope, TrainStep, set_trainable
-from engine.validation import Validator
+from engine.runtime.layout import channels_last
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
+from engine.train.ema import EMA
+from engine.train.stages import Plan
+from engine.train.step import Envelope, TrainStep, set_trainable
+from engine.train.validation import Validator
 from models.whole import Model
 
 BATCHES = 16  # of training crops, that statistics are estimated on

@@ -17,8 +17,8 @@ from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
 from contracts.errors import UserError, lookup, run_main
 from contracts.files import replacing
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
 from metrics.surface import SurfaceTarget, surface_sweep
 from metrics.sweep import threshold_levels
 from models.sr.kbpn import KBPN

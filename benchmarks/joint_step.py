@@ -12,13 +12,15 @@ from torch import Tensor
 from contracts.records import DegradedBatch, HRBatch, to_device
 from data.loader import make_loader
 from data.synthetic import SyntheticSource
-from engine.build import build_loss, build_model, build_optimizer
-from engine.build_data import build_dataset, build_degradation
-from engine.layout import channels_last
+from engine.build.data import build_dataset, build_degradation
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.build.param_groups import build_optimizer
 from engine.options import Options
-from engine.options_file import load_options
-from engine.stages import KINDS, Moment
-from engine.step import Envelope, TrainStep, set_trainable
+from engine.options.load import load_options
+from engine.runtime.layout import channels_last
+from engine.train.stages import KINDS, Moment
+from engine.train.step import Envelope, TrainStep, set_trainable
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPACT = ROOT / "options" / "joint.yml"

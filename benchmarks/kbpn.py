@@ -18,8 +18,8 @@ from benchmarks.case import Case, Outputs
 from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT
 from contracts.records import Restored
-from engine.layout import channels_last
-from engine.options_file import load_options
+from engine.options.load import load_options
+from engine.runtime.layout import channels_last
 from models.recompute import set_recompute
 from models.sr.kbpn import KBPN
 

@@ -19,7 +19,7 @@ from data.folders import find_pairs
 from data.loader import make_loader
 from data.sources import FilePairs
 from data.synthetic import SyntheticSource
-from engine.build_data import build_dataset
+from engine.build.data import build_dataset
 from engine.options import Options
 
 TARGET = 2.0

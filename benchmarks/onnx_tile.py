@@ -10,10 +10,10 @@ from benchmarks.case import Case, Outputs, Unavailable
 from benchmarks.joint_step import COMPACT, load
 from contracts.errors import UserError
 from contracts.records import JointOutput
-from engine.build import build_model
-from engine.layout import channels_last
-from engine.onnx_export import to_onnx
-from engine.onnx_model import OnnxModel, require_packages
+from engine.build.models import build_model
+from engine.export.onnx_model import OnnxModel, require_packages
+from engine.export.run import to_onnx
+from engine.runtime.layout import channels_last
 
 LIMIT, TARGET = 1e-4, 1.0
 SIDE, SMALL_SIDE = 128, 16  # px of the LR tile

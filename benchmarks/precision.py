@@ -14,10 +14,10 @@ from benchmarks.table import describe_machine
 from benchmarks.timing import Work, alternate, finisher
 from benchmarks.train_step import PRECISIONS, find_device
 from contracts.errors import UserError, run_main
-from engine.build import build_model
-from engine.layout import channels_last
-from engine.memory import keep_freed_memory
+from engine.build.models import build_model
 from engine.options import Options
+from engine.runtime.layout import channels_last
+from engine.runtime.memory import keep_freed_memory
 
 EXPLANATION = """\
 Times a joint training step and the networks' answer to a photograph, with the networks in float32 and in bfloat16

@@ -20,8 +20,8 @@ from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_bat
 from benchmarks.table import describe_machine
 from benchmarks.timing import timed
 from contracts.errors import UserError, run_main
-from engine.build import build_model
-from engine.memory import keep_freed_memory
+from engine.build.models import build_model
+from engine.runtime.memory import keep_freed_memory
 from models.whole import count_parameters
 
 EXPLANATION = """\

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.case import Case, Outputs, Unavailable
 from data.synthetic import SyntheticSource
-from engine.evaluator import SCORERS
+from engine.evaluate.evaluator import SCORERS
 from metrics.surface import SurfaceDistance, SurfaceTarget, surface_sweep
 from metrics.sweep import THRESHOLDS, threshold_levels
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.surface_sweep import prediction
 from contracts.errors import UserError, run_main
-from engine.evaluator import SCORERS
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
+from engine.evaluate.evaluator import SCORERS
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
 from metrics.accumulator import Accumulator
 from metrics.scores import evaluate_image
 

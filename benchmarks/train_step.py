@@ -17,9 +17,9 @@ from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
-from engine.build_data import build_degradation
-from engine.memory import keep_freed_memory
+from engine.build.data import build_degradation
 from engine.options import Options
+from engine.runtime.memory import keep_freed_memory
 from models.recompute import set_recompute
 from models.sr.kbpn import KBPN
 

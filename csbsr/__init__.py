@@ -11,7 +11,7 @@ Nothing is downloaded. What a user can repair is raised as ``UserError``, one li
 from contracts.errors import UserError
 from csbsr.predictor import Predictor, load
 from degradations.presets import PRESETS
-from engine.predict_photo import Found
+from engine.predict.photo import Found
 from losses.combo import SEGMENTATION_LOSSES
 from metrics.names import METRICS
 from models.seg import SEG_NETWORKS

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from data.images import Photograph, photograph_of, read_photograph
-from engine.predict_photo import Found, examine
-from engine.predict_plan import Settings
-from engine.predict_source import Source, find_source
-from engine.restore_rule import restores
-from engine.shipped import DEFAULT
-from engine.tiled_model import TiledModel
+from engine.predict.photo import Found, examine
+from engine.predict.plan import Settings
+from engine.predict.restore_rule import restores
+from engine.predict.source import Source, find_source
+from engine.predict.tiled_model import TiledModel
+from engine.runtime.shipped import DEFAULT
 
 AS_ARRAY = "the image"  # in errors, where there is no file to name
 

@@ -1,1 +1,1 @@
-"""Turns options into objects and runs them: options, build, stages, trainer, evaluator, checkpoints."""
+"""Turns options into objects and runs them: options, build, runtime, train, evaluate, predict, export."""

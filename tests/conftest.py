@@ -51,7 +51,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_folder(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Those weights as they would be shipped, under the name that is taken by default, to be read only."""
-    from engine import shipped
+    from engine.runtime import shipped
     from tools.ship.__main__ import ship
 
     with mock.patch.object(shipped, "WEIGHTS", tmp_path_factory.mktemp("shipped") / "weights"):
@@ -61,5 +61,5 @@ def tiny_folder(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def shipped_weights(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with which those are shipped, and no others."""
-    monkeypatch.setattr("engine.shipped.WEIGHTS", tiny_folder.parent)
+    monkeypatch.setattr("engine.runtime.shipped.WEIGHTS", tiny_folder.parent)
     return tiny_folder

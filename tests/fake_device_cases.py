@@ -30,13 +30,15 @@ from data.synthetic import SyntheticSource
 from degradations.kernel_kinds import KERNELS
 from degradations.presets import PRESETS, build_pipeline
 from degradations.steps import STEPS
-from engine.build import build_loss, build_model, build_optimizer
-from engine.build_data import build_dataset, build_degradation
-from engine.ema import EMA
+from engine.build.data import build_dataset, build_degradation
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.build.param_groups import build_optimizer
 from engine.options import Options
-from engine.stages import KINDS, Moment
-from engine.step import Envelope, TrainStep, set_trainable
-from engine.tiled_model import TiledModel
+from engine.predict.tiled_model import TiledModel
+from engine.train.ema import EMA
+from engine.train.stages import KINDS, Moment
+from engine.train.step import Envelope, TrainStep, set_trainable
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import POOLINGS
 from models.normalisation import NORMALISATIONS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from engine.experiment import Experiment
+from engine.runtime.experiment import Experiment
 from tracking.keys import SPEED_KEYS, TRAIN_LOSS
 from tracking.metrics_log import read_metrics
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,9 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "degradations": {"contracts"},
     "models": {"contracts"},
     "metrics": {"contracts"},
-    "tracking": {"contracts"},
+    "visualization": {"contracts"},
+    "tracking": {"contracts", "visualization.drawing"},
     "losses": {"contracts", "degradations.blur", "degradations.resize"},
-    "engine": {"contracts", "data", "degradations", "models", "metrics", "tracking", "losses"},
+    "engine": {"contracts", "data", "degradations", "models", "metrics", "tracking", "visualization", "losses"},
     "csbsr": {"contracts", "engine", "data.images", *TABLES},
 }
 PACKAGES = {*ALLOWED, "tools", "benchmarks"}
@@ -133,9 +136,35 @@ def test_all_packages_are_looked_at() -> None:
     assert {name for name in ALLOWED if not (ROOT / name / "__init__.py").is_file()} == set()
 
 
-def test_no_module_shadows_the_standard_library() -> None:
-    import sys
+def rooms() -> dict[str, set[str]]:
+    """Of each folder of ``engine`` the others that it imports."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "engine").rglob("*.py"):
+        room = path.relative_to(ROOT / "engine").parts[0].removesuffix(".py")
+        names = imports(ast.parse(path.read_text(encoding="utf-8")))
+        others = {name.split(".")[1] for name in names if name.startswith("engine.")}
+        found.setdefault(room, set()).update(others - {room})
+    return found
 
+
+def test_rooms_of_the_engine() -> None:
+    """What a change in one of them can reach: an arrow more is a decision, not an accident."""
+    below = {"options", "runtime", "build"}
+    assert rooms() == {
+        "__init__": set(), "options": set(), "runtime": set(), "build": {"options", "runtime"},
+        "evaluate": below, "train": {*below, "evaluate"}, "export": {"runtime", "build"}, "predict": {*below, "export"},
+    }
+
+
+def test_prediction_knows_nothing_of_training() -> None:
+    """Nor does it load what draws, before a picture is wanted."""
+    unwanted = ("engine.train", "engine.evaluate", "losses", "tracking", "lightning_fabric", "matplotlib", "kornia")
+    script = f"import sys, engine.predict.run; print([n for n in {unwanted!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_module_shadows_the_standard_library() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} & set(sys.stdlib_module_names) == set()
     assert PACKAGES & set(sys.stdlib_module_names) == set()
 
@@ -160,7 +189,7 @@ def test_no_cycles_between_modules() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "fault"),
     [
-        ("data.new", "import engine.build", "imports engine.build"),
+        ("data.new", "import engine.build.models", "imports engine.build.models"),
         ("data.new", "from engine import build", "imports engine"),
         ("data.new", "from degradations.blur import blur", "imports degradations.blur"),
         ("losses.new", "from degradations.pipeline import Pipeline", "imports degradations.pipeline"),
@@ -193,9 +222,9 @@ def test_a_fault_is_found(module: str, source: str, fault: str) -> None:
     [
         ("losses.new", "from degradations.blur import blur\nfrom degradations import resize\nimport contracts.errors"),
         ("engine.new", "import torch\nx.to('cuda')\nmodel.eval()"),
-        ("tools.new", "import engine.build, metrics.names"),
-        ("csbsr.new", "from engine.build import build_model\nfrom models.sr import SR_NETWORKS"),
-        ("train_joint", "from engine.session import train"),
+        ("tools.new", "import engine.build.models, metrics.names"),
+        ("csbsr.new", "from engine.build.models import build_model\nfrom models.sr import SR_NETWORKS"),
+        ("train_joint", "from engine.train.run import train"),
         ("degradations.new", "import contracts.basicsr_shim\nfrom basicsr.utils import DiffJPEG"),
         ("tracking.wandb_sink", "import wandb"),
         ("models.new", '"""Runs on cuda: and elsewhere."""'),

@@ -22,9 +22,10 @@ from benchmarks.memory import MIB, peak_while
 from benchmarks.registry import BENCHMARKS
 from benchmarks.timing import alternate
 from contracts.errors import UserError
-from engine.build import build_loss, build_model
-from engine.stages import Plan
-from engine.step import Envelope, TrainStep
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.train.stages import Plan
+from engine.train.step import Envelope, TrainStep
 
 
 @pytest.mark.slow
@@ -128,7 +129,7 @@ def test_precision_prints_both_and_their_ratio(capsys: pytest.CaptureFixture) ->
 
 
 def test_authors_step_needs_a_clone_of_their_program(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no model/engine/trainer.py there; give a folder made by git clone"):
+    with pytest.raises(UserError, match="no model/engine/train/trainer.py there; give a folder made by git clone"):
         authors_step.main(["--clone", str(tmp_path)])
 
 

@@ -110,7 +110,7 @@ def test_the_shipped_weights_are_loaded_by_default(
 
 
 def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.shipped.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr("engine.runtime.shipped.WEIGHTS", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(csbsr.UserError, match="weights compact do not exist; train first, or give another file"):
         csbsr.load()

@@ -16,7 +16,7 @@ from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefi
 from data.resized import Resized
 from data.sources import FilePairs, fingerprint
 from data.synthetic import SyntheticSource
-from engine.build_data import build_source, build_train_sources
+from engine.build.data import build_source, build_train_sources
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from torch import Tensor
 from contracts.errors import UserError
 from data.dataset import CrackDataset
 from data.lighting import Lighting, kinds
-from engine.build_data import build_dataset
-from engine.options_file import load_options
+from engine.build.data import build_dataset
+from engine.options.load import load_options
 
 SIDE = 64
 SEEDS = range(8)

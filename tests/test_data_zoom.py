@@ -11,7 +11,7 @@ from contracts.errors import UserError
 from data.dataset import CrackDataset
 from data.transforms import draw
 from data.zoom import WIDEST, Zoom
-from engine.options_file import load_options
+from engine.options.load import load_options
 
 
 def wall(width: float, angle: float = 0.0, side: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from run_records import assert_same, experiment, load
 from tiny_runs import tiny, train_here
 from torch import Tensor, nn
 
-from engine.ema import EMA
+from engine.train.ema import EMA
 
 
 class Small(nn.Module):

@@ -11,8 +11,8 @@ from PIL import Image
 from run_records import experiment, log_of
 from tiny_runs import TINY, assert_error, contents, full_after, run_here, tiny, train_here, write_photographs
 
-from engine.experiment import place_for, put_in_place
-from engine.pictures import drawn
+from engine.evaluate.pictures import drawn
+from engine.runtime.experiment import place_for, put_in_place
 from tracking.tracker import Tracker
 from tracking.wandb_sink import WandbSettings
 

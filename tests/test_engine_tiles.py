@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import UserError
-from engine.progress import Progress, format_seconds
-from engine.tiles import cut, run_tiled, tile_starts
+from engine.predict.tiles import cut, run_tiled, tile_starts
+from engine.runtime.progress import Progress, format_seconds
 
 
 def image_of(height: int, width: int, channels: int = 3) -> torch.Tensor:
@@ -133,7 +133,7 @@ def test_plain_lines_without_a_terminal():
 
 def test_resumed_progress_counts_its_rate_from_the_start(monkeypatch):
     clock = iter([0.0, 10.0])
-    monkeypatch.setattr("engine.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("engine.runtime.progress.time.monotonic", lambda: next(clock))
     stream = io.StringIO()
     progress = Progress(100, "training", every=10, start=70, stream=stream)
     progress.update(10)

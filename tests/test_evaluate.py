@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from PIL import Image
 from tiny_runs import TINY, Outcome, assert_error, run_here, write_photographs
 
 from contracts.errors import UserError
-from engine.assess import evaluate, find
-from engine.options_file import force, parse_options
+from engine.build.checkpoint import find_checkpoint
+from engine.evaluate.run import evaluate
+from engine.options.load import force, parse_options
 from metrics.names import CONFUSION
 
 NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
@@ -215,8 +217,9 @@ def test_results_replace_nothing_else(place: Path) -> None:
 
 
 def test_options_without_a_test_set(place: Path) -> None:
-    options, content, path = find(str(TINY), str(weights(place)), [])
-    tree = options.model_dump(mode="json")
+    checkpoint = find_checkpoint(str(TINY), str(weights(place)))
+    tree = checkpoint.options.model_dump(mode="json")
     with pytest.raises(UserError, match="datasets.test: missing"):
-        evaluate(parse_options(force(tree, ["datasets:test=null"]), "here"), content, path, ["clean"], place / "out")
+        options = parse_options(force(tree, ["datasets:test=null"]), "here")
+        evaluate(replace(checkpoint, options=options), ["clean"], place / "out")
     assert not (place / "out").exists()

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from tiny_runs import assert_error, run_here, write_photographs
 
-from engine.checkpoint import load_file
-from engine.options_file import force, parse_options
+from engine.options.load import force, parse_options
+from engine.runtime.checkpoint import load_file
 from tools.freeze import freeze
 
 SIZES = {"a": (40, 48), "b": (40, 48)}

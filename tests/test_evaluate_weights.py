@@ -14,8 +14,8 @@ from tiny_runs import ROOT, TINY, assert_error, run_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine.checkpoint import load_file, load_weights, save_atomic
-from engine.experiment import Experiment, newest, weights_of
+from engine.runtime.checkpoint import load_file, load_weights, save_atomic
+from engine.runtime.experiment import Experiment, newest, weights_of
 
 
 def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) ->
 
 
 def test_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.shipped.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr("engine.runtime.shipped.WEIGHTS", tmp_path / "weights")
     assert_error(run_here("evaluate.py", cwd=tmp_path), "experiments/", "train_joint.py", "--weights")
     assert_error(run_here("evaluate.py", "-opt", TINY, cwd=tmp_path), "experiments/tiny", "train")
     assert_error(run_here("evaluate.py", "--weights", "no.pth", cwd=tmp_path), "no.pth", "train first")

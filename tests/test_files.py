@@ -19,10 +19,10 @@ from benchmarks.growth import Curve, plot
 from benchmarks.table import write_json
 from contracts.files import Appended, Unwritable, replacing, write_bytes, write_rows, write_table, write_text
 from degradations.frozen import write_frozen
-from engine.checkpoint import save_atomic
-from tracking.charts import bars
-from tracking.drawing import save_png
+from engine.runtime.checkpoint import save_atomic
 from tracking.metrics_log import MetricsLog, read_metrics
+from visualization.charts import bars
+from visualization.drawing import save_png
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 CURVE = Curve("x", "px", (1, 2), (1.0, 2.0), 1.0, 1.0)
@@ -136,7 +136,7 @@ def test_a_picture_is_what_it_was(tmp_path: Path) -> None:
 
 
 OWN_WAYS = {  # throw-away files; the kernel's; a lock is taken over in place; the output of processes
-    "contracts/files.py", "benchmarks/loading.py", "benchmarks/memory.py", "engine/lock.py",
+    "contracts/files.py", "benchmarks/loading.py", "benchmarks/memory.py", "engine/runtime/lock.py",
     "tools/gpu_check/processes.py",
 }
 STREAMS = {"file", "content", "target", "buffer"}  # what is written to where a library takes a path or a stream

@@ -10,7 +10,7 @@ import sys
 import pytest
 from tiny_runs import ROOT
 
-from engine.options_file import load_options
+from engine.options.load import load_options
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 

@@ -15,9 +15,9 @@ from run_records import assert_same_run, experiment, load, log_of
 from tiny_runs import ROOT, TINY, Outcome, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
-from engine.evaluator import Evaluator
-from engine.interruption import Interruption, Stopped
-from engine.trainer import Trainer
+from engine.evaluate.evaluator import Evaluator
+from engine.train.interruption import Interruption, Stopped
+from engine.train.trainer import Trainer
 
 CHANGES = ["val:val_freq=3", "network_seg:dropout=0.3"]
 
@@ -179,7 +179,7 @@ def test_training_with_loader_processes(tmp_path: Path) -> None:
 def test_evaluation(tiny_weights: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = (
-        "import pathlib, runpy, sys\nfrom engine.evaluator import Evaluator\npredict = Evaluator._predict\n"
+        "import pathlib, runpy, sys\nfrom engine.evaluate.evaluator import Evaluator\npredict = Evaluator._predict\n"
         f"def told(*given):\n    pathlib.Path({str(started)!r}).touch()\n    return predict(*given)\n"
         f"Evaluator._predict = told\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
     )

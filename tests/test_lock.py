@@ -18,7 +18,7 @@ from test_training_processes import TORCHRUN
 from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
-from engine.lock import NAME, Lock, Owner, alive, identity
+from engine.runtime.lock import NAME, Lock, Owner, alive, identity
 
 LONG = ["--force_yml", "train:total_iter=100000", "logger:save_checkpoint_freq=2"]
 
@@ -88,7 +88,7 @@ def test_a_lock_of_another_machine_is_respected_and_can_be_removed(tmp_path: Pat
 
 @pytest.mark.parametrize("content", ["", "x", "[1]", '{"pid": 1}'])
 def test_a_lock_that_cannot_be_read_is_named(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.lock.PATIENCE", 0.05)
+    monkeypatch.setattr("engine.runtime.lock.PATIENCE", 0.05)
     (tmp_path / NAME).write_text(content)
     with pytest.raises(UserError, match=f"{tmp_path / NAME} cannot be read; remove it"):
         Lock(tmp_path).take()
@@ -103,7 +103,7 @@ def test_of_many_that_start_at_once_one_wins(ended: bool, tmp_path: Path) -> Non
         hold(folder, pid=ended_process())
     script = (
         f"import sys, time, pathlib\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from contracts.errors import UserError\nfrom engine.lock import Lock\n"
+        "from contracts.errors import UserError\nfrom engine.runtime.lock import Lock\n"
         f"print('ready', flush=True)\nwhile not pathlib.Path({str(signal_file)!r}).exists(): pass\n"
         f"try:\n    Lock(pathlib.Path({str(folder)!r})).take()\nexcept UserError:\n    sys.exit(2)\n"
         "sys.stdin.read()\n"  # hold it until all have tried

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import resource, sys, torch
-from engine.memory import keep_freed_memory
+from engine.runtime.memory import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     sys.exit(3)
 layers = [torch.nn.Conv2d(16, 16, 3, padding=1) for _ in range(4)]

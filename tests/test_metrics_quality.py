@@ -8,9 +8,9 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from metrics.baselines import black_hat_otsu
 from metrics.centreline import centreline_iou
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
-from models.classical import black_hat_otsu
 
 
 def images(size: int = 2) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from models.encoders import hrnet
+from models.encoders.hrnet import HRNet
 from models.reference_keys import load_reference, reference_keys
-from models.seg import hrnet
-from models.seg.hrnet import HRNet
 from models.seg.hrnet_ocr import HRNetOCR, ObjectContext
 
 SMALL = {"width": 4, "pixel_channels": 16, "context_channels": 8}

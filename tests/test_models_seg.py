@@ -23,12 +23,14 @@ from torchvision.models import resnet50
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from contracts.errors import UserError
-from engine.stages import KINDS
-from engine.step import set_trainable
+from engine.train.stages import KINDS
+from engine.train.step import set_trainable
+from models.encoders import lite_weights
+from models.encoders import timm_encoders as encoders
+from models.encoders.timm_encoders import ENCODERS, LITE0, build_encoder
 from models.joint import JointModel
-from models.seg import SEG_NETWORKS, encoders, lite_weights
+from models.seg import SEG_NETWORKS
 from models.seg.crackformer import CrackFormer
-from models.seg.encoders import ENCODERS, LITE0, build_encoder
 from models.seg.fpn import FPN
 from models.seg.pspnet import BINS, PSPNet, PyramidPooling
 from models.seg.unet_encoder import EncoderUNet

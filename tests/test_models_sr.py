@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.dense_kbpn import dense_forward
 from contracts.errors import UserError
-from models.seg.vgg_encoder import VGGEncoder
+from models.encoders.vgg import VGGEncoder
 from models.sr import SR_NETWORKS
 from models.sr.border import constant_map, mean_of_convolution, spread
 from models.sr.kbpn import KBPN, phase_by_phase, pseudo_lr

@@ -12,10 +12,10 @@ from test_models_reference import checkpoint
 from torch import nn
 
 from contracts.errors import UserError
+from models.encoders import vgg as vgg_encoder
+from models.encoders.vgg import VGGEncoder, load_pretrained
 from models.reference_keys import FAMILIES, convert, load_reference
-from models.seg import vgg_encoder
 from models.seg.unet import DECODERS, STEPS, UNet
-from models.seg.vgg_encoder import VGGEncoder, load_pretrained
 
 SMALL = 0.06
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
-from engine.predict_resume import stamp_of
-from engine.tiled_model import TiledModel
+from engine.predict.resume import stamp_of
+from engine.predict.tiled_model import TiledModel
 from models.dsrl import DSRL
 from models.joint import JointModel
 from models.seg import SEG_NETWORKS
@@ -31,8 +31,8 @@ from models.whole import Model
 
 onnx = pytest.importorskip("onnx", reason="the optional extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the optional extra onnxruntime is not installed")
-from engine.onnx_export import to_onnx  # noqa: E402
-from engine.onnx_model import OnnxModel  # noqa: E402
+from engine.export.onnx_model import OnnxModel  # noqa: E402
+from engine.export.run import to_onnx  # noqa: E402
 
 SIZES = ((17, 20), (21, 70))  # px; neither is that traced
 TOLERANCE = 1e-4

@@ -8,12 +8,12 @@ import pytest
 from tiny_runs import MINIMAL, ROOT, TINY, changed, option_error
 
 from contracts.errors import UserError
-from engine.arguments import checked_arguments
-from engine.build import build_loss, build_segmentation_loss
-from engine.build_data import build_degradation
+from engine.build.data import build_degradation
+from engine.build.losses import build_loss, build_segmentation_loss
 from engine.options import Corrections
-from engine.options_file import load_options, parse_options
-from engine.stages import Plan
+from engine.options.arguments import checked_arguments
+from engine.options.load import load_options, parse_options
+from engine.train.stages import Plan
 from losses.combo import SEGMENTATION_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS

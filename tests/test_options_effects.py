@@ -14,10 +14,10 @@ from tiny_runs import MINIMAL, ROOT, TINY, changed, option_error, tiny
 from contracts.errors import UserError
 from engine.options import Options
 from engine.options.effects import RESTORE, SEGMENT, without_effect
+from engine.options.load import change_options, load_options
 from engine.options.section import Section
-from engine.options_file import change_options, load_options
-from engine.stages import KINDS
-from engine.step import trains_restoration
+from engine.train.stages import KINDS
+from engine.train.step import trains_restoration
 
 FOLDER = "datasets:train={type: folder, root: photos, crop: 64}"
 VAL = "datasets:val={count: 2}"

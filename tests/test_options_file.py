@@ -8,7 +8,7 @@ import pytest
 from tiny_runs import changed, option_error
 
 from contracts.errors import UserError
-from engine.options_file import force, load_options, merge, parse_yaml, read_tree
+from engine.options.load import force, load_options, merge, parse_yaml, read_tree
 
 # -- --force_yml ----------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ import yaml
 from tiny_runs import ROOT, assert_error, run_here, train_here
 
 from benchmarks import scaling, train_step
-from engine.build import build_loss, build_model
-from engine.checkpoint import load_file, save_atomic
+from engine.build.losses import build_loss
+from engine.build.models import build_model
 from engine.options import Options
-from engine.options_file import load_options
-from engine.stages import Plan
+from engine.options.load import load_options
+from engine.runtime.checkpoint import load_file, save_atomic
+from engine.train.stages import Plan
 from tools import sizes
 
 PAPER = ROOT / "options" / "paper"

@@ -18,9 +18,9 @@ from tiny_runs import tiny, train_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine import precision
-from engine.precision import FLOAT32, Precision, choose, cpu_multiplies, native_bfloat16
-from engine.session import train
+from engine.runtime import precision
+from engine.runtime.precision import FLOAT32, Precision, choose, cpu_multiplies, native_bfloat16
+from engine.train.run import train
 from models.recompute import set_recompute
 from models.sr.kbpn import KBPN
 

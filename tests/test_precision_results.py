@@ -15,12 +15,12 @@ from run_records import load
 from test_precision import hardware
 from tiny_runs import ROOT, Outcome, assert_error, contents, finish, run_here, start, write_photographs
 
-from engine.assess import find, load_model
-from engine.build_data import build_source
-from engine.evaluator import Evaluator, Prediction
-from engine.precision import FLOAT32, Precision
-from engine.predict_resume import stamp_of, stamped
-from engine.tiled_model import TiledModel
+from engine.build.checkpoint import find_checkpoint
+from engine.build.data import build_source
+from engine.evaluate.evaluator import Evaluator, Prediction
+from engine.predict.resume import stamp_of, stamped
+from engine.predict.tiled_model import TiledModel
+from engine.runtime.precision import FLOAT32, Precision
 
 CPU, BFLOAT16 = torch.device("cpu"), Precision(torch.bfloat16, "for a test")
 PRECISIONS = ("float32", "bfloat16")
@@ -37,10 +37,11 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def predictions(weights: Path, chosen: Precision) -> list[Prediction]:
-    options, content, path = find(None, str(weights), [])
+    checkpoint = find_checkpoint(weights=str(weights))
+    options = checkpoint.options
     source = build_source(options.datasets.test, "datasets.test")
     evaluator = Evaluator(options, source, CPU, ["hr", "clean", "degraded"], precision=chosen)
-    return list(evaluator.predict(load_model(options, content, path)))
+    return list(evaluator.predict(checkpoint.model()))
 
 
 def test_predictions_of_an_evaluation_are_float32_and_agree(tiny_weights: Path) -> None:
@@ -87,7 +88,7 @@ def test_an_evaluation_follows_the_hardware(
 
 UNLIKE = """\
 import os, runpy, sys
-from engine import precision
+from engine.runtime import precision
 precision.cpu_multiplies = lambda: os.environ["RANK"] == "0"
 precision.onednn_multiplies = lambda: True
 del sys.argv[0]
@@ -146,8 +147,7 @@ def test_masks_in_both_precisions_agree(restore: str, place: Path, tiny_weights:
 
 def test_tiles_are_float32_and_those_of_bfloat16(tiny_weights: Path) -> None:
     """A photograph of one tile gives what the model gives under autocast."""
-    options, content, path = find(None, str(tiny_weights), [])
-    model, photo = load_model(options, content, path), torch.rand(1, 3, 24, 32)
+    model, photo = find_checkpoint(weights=str(tiny_weights)).model(), torch.rand(1, 3, 24, 32)
     image, kernel = (tiled := TiledModel(model, CPU, 64, precision=BFLOAT16)).restore(photo)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         whole = model(photo)

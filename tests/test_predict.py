@@ -15,10 +15,10 @@ from test_predict_tiles import photograph
 
 import predict as script
 from contracts.errors import UserError, run_main
-from engine.build import build_model
-from engine.checkpoint import save_atomic
-from engine.options_file import load_options
-from engine.predict_plan import Settings, output_names, photographs, plan
+from engine.build.models import build_model
+from engine.options.load import load_options
+from engine.predict.plan import Settings, output_names, photographs, plan
+from engine.runtime.checkpoint import save_atomic
 
 # -- which files ----------------------------------------------------------------------------------
 

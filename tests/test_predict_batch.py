@@ -14,8 +14,8 @@ from test_interruption import begin, stop
 from test_share import on_two_processes
 from tiny_runs import ROOT, assert_error, contents, finish, full_after, run_here, start, write_photographs
 
-from engine.predict_plan import LeftOut, refuse_left_out
-from engine.predict_resume import stamp_of, stamped
+from engine.predict.plan import LeftOut, refuse_left_out
+from engine.predict.resume import stamp_of, stamped
 
 KINDS = ("mask", "mask_x4", "overlay", "probability", "restored")
 SIZES = {"a": (40, 48), "b": (33, 50), "c": (64, 32), "d": (36, 36)}
@@ -90,7 +90,7 @@ import resource, runpy, sys
 from pathlib import Path
 sys.argv.pop(0)
 sys.path.insert(0, str(Path(sys.argv[0]).parent))
-import engine.predict
+import engine.predict.run
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 500 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

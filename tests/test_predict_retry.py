@@ -18,9 +18,9 @@ from tiny_runs import run_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine.precision import FLOAT32, Precision
-from engine.predict_photo import Found, search
-from engine.tiled_model import TiledModel
+from engine.predict.photo import Found, search
+from engine.predict.tiled_model import TiledModel
+from engine.runtime.precision import FLOAT32, Precision
 from models.joint import JointModel
 from models.seg.fpn import FPN
 from models.sr.bicubic import Bicubic

@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_runs import assert_error, run_here
 
 from contracts.errors import UserError
-from engine.rle import decode, encode, write_submission
+from engine.predict.rle import decode, encode, write_submission
 
 
 def test_runs_go_down_the_columns_from_one() -> None:

@@ -13,9 +13,9 @@ from torch import nn
 from contracts.errors import UserError
 from contracts.records import Segmented
 from data.synthetic import SyntheticSource
-from engine.predict_photo import search
-from engine.tiled_model import TiledModel, aligned_length, normalisation_of
-from engine.tiles import tile_starts
+from engine.predict.photo import search
+from engine.predict.tiled_model import TiledModel, aligned_length, normalisation_of
+from engine.predict.tiles import tile_starts
 from models.dsrl import DSRL
 from models.joint import JointModel
 from models.sr.bicubic import Bicubic

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.options_file import load_options
+from engine.options.load import load_options
 
 FENCED = re.compile(r"^```\n(.*?)^```", re.DOTALL | re.MULTILINE)
 

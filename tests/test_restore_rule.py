@@ -12,8 +12,8 @@ from tiny_runs import ROOT, Outcome, assert_error, finish, start
 
 import csbsr
 from contracts.errors import UserError
-from engine.predict_resume import stamp_of
-from engine.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, least_seen, restores, width_of
+from engine.predict.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, least_seen, restores, width_of
+from engine.predict.resume import stamp_of
 from metrics.centreline import mean_width
 
 SIDE = 256

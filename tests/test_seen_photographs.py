@@ -10,7 +10,7 @@ import pytest
 from drawn_sets import write_set
 from tiny_runs import TINY, Outcome, assert_error, run_here
 
-from engine.checkpoint import load_file
+from engine.runtime.checkpoint import load_file
 
 WEIGHTS = "experiments/tiny/models/latest.pth"
 

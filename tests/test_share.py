@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import ROOT, TINY, Outcome, contents, finish, run_here, start, write_photographs
 
-from engine.share import ALONE, Share
+from engine.runtime.distributed import ALONE, Share
 
 CHANGES = ["train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3"]
 SECONDS = "seconds"

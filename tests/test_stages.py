@@ -10,7 +10,7 @@ from tiny_runs import tiny
 
 from contracts.errors import UserError
 from engine.options import Stage
-from engine.stages import Plan, stage_lengths
+from engine.train.stages import Plan, stage_lengths
 from losses.schedule import alpha_paper
 
 

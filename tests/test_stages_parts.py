@@ -14,13 +14,15 @@ from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch
-from engine.build import build_loss, build_model, build_optimizer
-from engine.build_data import build_degradation
+from engine.build.data import build_degradation
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.build.param_groups import build_optimizer, param_groups
 from engine.options import Options
+from engine.options.load import load_options
 from engine.options.training import sharp_of
-from engine.options_file import load_options
-from engine.stages import KINDS, Moment, Plan
-from engine.step import Envelope, TrainStep, parts, require_trainable, set_trainable
+from engine.train.stages import KINDS, Moment, Plan
+from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
 from models.joint import JointModel
 
 JOINT = Moment(1, 0, "joint", KINDS["joint"], 0.7, 0.5, True, 1e-3, 1e-3)
@@ -69,12 +71,12 @@ def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) 
 
 def part_of(model: JointModel) -> dict[str, str]:
     """The part ("sr", "kernel", "seg") that each parameter belongs to, by its name."""
-    held = {id(parameter): part for part, parameters in parts(model).items() for parameter in parameters}
+    held = {id(parameter): part for part, parameters in param_groups(model).items() for parameter in parameters}
     return {name: held[id(parameter)] for name, parameter in model.named_parameters()}
 
 
 def test_parts_cover_the_model_once(model: JointModel) -> None:
-    grouped = [parameter for parameters in parts(model).values() for parameter in parameters]
+    grouped = [parameter for parameters in param_groups(model).values() for parameter in parameters]
     assert len({id(parameter) for parameter in grouped}) == len(grouped) == len(list(model.parameters()))
     places = part_of(model)
     assert {part for name, part in places.items() if name.startswith("sr.")} == {"sr", "kernel"}

@@ -12,7 +12,7 @@ import torch.multiprocessing as multiprocessing
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from engine.sync_batchnorm import SyncBatchNorm2d, SyncBatchNormAct2d, synchronise
+from engine.train.sync_batchnorm import SyncBatchNorm2d, SyncBatchNormAct2d, synchronise
 
 KINDS = ("plain", "activated")
 CHANNELS, STEPS = 3, 3

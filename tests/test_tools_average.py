@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from contracts.errors import UserError
-from engine.checkpoint import load_file, save_atomic
+from engine.runtime.checkpoint import load_file, save_atomic
 from tools import average
 
 

@@ -14,10 +14,10 @@ import torch
 from contracts.errors import UserError, run_main
 from contracts.records import JointOutput
 from degradations.frozen import read_frozen
-from engine.build_data import build_source
-from engine.evaluator import Evaluator
+from engine.build.data import build_source
+from engine.evaluate.evaluator import Evaluator
 from engine.options import Options
-from engine.options_file import load_options
+from engine.options.load import load_options
 from tools.freeze import freeze, main
 
 

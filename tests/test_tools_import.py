@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError, run_main
-from engine.assess import find, load_model
-from engine.checkpoint import save_atomic
+from engine.build.checkpoint import find_checkpoint
+from engine.runtime.checkpoint import save_atomic
 from models.reference_keys import load_reference, reference_keys
 from models.seg import CrackFormer, SegNet
 from models.sr import DBPN
@@ -155,10 +155,10 @@ def test_an_imported_file_computes_what_the_networks_do(family, cls, unused, tmp
     told = capsys.readouterr().out
     assert f"dbpn (4 stages) and {family}" in told and f"predict.py PHOTO --weights {tmp_path}" in told
 
-    options, content, path = find(None, str(tmp_path / "mine" / "models" / "latest.pth"), [])
-    assert options == find(str(tmp_path / "mine" / "options.yml"), str(path), [])[0]
-    assert content["meta"]["imported_from"] == "released.pth" and len(content["meta"]["sha256"]) == 64
-    model = load_model(options, content, path).double()  # crackformer amplifies the rounding of float32
+    found = find_checkpoint(weights=str(tmp_path / "mine" / "models" / "latest.pth"))
+    assert found.options == find_checkpoint(str(tmp_path / "mine" / "options.yml"), str(found.path)).options
+    assert found.meta["imported_from"] == "released.pth" and len(found.meta["sha256"]) == 64
+    model = found.model().double()  # crackformer amplifies the rounding of float32
     load_reference("dbpn", sr, state)
     load_reference(family, seg, state)
     sr, seg = sr.double(), seg.double()

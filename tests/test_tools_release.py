@@ -16,8 +16,8 @@ from tiny_runs import run_here
 from contracts.errors import UserError
 from degradations.frozen import to_uint8
 from degradations.presets import build_pipeline
-from engine.evaluator import evaluation_image
-from engine.predict_photo import Found
+from engine.evaluate.evaluator import evaluation_image
+from engine.predict.photo import Found
 from tools.release.__main__ import main
 from tools.release.false_alarms import Alarms, crack_free, summary
 from tools.release.sets import inputs_of, list_files, read_sets, spread
@@ -46,7 +46,7 @@ def measured(photographs: Path, tiny_weights: Path, tmp_path_factory: pytest.Tem
     """The folder of a whole report, the weights compared with themselves."""
     out = tmp_path_factory.mktemp("report") / "out"
     given = ["--weights", tiny_weights, "--against", f"same={tiny_weights}", "--root", photographs, "--out", out]
-    main([*map(str, given), "--sets", "test_cfd", "--restore-count", "2"])
+    main([*map(str, given), "--sets", "test_cfd", "--restore-count", "2", "--precision", "float32"])
     return out
 
 
@@ -58,7 +58,7 @@ def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_w
     test = f"datasets:test={{type: folder, root: {photographs}, lists: [splits/test_cfd.txt], seed: 5}}"
     outcome = run_here(
         "evaluate.py", "--weights", tiny_weights, "--hr", "--degraded", "--out", tmp_path / "theirs",
-        "--force_yml", test, cwd=tmp_path,
+        "--force_yml", test, "evaluation:precision=float32", cwd=tmp_path,
     )
     assert outcome.code == 0, outcome.err
     theirs, ours = content(tmp_path / "theirs"), content(measured)

@@ -18,9 +18,9 @@ from PIL import Image
 from tiny_runs import ROOT
 
 from contracts.errors import UserError, run_main
-from engine import shipped
-from engine.checkpoint import load_file, save_atomic
-from engine.weights_folder import read_config
+from engine.runtime import shipped
+from engine.runtime.checkpoint import load_file, save_atomic
+from engine.runtime.weights_folder import read_config
 from tools.ship.__main__ import main, portable, ship
 from tools.ship.card import make_card
 from tools.ship.card_data import read_card_data

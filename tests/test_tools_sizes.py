@@ -11,7 +11,7 @@ from tiny_runs import ROOT, assert_error, changed, run_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine.build import build_model
+from engine.build.models import build_model
 from engine.options import Options
 from tools.sizes import SYSTEMS, main, measure, parse
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tracking.charts import bars, confusion
-from tracking.curves import iou_over_threshold, precision_recall, training_curves
-from tracking.drawing import coloured, fitting, resized
-from tracking.panels import (
+from visualization.charts import bars, confusion
+from visualization.curves import iou_over_threshold, precision_recall
+from visualization.drawing import coloured, fitting, resized
+from visualization.panels import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
     FOOTER,
@@ -188,13 +188,3 @@ def test_figures_are_written(tmp_path):
         with Image.open(path) as image:
             assert np.array_equal(np.asarray(image.convert("RGB")), picture)
         assert picture.dtype == np.uint8 and picture.std() > 5
-
-
-def test_training_curves_of_any_log(tmp_path):
-    values = {"time": 0.0, "train/lr": 1e-3, "train/beta": 0.0}
-    entries = [{"step": step, "train/loss": 1 / step, **values} for step in range(1, 200)]
-    entries += [{"step": s, "time": 0.0, "val/degraded/dice": s / 300} for s in (100, 200)]
-    entries += [{"step": 150, "time": 0.0, "train/loss": float("nan")}]
-    full = training_curves(entries, tmp_path / "training.png")
-    assert (tmp_path / "training.png").exists() and full.std() > 5
-    assert training_curves([]).shape == full.shape

@@ -14,9 +14,9 @@ from run_records import assert_same_run, experiment, load, log_of, losses_of
 from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, tiny, train_here
 
 from contracts.errors import UserError
-from engine.build_data import build_dataset, build_source
+from engine.build.data import build_dataset, build_source
 from engine.options import Options
-from engine.trainer import Trainer
+from engine.train.trainer import Trainer
 from tracking.keys import TRAIN_LOSS
 from tracking.metrics_log import read_metrics
 

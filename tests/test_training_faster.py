@@ -12,9 +12,10 @@ from tiny_runs import ROOT, TINY, finish, start, tiny, train_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine.build import build_model, build_optimizer
-from engine.checkpoint import load_file
-from engine.compilation import compile_or_tell
+from engine.build.models import build_model
+from engine.build.param_groups import build_optimizer
+from engine.runtime.checkpoint import load_file
+from engine.train.compilation import compile_or_tell
 from models.prelu import PReLU
 from models.recompute import set_recompute
 from models.sr.dbpn import DBPN

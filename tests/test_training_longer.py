@@ -11,10 +11,10 @@ from run_records import experiment, load, log_of, losses_of
 from tiny_runs import changed, tiny, train_here
 
 from contracts.errors import UserError
-from engine.build import go_on
-from engine.layout import channels_last
-from engine.stages import passed_stages, stage_lengths
-from engine.trainer import Trainer
+from engine.build.param_groups import go_on
+from engine.runtime.layout import channels_last
+from engine.train.stages import passed_stages, stage_lengths
+from engine.train.trainer import Trainer
 
 SHARES = "train:stages=[{name: sr, share: 0.5}, {name: joint}]"
 

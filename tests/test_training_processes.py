@@ -22,7 +22,7 @@ def killing_at(step: int, folder: Path) -> Path:
     script = folder / "killing.py"
     script.write_text(
         f"import os, runpy, signal, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from engine.trainer import Trainer\ntake = Trainer._train_step\n"
+        "from engine.train.trainer import Trainer\ntake = Trainer._train_step\n"
         "def kill(trainer, batch, moment):\n"
         f"    if moment.step == {step}:\n        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return take(trainer, batch, moment)\n"

@@ -11,13 +11,13 @@ import torch
 from tiny_runs import ROOT, run_here, train_here, write_photographs
 
 from data.distance import signed_distance_map
-from engine.build_data import build_source, build_train_sources
-from engine.checkpoint import load_file
-from engine.evaluator import Prediction
+from engine.build.data import build_source, build_train_sources
+from engine.evaluate.evaluator import Prediction
 from engine.options import Options
-from engine.options_file import load_options
-from engine.stages import Plan
-from engine.validation import Validator
+from engine.options.load import load_options
+from engine.runtime.checkpoint import load_file
+from engine.train.stages import Plan
+from engine.train.validation import Validator
 from losses.combo import SEGMENTATION_LOSSES
 from tracking.metrics_log import read_metrics
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tiny_runs import ROOT, run_here, train_here, write_photographs
 
-from engine.checkpoint import load_file
 from engine.options import Options
-from engine.options_file import load_options
+from engine.options.load import load_options
+from engine.runtime.checkpoint import load_file
 
 SMALL = (
     "network_seg={type: unet_encoder, encoder: resnet18, width: 0.05, pretrained: none}", "train:total_iter=3",

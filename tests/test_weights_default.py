@@ -12,13 +12,14 @@ from test_predict import save as save_photograph
 from test_weights_folder import change_config
 from tiny_runs import ROOT, assert_error, run_here
 
-from engine import shipped, stand_in
-from engine.assess import find, load_model
-from engine.checkpoint import load_file
-from engine.options_file import change_options
-from engine.shipped import default_weights, resolve
-from engine.stand_in import with_test_set
-from engine.weights_folder import made_at, read_config
+from engine.build.checkpoint import find_checkpoint
+from engine.evaluate import stand_in
+from engine.evaluate.stand_in import with_test_set
+from engine.options.load import change_options
+from engine.runtime import shipped
+from engine.runtime.checkpoint import load_file
+from engine.runtime.shipped import default_weights, resolve
+from engine.runtime.weights_folder import made_at, read_config
 from models.whole import count_parameters
 
 # -- by default -----------------------------------------------------------------------------------
@@ -115,13 +116,13 @@ LARGEST = {"compact": 8e6, "base": 40e6}  # bytes
 
 @pytest.mark.parametrize("folder", REAL, ids=lambda folder: folder.name)
 def test_what_is_shipped_can_be_used(folder: Path) -> None:
-    options, content, _ = find(None, str(folder), [])
-    model = load_model(options, content, folder)
+    checkpoint = find_checkpoint(weights=str(folder))
+    model = checkpoint.model()
     stored = (folder / "model.safetensors").stat().st_size
     assert stored <= LARGEST.get(folder.name, 40e6) and stored < 2.2 * count_parameters(model) + 1e5
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "## Data and licences" in card and all((folder / name).is_file() for name in _pictures(card))
-    assert content["meta"]["photographs"]["train"]
+    assert checkpoint.meta["photographs"]["train"]
 
 
 def _pictures(card: str) -> list[str]:

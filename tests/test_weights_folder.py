@@ -19,9 +19,9 @@ from test_predict import save as save_photograph
 from tiny_runs import TINY, assert_error, contents, run_here, tiny
 
 from contracts.errors import UserError
-from engine.build import build_model
-from engine.checkpoint import load_file
-from engine.weights_folder import HALF_ERROR, halved, relative_error, write_folder
+from engine.build.models import build_model
+from engine.runtime.checkpoint import load_file
+from engine.runtime.weights_folder import HALF_ERROR, halved, relative_error, write_folder
 
 # -- what is kept ---------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from contracts.errors import UserError
 from engine.options import Options
-from engine.options_file import force, load_options, parse_options
+from engine.options.load import force, load_options, parse_options
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "tiny.yml"
@@ -66,7 +66,7 @@ def option_error(*changes: str) -> str:
 
 def train_here(options: Options, auto_resume: bool = False) -> None:
     """Train in this process, without W&B whatever the environment says."""
-    from engine.session import train
+    from engine.train.run import train
 
     with mock.patch.dict(os.environ, WANDB_MODE="disabled"):
         train(options, auto_resume)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
-from engine.checkpoint import load_file, save_atomic
-from engine.experiment import require_writable
-from engine.seen import PHOTOGRAPHS
+from engine.build.seen import PHOTOGRAPHS
+from engine.runtime.checkpoint import load_file, save_atomic
+from engine.runtime.experiment import require_writable
 
 EXPLANATION = """\
 The result has the options of SECOND, and counts as trained on what either was trained on. Statistics of batch norm are

@@ -14,8 +14,8 @@ from contracts.paths import user_path
 from data.images import image_files, list_images, read_image
 from data.masks import read_mask
 from data.synthetic import SyntheticSource
-from engine.experiment import require_writable
-from tracking.drawing import save_png
+from engine.runtime.experiment import require_writable
+from visualization.drawing import save_png
 
 CELL = 224  # px
 GAP = 4  # px

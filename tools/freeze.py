@@ -21,12 +21,12 @@ from contracts.paths import user_path
 from data.sources import Source, fingerprint
 from degradations.frozen import Item, to_uint8, write_frozen
 from degradations.pipeline import Pipeline
-from engine.build_data import build_degradation, build_source
-from engine.evaluator import evaluation_image
-from engine.experiment import require_writable
+from engine.build.data import build_degradation, build_source
+from engine.evaluate.evaluator import evaluation_image
 from engine.options import Options
-from engine.options_file import load_options
-from engine.progress import Progress
+from engine.options.load import load_options
+from engine.runtime.experiment import require_writable
+from engine.runtime.progress import Progress
 
 
 def rendered(source: Source, pipeline: Pipeline, seed: int) -> Iterator[Item]:

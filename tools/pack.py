@@ -19,9 +19,9 @@ from contracts.paths import user_path
 from data.folders import find_pairs
 from data.reading import Reading
 from data.sources import FilePairs
-from engine.build_data import looking_at
-from engine.experiment import require_writable
-from engine.progress import Progress
+from engine.build.data import looking_at
+from engine.runtime.experiment import require_writable
+from engine.runtime.progress import Progress
 
 QUALITIES = (95, 92, 90, 88, 85, 82, 80, 75, 70, 65, 60, 50, 40, 30)
 EXPLANATION = """\

@@ -15,12 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
-from engine.build import build_model
-from engine.layout import channels_last
+from engine.build.models import build_model
 from engine.options import Options
-from engine.options_file import load_options
-from engine.progress import Progress
-from engine.stages import KINDS
+from engine.options.load import load_options
+from engine.runtime.layout import channels_last
+from engine.runtime.progress import Progress
+from engine.train.stages import KINDS
 from models.whole import Model, count_parameters
 
 PAPER = Path(__file__).resolve().parent.parent / "options" / "paper"

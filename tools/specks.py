@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source
-from engine.build_data import build_source
-from engine.options_file import load_options
-from engine.progress import Progress
+from engine.build.data import build_source
+from engine.options.load import load_options
+from engine.runtime.progress import Progress
 
 AREAS = (10, 25, 50, 100, 150)
 EXPLANATION = """\

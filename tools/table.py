@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts.errors import UserError, lookup, run_main
 from metrics import names
-from models.classical import BASELINES
+from metrics.baselines import BASELINES
 from tracking.metrics_log import read_metrics
 
 EXPLANATION = """\

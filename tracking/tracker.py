@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from contracts.files import write_table, write_text
-from tracking.drawing import save_all
 from tracking.metrics_log import MetricsLog
 from tracking.wandb_sink import WandbSettings, WandbSink
+from visualization.drawing import save_all
 
 
 class NullTracker:

@@ -7,13 +7,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from contracts.paths import EARLIER
 from engine.options.data import Datasets, Degradation
 from engine.options.networks import Joint, Network
 from engine.options.reports import Evaluation, Logger, Paths, Postprocess, Validation, Wandb
 from engine.options.section import Section
 from engine.options.training import Loss, Train, sharp_of
-
-EARLIER = "_archived_"  # in the name of a folder that was moved aside
 
 
 class Corrections(Section):

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 FilePath = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder, as in a shell
-PrecisionName = Literal["auto", "float32", "bfloat16"]  # what they mean: engine.precision
+PrecisionName = Literal["auto", "float32", "bfloat16"]  # what they mean: engine.runtime.precision
 
 
 class Section(BaseModel):

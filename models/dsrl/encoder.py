@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
-from models.seg.encoders import build_resnet
+from models.encoders.timm_encoders import build_resnet
 
 RESNETS = {name: build_resnet for name in ("resnet18", "resnet34", "resnet50", "resnet101")}
 LEVELS = (1, 4)  # layer1 at stride 4, layer4

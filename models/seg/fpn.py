@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.encoders.timm_encoders import build_encoder
 from models.parts import at_least_float32
-from models.seg.encoders import build_encoder
 
 LEVELS = (0, 1, 2, 3, 4)
 
@@ -34,7 +34,7 @@ def enlarge_to(x: Tensor, like: Tensor) -> Tensor:
 class FPN(nn.Module):
     """Encoder features at strides 2 to 32, summed from coarse to fine at ``width`` channels, then a head.
 
-    encoder: see models.seg.encoders; pretrained: "none", "imagenet" or a weight file.
+    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file.
     full_resolution: two 3x3 convolutions (``detail`` channels) look at the full-size image and join the
     pyramid before the last 3x3 convolution; finer outlines for some more time.
     dropout: rate of the spatial dropout on the pyramid's sum, in training.

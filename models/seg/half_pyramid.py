@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.encoders.timm_encoders import build_encoder
 from models.parts import at_least_float32
-from models.seg.encoders import build_encoder
 from models.seg.fpn import LEVELS, conv_bn_relu, enlarge_to
 
 FACTOR = 2  # between what the network looks at and what it answers
@@ -25,7 +25,7 @@ GRID = 32  # of the encoder's coarsest level
 class HalfPyramid(nn.Module):
     """Encoder features summed from coarse to fine with a convolution at each level, then two shuffles by 2.
 
-    encoder, pretrained: see models.seg.encoders; width: channels of the pyramid; detail: channels at the size
+    encoder, pretrained: see models.encoders.timm_encoders; width: channels of the pyramid; detail: channels at the size
     looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
     pyramid, in training.
     views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of the

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.encoders.hrnet import HRNet, enlarge_aligned
 from models.parts import at_least_float32
-from models.seg.hrnet import HRNet, enlarge_aligned
 from models.seg.softmax_pooling import softmax_pooling
 
 
@@ -62,7 +62,7 @@ class HRNetOCR(nn.Module):
     """HRNetV2 with an object-contextual head and an auxiliary output.
 
     width: channels of the finest branch (48: the authors'); pixel_channels, context_channels: of the pixel
-    features and inside the context; pretrained: see models.seg.hrnet; dropout: rate of the spatial dropout
+    features and inside the context; pretrained: see models.encoders.hrnet; dropout: rate of the spatial dropout
     before the last convolution, in training.
     """
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.encoders.timm_encoders import build_encoder
 from models.parts import at_least_float32
 from models.prelu import PReLU
 from models.probability import both_probabilities, logits_of
-from models.seg.encoders import build_encoder
 
 BINS = (1, 2, 3, 6)
 LEVELS = (3, 4)
@@ -86,7 +86,7 @@ def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
 class PSPNet(nn.Module):
     """Pyramid scene parsing network with an auxiliary output.
 
-    encoder: see models.seg.encoders; pretrained: "none", "imagenet" or a weight file;
+    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file;
     width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64);
     pyramid_dropout, step_dropout, auxiliary_dropout: rates of spatial dropout in training.
     """

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from contracts.records import Segmented
+from models.encoders.vgg import VGGEncoder, load_pretrained, scaled
 from models.parts import at_least_float32
-from models.seg.vgg_encoder import VGGEncoder, load_pretrained, scaled
 
 STEPS = (256, 256, 128, 64)  # channels after each enlargement, coarsest first
 LAST = 32

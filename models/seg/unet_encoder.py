@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.encoders.timm_encoders import build_encoder
 from models.parts import at_least_float32
-from models.seg.encoders import build_encoder
 from models.seg.refinement import Darkness, geometric_mean
 
 LEVELS = (0, 1, 2, 3, 4)
@@ -39,7 +39,7 @@ class Step(nn.Module):
 
 
 class EncoderUNet(nn.Module):
-    """U-Net whose encoder comes from models.seg.encoders, strides 2 to 32.
+    """U-Net whose encoder comes from models.encoders.timm_encoders, strides 2 to 32.
 
     encoder, pretrained: see there; width: factor on the decoder's channels; freeze_encoder: keep the encoder's
     weights and statistics as they are; bias: of the last convolution at the start, a logit (negative: few

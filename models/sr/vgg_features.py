@@ -15,8 +15,8 @@ def load_vgg_features(extractor: nn.Sequential, pretrained: str) -> None:
 
     "none" leaves it as it is. Raises UserError where there are no such weights, or for an extractor of another width.
     """
-    from models.seg.encoders import load_features, read_file  # here, as models.seg imports from models.sr
-    from models.seg.vgg_encoder import download
+    from models.encoders.timm_encoders import load_features, read_file  # here, as models.seg imports from models.sr
+    from models.encoders.vgg import download
 
     if pretrained == "none":
         return

@@ -14,8 +14,8 @@ import torch
 from benchmarks.table import describe_machine
 from contracts.errors import UserError, lookup, run_main
 from contracts.paths import user_path
-from engine.assess import default_device
-from engine.progress import format_seconds
+from engine.build.checkpoint import default_device
+from engine.runtime.progress import format_seconds
 from tools.gpu_check import commands, findings
 from tools.gpu_check.findings import FAILED, SKIPPED, Failed, Figure, Finding, Skipped, judged
 from tools.gpu_check.groups import compare_pieces

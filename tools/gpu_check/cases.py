@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from benchmarks.joint_step import COMPACT, load, ready_batch
 from contracts.records import DegradedBatch
 from degradations.presets import PRESETS, build_pipeline
-from engine.build import build_loss, build_model
-from engine.stages import KINDS, Moment
-from engine.step import Envelope, TrainStep, set_trainable
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from engine.train.stages import KINDS, Moment
+from engine.train.step import Envelope, TrainStep, set_trainable
 from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import POOLINGS, ImageLabelLoss
 from losses.sr import KBPNLoss
+from models.encoders.timm_encoders import ENCODERS
 from models.normalisation import NORMALISATIONS
 from models.seg import SEG_NETWORKS
-from models.seg.encoders import ENCODERS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
 from tools.gpu_check.compare import Outputs, Subject

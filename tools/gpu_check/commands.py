@@ -21,9 +21,9 @@ from data.synthetic import SyntheticSource
 from tools.gpu_check.findings import Failed, Figure, Skipped
 from tools.gpu_check.processes import ROOT, Ended, run
 from tools.gpu_check.setting import Setting
-from tracking.drawing import save_png
 from tracking.keys import TRAIN_LOSS, TRAIN_STEPS_PER_SECOND
 from tracking.metrics_log import read_metrics
+from visualization.drawing import save_png
 
 # Thirty steps make of the last bit's rounding as much as of an optimiser that lost its memory: 3% of the weights. Only
 # with the same result each time does equality say anything.

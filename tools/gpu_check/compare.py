@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.layout import channels_last
+from engine.runtime.layout import channels_last
 from tools.gpu_check.findings import Failed, Figure
 
 # In float32 a sum of n products is off by about sqrt(n) * 6e-8: 2e-6 for the thousand that a convolution here adds,

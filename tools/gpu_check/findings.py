@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contracts.errors import UserError
 from contracts.files import write_text
-from engine.experiment import archive, require_writable
+from engine.runtime.experiment import archive, require_writable
 
 FORMAT = "gpu_check/1"
 JSON, MARKDOWN = "gpu_check.json", "report.md"

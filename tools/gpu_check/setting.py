@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.joint_step import COMPACT
-from engine.experiment import Experiment
+from engine.runtime.experiment import Experiment
 from tools.gpu_check.findings import Finding, Skipped
 from tools.gpu_check.processes import ROOT, Ended, run
 

@@ -10,8 +10,8 @@ import yaml
 from contracts.errors import UserError, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
-from engine.checkpoint import save_atomic
-from engine.experiment import Experiment, require_writable
+from engine.runtime.checkpoint import save_atomic
+from engine.runtime.experiment import Experiment, require_writable
 from tools.import_csbsr.released import imported
 
 EXPLANATION = """\

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError
-from engine.build import build_model
+from engine.build.models import build_model
 from models.reference_keys import convert
 from models.reference_keys.conversion import strip_parallel
 from models.whole import Model

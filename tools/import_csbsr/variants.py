@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.errors import UserError
 from engine.options import Options
-from engine.options_file import merge, parse_options, read_tree
+from engine.options.load import merge, parse_options, read_tree
 from models.reference_keys.conversion import some
 
 PAPER = Path(__file__).resolve().parents[2] / "options" / "paper" / "base.yml"

@@ -11,9 +11,9 @@ from typing import Any
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
-from models.classical import BASELINES
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.progress import Progress
+from metrics.baselines import BASELINES
 from tools.release.false_alarms import AREAS, crack_free, finders, measure_all
 from tools.release.intervals import LEVEL, RESAMPLES
 from tools.release.intervals import SEED as RESAMPLING_SEED
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     systems = [system, *load_others(chosen.against, system, chosen.precision)]
     if not set(chosen.parts) & {"scores", "restore"}:
         lists = {}
-    told = f"{system.path} (step {system.content['step']}) on {system.device} in {system.precision}"
+    told = f"{system.checkpoint.path} (step {system.checkpoint.step}) on {system.device} in {system.precision}"
     print(f"measuring {told} on {', '.join(lists) or 'crack-free photographs'}", flush=True)
     sets = read_sets(chosen.root, lists, chosen.count)
     report = begin(chosen, systems, sets)

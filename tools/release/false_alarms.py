@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import UserError
 from data.images import list_images, read_image
-from engine.progress import Progress
+from engine.runtime.progress import Progress
+from metrics.baselines import BASELINES
 from metrics.specks import remove_specks
-from models.classical import BASELINES
 from tools.release.intervals import mean_of, share_of
 from tools.release.strangers import answer
 from tools.release.systems import System

@@ -20,14 +20,14 @@ from PIL import Image
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import read_photograph
-from engine.experiment import require_writable
-from engine.predict_plan import photographs
-from engine.progress import Progress
+from engine.predict.plan import photographs
+from engine.runtime.experiment import require_writable
+from engine.runtime.progress import Progress
 from metrics.specks import remove_specks
 from tools.release.strangers import WAYS, answer
 from tools.release.systems import MAIN, System, load_system
-from tracking.drawing import PAPER, save_png, write
-from tracking.panels import overlay
+from visualization.drawing import PAPER, save_png, write
+from visualization.panels import overlay
 
 CELL = 240  # px; side of the square that a photograph is fitted into
 CAPTION, GAP = 22, 6  # px
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     require_writable(chosen.out.parent, "--out")
     system = load_system(MAIN, chosen.weights, chosen.precision)
     written = write_pages(paths, chosen.out, partial(pair, system, way=chosen.restore))
-    print(f"{len(paths)} photographs, {system.path} -> {', '.join(map(str, written))}")
+    print(f"{len(paths)} photographs, {system.checkpoint.path} -> {', '.join(map(str, written))}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from contracts.errors import UserError, nearest, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
 from data.folders import read_split_lists
-from engine.experiment import require_writable
+from engine.runtime.experiment import require_writable
 
 LISTS = ("release_train", "release_val")
 GROUPS = "groups.tsv"

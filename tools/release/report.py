@@ -10,8 +10,8 @@ from typing import Any
 
 from contracts.errors import UserError
 from contracts.files import write_table, write_text
-from engine.evaluator import Evaluation
-from engine.experiment import require_writable
+from engine.evaluate.evaluator import Evaluation
+from engine.runtime.experiment import require_writable
 from metrics.accumulator import Accumulator
 from tools.release import tables
 from tools.release.scores import Figures, differences, estimates, ratios

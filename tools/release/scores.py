@@ -17,10 +17,10 @@ from data.sources import Source, fingerprint
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_up
-from engine.evaluator import Evaluation, Evaluator, Prediction
-from engine.predict_photo import search
-from engine.seen import count_trained_on
-from engine.tiled_model import TiledModel
+from engine.build.seen import count_trained_on
+from engine.evaluate.evaluator import Evaluation, Evaluator, Prediction
+from engine.predict.photo import search
+from engine.predict.tiled_model import TiledModel
 from metrics import names
 from metrics.accumulator import Accumulator
 from metrics.specks import open_specks
@@ -81,7 +81,7 @@ def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
     """How many photographs of the set ``name`` the weights were trained on: UserError for any, unless ``allowed``."""
     try:
-        return count_trained_on(source, system.content["meta"], allowed)
+        return count_trained_on(source, system.checkpoint.meta, allowed)
     except UserError as error:
         told = str(error).removeprefix("datasets.test: ")
         raise UserError(f"{system.name}, {name}: {told}") from None

@@ -11,7 +11,7 @@ from contracts.errors import UserError, lookup
 from data.sources import Source, Subset
 from degradations.pipeline import Pipeline
 from degradations.presets import PRESETS, build_pipeline
-from engine.build_data import build_source
+from engine.build.data import build_source
 from engine.options import Dataset
 
 TESTS = ("test_deepcrack", "test_cfd", "test_uav75", "test_lowlight")

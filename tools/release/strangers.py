@@ -16,16 +16,16 @@ from contracts.errors import UserError
 from data.sources import Source
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
-from engine.evaluator import evaluation_image
-from engine.predict_photo import Found, search
-from engine.predict_plan import Settings, plan
-from engine.restore_rule import least_seen
+from engine.evaluate.evaluator import evaluation_image
+from engine.predict.photo import Found, search
+from engine.predict.plan import Settings, plan
+from engine.predict.restore_rule import least_seen
 from metrics import sweep
 from metrics.specks import remove_specks
 from tools.release.intervals import mean_of
 from tools.release.sets import HR, SEED
 from tools.release.systems import System
-from tracking.drawing import save_png
+from visualization.drawing import save_png
 
 WAYS = ("always", "never", "auto")
 NATIVE = "native"  # the sharp photograph as it is
@@ -36,7 +36,7 @@ Clean = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> dict[str, bool | None]:
     """What predict.py would do with a photograph uint8 [h,w,3] under each ``--restore``: its plan is asked.
 
-    None: it looks first, as ``engine.restore_rule`` tells.
+    None: it looks first, as ``engine.predict.restore_rule`` tells.
 
     The plan reads files, so it is given one, without loss. Raises UserError for a photograph that it leaves out.
     """

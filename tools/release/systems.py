@@ -10,29 +10,24 @@ from typing import Any
 import torch
 
 from contracts.errors import UserError
-from engine.assess import default_device, find, load_model
+from engine.build.checkpoint import Checkpoint, default_device, find_checkpoint
+from engine.build.seen import without_photographs
 from engine.options import Options
-from engine.precision import Precision, choose
-from engine.predict_plan import Settings
-from engine.predict_resume import digest
-from engine.seen import without_photographs
-from engine.tiled_model import TiledModel
-from models.classical import BASELINES
+from engine.predict.plan import Settings
+from engine.predict.resume import digest
+from engine.predict.tiled_model import TiledModel
+from engine.runtime.precision import Precision, choose
+from metrics.baselines import BASELINES
 
 MAIN = "model"  # what the weights that all is about are called in tables
 
 
 @dataclass(frozen=True)
 class System:
-    """Weights under a name.
-
-    options, content, path: as ``engine.assess.find`` returns them; precision: of the networks on ``device``.
-    """
+    """Weights under a name; precision: of the networks on ``device``."""
 
     name: str
-    options: Options
-    content: dict[str, Any]
-    path: Path
+    checkpoint: Checkpoint
     device: torch.device
     precision: Precision
 
@@ -40,8 +35,12 @@ class System:
     def model(self) -> TiledModel:
         """The networks, with the tiles that predict.py takes if it is not told otherwise."""
         usual = Settings()
-        model = load_model(self.options, self.content, self.path)
-        return TiledModel(model, self.device, usual.tile, usual.overlap, self.precision)
+        return TiledModel(self.checkpoint.model(), self.device, usual.tile, usual.overlap, self.precision)
+
+    @property
+    def options(self) -> Options:
+        """Those of the weights."""
+        return self.checkpoint.options
 
     @property
     def minimum_area(self) -> int:
@@ -50,10 +49,10 @@ class System:
 
     def facts(self) -> dict[str, Any]:
         """What tells these weights from others, as plain data."""
-        meta = without_photographs(self.content["meta"])
+        meta = without_photographs(self.checkpoint.meta)
         return {
-            "weights": str(self.path), "digest": _digest(self.path), "name": self.options.name,
-            "step": self.content["step"], "scale": self.options.scale, "precision": self.precision.name,
+            "weights": str(self.checkpoint.path), "digest": _digest(self.checkpoint.path), "name": self.options.name,
+            "step": self.checkpoint.step, "scale": self.options.scale, "precision": self.precision.name,
             "trained_at": meta.get("git"), "training_data": meta.get("data"),
         }
 
@@ -61,13 +60,13 @@ class System:
 def load_system(name: str, weights: str | None, precision: str = "auto") -> System:
     """Weights as predict.py finds them: a file, or None for those that it takes by itself.
 
-    precision: as for ``engine.precision.choose``, "auto": what their options ask of evaluations.
+    precision: as for ``engine.runtime.precision.choose``, "auto": what their options ask of evaluations.
     Raises UserError for weights that cannot be read.
     """
-    options, content, path = find(None, weights, [])
+    checkpoint = find_checkpoint(weights=weights)
     device = default_device()
-    chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
-    return System(name, options, content, path, device, chosen)
+    chosen = choose(checkpoint.options.evaluation.precision if precision == "auto" else precision, device)
+    return System(name, checkpoint, device, chosen)
 
 
 def load_others(given: list[tuple[str, str]], main: System, precision: str = "auto") -> list[System]:
@@ -82,7 +81,7 @@ def load_others(given: list[tuple[str, str]], main: System, precision: str = "au
         names.add(name)
         other = load_system(name, weights, precision)
         if other.options.scale != main.options.scale:
-            told = f"scale {other.options.scale}, not {main.options.scale} as {main.path}"
+            told = f"scale {other.options.scale}, not {main.options.scale} as {main.checkpoint.path}"
             raise UserError(f"--against {name}={weights}: {told}; give weights of the same scale")
         others.append(other)
     return others

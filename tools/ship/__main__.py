@@ -15,15 +15,15 @@ from contracts.errors import UserError, run_main
 from contracts.files import write_bytes
 from contracts.paths import user_path
 from data.synthetic import SyntheticSource
-from engine import shipped
-from engine.assess import load_model
-from engine.checkpoint import load_file
-from engine.experiment import Experiment, place_for, put_in_place, require_writable, weights_of
+from engine.build.checkpoint import Checkpoint
 from engine.options import Options
-from engine.options_file import parse_options
-from engine.predict_photo import search
-from engine.tiled_model import TiledModel
-from engine.weights_folder import CARD, TENSORS, write_folder
+from engine.options.load import parse_options
+from engine.predict.photo import search
+from engine.predict.tiled_model import TiledModel
+from engine.runtime import shipped
+from engine.runtime.checkpoint import load_file
+from engine.runtime.experiment import Experiment, place_for, put_in_place, require_writable, weights_of
+from engine.runtime.weights_folder import CARD, TENSORS, write_folder
 from tools.ship.card import PICTURES, make_card
 from tools.ship.card_data import CardData, read_card_data
 from tools.ship.measured import read_measured
@@ -133,7 +133,8 @@ def _relative(value: Any) -> Any:
 def largest_difference(options: Options, one: dict[str, Any], other: dict[str, Any], path: Path) -> float:
     """Of the probabilities that two checkpoints find in a drawn photograph, in float32 on the CPU."""
     pixels = SyntheticSource(1, size=CHECKED, seed=options.seed, crack_free=0).load(0)[0]
-    models = [TiledModel(load_model(options, content, path), torch.device("cpu")) for content in (one, other)]
+    checkpoints = [Checkpoint(options, file["model"], file["meta"], file["step"], path) for file in (one, other)]
+    models = [TiledModel(checkpoint.model(), torch.device("cpu")) for checkpoint in checkpoints]
     found = [[search(model, pixels, restore, str(path)).fine for restore in (True, False)] for model in models]
     return max(float(np.abs(first - second).max()) for first, second in zip(*found, strict=True))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.weights_folder import PHOTOGRAPHS
+from engine.runtime.weights_folder import PHOTOGRAPHS
 from tools.ship.card_data import CardData
 from tools.ship.measured import false_alarms, tables
 from tools.ship.photographs import Part, part_of

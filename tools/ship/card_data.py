@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import UserError, nearest
 from data.images import read_image
-from engine.options_file import parse_yaml
+from engine.options.load import parse_yaml
 
 LARGEST_PICTURE = 300_000  # bytes: a clone fetches all of them
 KEYS = ("summary", "intended_use", "limits", "failures")

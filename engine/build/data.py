@@ -1,0 +1,169 @@
+"""Where options become photographs: sources, image labels, crops, degradations."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from contracts.errors import UserError
+from contracts.records import HRBatch
+from data.dataset import CrackDataset
+from data.facts import require_cracks
+from data.folders import find_pairs, find_photographs
+from data.labels import Labelled, Photographs, labels_by_folder, labels_by_prefix, labels_from_csv, labels_from_masks
+from data.protocol import Source
+from data.reading import Reading
+from data.resized import Resized
+from data.sources import Cached, FilePairs, hold_out, split_random
+from data.synthetic import SyntheticSource
+from data.zoom import Zoom
+from degradations.pipeline import Pipeline
+from degradations.presets import build_pipeline
+from engine.build.losses import build_segmentation_loss
+from engine.options import Dataset, Options
+from engine.options.data import TrainDataset
+from engine.runtime.progress import Progress
+
+VALIDATION_CACHE_MB = 512
+PATIENCE = 3.0  # seconds before progress is shown
+
+
+def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
+    """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
+    if dataset.type == "synthetic":
+        drawn = SyntheticSource(
+            dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free
+        )
+        return finished(drawn, dataset, cache_mb)
+    notes: list[str] = []
+    try:
+        pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
+        reading = Reading(
+            bits=dataset.bits, crack_values=None if dataset.crack_values is None else tuple(dataset.crack_values),
+            crack_from=dataset.crack_from, mask_orientation=dataset.mask_orientation,
+        )
+        files = FilePairs(pairs[: dataset.count], binary_masks, reading, notes, looking_at(path))
+        return finished(files, dataset, cache_mb)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def role_of(dataset: Dataset, path: str) -> str | None:
+    """Which half of a root an entry of ``datasets`` is meant for; None where a random split is drawn of all of it."""
+    return None if dataset.split is not None else path.rpartition(".")[2]
+
+
+def looking_at(path: str) -> Callable[[int, int], None]:
+    """Show how far the look at all files is, in the first process, where it takes more than a few seconds."""
+    began, bars = time.monotonic(), []
+
+    def show(done: int, total: int) -> None:
+        if not bars and time.monotonic() - began > PATIENCE:
+            quiet = os.environ.get("RANK", "0") != "0"
+            bars.append(Progress(total, f"{path}: looking at files", start=done - 1, quiet=quiet))
+        for bar in bars:
+            bar.update()
+            if done == total:
+                bar.close()
+
+    return show
+
+
+def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
+    """A source with what the options ask of all of them: one fraction, one size, a cache."""
+    if dataset.split is not None:
+        split = dataset.split
+        parts = split_random(source, list(split.fractions.values()), split.seed)
+        source = dict(zip(split.fractions, parts, strict=True))[split.use]
+    if dataset.resize is not None:
+        source = Resized(source, dataset.resize, dataset.keep_aspect)
+    return Cached(source, cache_mb)
+
+
+def build_labelled(train: TrainDataset) -> Labelled:
+    """The training photographs with image labels; unless the labels come from them, masks are not even looked for."""
+    labels = train.labels
+    try:
+        if labels.source == "masks":
+            source = build_source(train, "datasets.train", cache_mb=train.cache_mb)
+            return Labelled(source, labels_from_masks(source))
+        if train.type == "synthetic":
+            raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
+        path, notes = "datasets.train", []
+        files = find_photographs(Path(train.root), train.lists, train.part, role_of(train, path), notes)
+        photographs = Photographs(files[: train.count], train.bits, notes, looking_at(path))
+        source = finished(photographs, train, train.cache_mb)
+        names = [source.name(index) for index in range(len(source))]
+        if labels.source == "csv":
+            return Labelled(source, labels_from_csv(Path(labels.file), names))
+        find = labels_by_folder if labels.source == "folder" else labels_by_prefix
+        return Labelled(source, find(names, labels.uncracked))
+    except UserError as error:
+        told = str(error)
+        raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None
+
+
+def build_train_sources(
+    options: Options, tell: Callable[[str], object] = print
+) -> tuple[Source, Source | None]:
+    """Training and validation photographs (None where the options name none); ``tell`` hears what is unusual."""
+    train = options.datasets.train
+    if train.labels is not None:
+        source: Source = build_labelled(train)
+    else:
+        source = build_source(train, "datasets.train", options.corrected("binary_masks"), train.cache_mb)
+        require_cracks(source, "datasets.train")
+    if options.datasets.val is not None:
+        return source, build_source(options.datasets.val, "datasets.val", cache_mb=VALIDATION_CACHE_MB)
+    if train.holdout == 0:
+        return source, None
+    try:
+        return hold_out(source, train.holdout, options.seed, tell)
+    except UserError as error:
+        raise UserError(f"datasets.train: {error}") from None
+
+
+def build_dataset(options: Options, source: Source) -> CrackDataset:
+    """Crops, flips and distance maps of the training photographs."""
+    train = options.datasets.train
+    vertical = train.vertical_flip
+    if vertical is None:
+        vertical = 0.3 if options.corrected("vertical_flip") else 0.0
+    return CrackDataset(
+        source,
+        crop=train.crop,
+        seed=options.seed,
+        horizontal_flip=train.horizontal_flip,
+        vertical_flip=vertical,
+        rotate=train.rotate,
+        distance=build_segmentation_loss(options).needs_distance,
+        crack_crop_probability=train.crack_crop_probability,
+        photometric=train.photometric,
+        zoom=Zoom(*(train.zoom or (1.0, 1.0)), train.any_angle) if train.zoom or train.any_angle else None,
+        lighting=train.lighting,
+    )
+
+
+def build_degradation(options: Options, condition: str = "degraded") -> Pipeline:
+    """The degradation of a condition: "degraded" as the options say, "clean" the reduction alone.
+
+    Evaluation quantises to 8 bit, as every photograph is; ``train`` does not.
+    """
+    degradation = options.degradation
+    steps = degradation.preset if degradation.steps is None else degradation.steps
+    return build_pipeline(
+        "clean" if condition == "clean" else steps,
+        scale=options.scale,
+        kernel_side=degradation.kernel_side,
+        border="reflect" if options.corrected("reflected_borders") else "zero",
+        quantise=condition != "train",
+    )
+
+
+def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:
+    """The batch with its degraded images and their kernels."""
+    made = degrade(batch.hr, batch.name, seed, batch.epoch)
+    return replace(batch, lr=made.lr, kernel=made.kernel)

@@ -1,0 +1,53 @@
+"""Where options become losses, with the corrections in force."""
+
+from __future__ import annotations
+
+from contracts.errors import UserError, lookup
+from engine.options import Options
+from engine.options.arguments import checked_arguments
+from losses.affinity import FeatureAffinity
+from losses.combo import SEGMENTATION_LOSSES, SegmentationLoss
+from losses.image_label import IMAGE_LABEL_LOSSES, ImageLabelLoss
+from losses.joint import JointLoss
+from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
+
+DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code meant
+
+
+def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLoss:
+    """The segmentation loss by name, with its arguments checked."""
+    loss = options.loss
+    make = lookup({**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES}, loss.segmentation, "loss.segmentation")
+    fixed = getattr(make, "keywords", {})
+    cls = getattr(make, "func", make)
+    arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=tuple(fixed))
+    try:
+        return make(**arguments)
+    except ValueError as error:
+        raise UserError(f"loss.segmentation_args: {error}") from None
+
+
+def build_loss(options: Options) -> JointLoss:
+    """The joint loss, with the corrections in force."""
+    supervised = options.corrected("supervised_kernel")
+    weights = options.loss.sr_weights or (DEFAULT_WEIGHTS if supervised else REFERENCE_WEIGHTS)
+    border = "reflect" if options.corrected("reflected_borders") else "zero"
+    try:
+        sr_loss = KBPNLoss(weights, border, "sum" if supervised else "mean")
+    except ValueError as error:
+        raise UserError(f"loss.sr_weights: {error}") from None
+    return JointLoss(
+        build_segmentation_loss(options), sr_loss, options.loss.aux_weight,
+        fail_amplitude=options.loss.fail_oriented, crack_amplitude=options.loss.crack_oriented,
+        affinity=build_affinity(options), affinity_weight=options.loss.affinity,
+    )
+
+
+def build_affinity(options: Options) -> FeatureAffinity:
+    """The feature-affinity loss, over the batch as ``corrections.mean_affinity`` says unless its arguments do."""
+    chosen = checked_arguments(FeatureAffinity, options.loss.affinity_args, "loss.affinity_args")
+    reduction = "mean" if options.corrected("mean_affinity") else "sum"
+    try:
+        return FeatureAffinity(**{"reduction": reduction, **chosen})
+    except UserError as error:
+        raise UserError(f"loss.affinity_args: {error}") from None

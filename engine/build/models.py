@@ -1,0 +1,83 @@
+"""Where options become networks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from torch import nn
+
+from contracts.errors import UserError, lookup
+from engine.options import Network, Options
+from engine.options.arguments import checked_arguments
+from engine.runtime.checkpoint import load_file, load_weights
+from engine.runtime.shipped import resolve
+from models.joint import JointModel
+from models.seg import SEG_NETWORKS
+from models.sr import SR_NETWORKS
+from models.whole import WHOLE_NETWORKS, Model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _build_network(network: Network, table: dict, path: str, pretrained: bool, **fixed: object) -> nn.Module:
+    cls = lookup(table, network.type, f"{path}.type")
+    if not pretrained and "pretrained" in network.arguments():
+        network = network.model_copy(update={"pretrained": "none"})
+    known = {name: value for name, value in fixed.items() if name in inspect.signature(cls).parameters}
+    arguments = checked_arguments(cls, network.arguments(), path, fixed=tuple(known))
+    return cls(**arguments, **known)
+
+
+def build_model(options: Options, pretrained: bool = True) -> Model:
+    """The model. pretrained False builds it without reading any weights (to load others)."""
+    if options.network is not None:
+        return _build_whole(options, pretrained)
+    kernel_side = options.degradation.kernel_side
+    sr = _build_network(
+        options.network_sr, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side
+    )
+    seg = _build_network(options.network_seg, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
+    joint = options.joint
+    model = JointModel(
+        sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover,
+        window=options.datasets.train.crop,
+    )
+    if pretrained:
+        _start_from(model.sr, options.network_sr, "sr.", "network_sr.weights")
+        _start_from(model.seg, options.network_seg, "seg.", "network_seg.weights")
+    return model
+
+
+def _build_whole(options: Options, pretrained: bool) -> Model:
+    model = _build_network(
+        options.network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip
+    )
+    if pretrained:
+        _start_from(model, options.network, "", "network.weights")
+    return model
+
+
+def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
+    if options.weights is None:
+        return
+    if not resolve(options.weights).exists():
+        raise UserError(f"{path}: weights {options.weights} do not exist; {_how_to_get(Path(options.weights))}")
+    try:
+        state = load_file(options.weights)["model"]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "added", ()))
+
+
+def _how_to_get(weights: Path) -> str:
+    """The command that trains the missing weights experiments/NAME/models/FILE, where there are options for NAME."""
+    name = weights.parts[-3] if len(weights.parts) > 2 else ""
+    found = sorted((ROOT / "options").rglob(f"{name}.yml")) if re.fullmatch(r"[\w.\-]+", name) else []
+    if not found:
+        return "train first, or give another file"
+    return f"train them first: python train_joint.py -opt {found[0].relative_to(ROOT)}; or set it to null"
+
+

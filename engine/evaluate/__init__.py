@@ -1,0 +1,1 @@
+"""Evaluation: a model scored on photographs with masks, and the report about it."""

@@ -1,0 +1,267 @@
+"""Measures a model on a set of photographs under the three input conditions.
+
+hr: the segmentation network on the original image (the upper bound); clean: LR made by bicubic
+reduction alone; degraded: LR made by the experiment's degradation, fixed for each image. LR images
+are 8-bit, as photographs are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.errors import UserError
+from contracts.records import HRBatch
+from data.dataset import whole_image
+from data.sources import Source
+from degradations.frozen import FrozenSet
+from degradations.resize import bicubic_up
+from engine.build.data import build_degradation
+from engine.options import Options
+from engine.runtime.distributed import ALONE, Share
+from engine.runtime.precision import FLOAT32, Precision
+from metrics.accumulator import Accumulator
+from metrics.baselines import BASELINES
+from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
+from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
+from metrics.scores import ImageScores, evaluate_image
+from metrics.specks import open_specks
+from models.whole import Model
+
+SMALLEST_LR = 8  # px
+SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictions
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
+
+    prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
+    lr, sr and the kernels are None under the condition hr.
+    """
+
+    name: str
+    condition: str
+    hr: np.ndarray
+    mask: np.ndarray
+    prob: np.ndarray
+    lr: np.ndarray | None = None
+    sr: np.ndarray | None = None
+    kernel: np.ndarray | None = None
+    true_kernel: np.ndarray | None = None
+    bicubic: np.ndarray | None = None
+    logits: np.ndarray | None = None
+
+
+@dataclass
+class Evaluation:
+    """Scores by condition, those of baselines by name and condition, and the predictions kept for pictures."""
+
+    scores: dict[str, Accumulator]
+    baselines: dict[str, dict[str, Accumulator]]
+    kept: list[Prediction] = field(default_factory=list)
+
+
+@dataclass
+class _Waiting:
+    """An image that is being scored: where its scores go, and those that other threads still compute."""
+
+    accumulator: Accumulator
+    name: str
+    scores: Future[ImageScores]
+    quality: Future[dict[str, float]] | None = None
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def collect(self) -> None:
+        """Wait for the scores and add them."""
+        quality = {} if self.quality is None else self.quality.result()
+        self.accumulator.add(self.name, self.scores.result(), quality | self.extra)
+
+
+def together(shares: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of all images from those of the processes that shared them out, in the images' order."""
+    first = shares[0]
+    scores = {name: Accumulator.interleaved([one.scores[name] for one in shares]) for name in first.scores}
+    baselines = {
+        baseline: {name: Accumulator.interleaved([one.baselines[baseline][name] for one in shares]) for name in group}
+        for baseline, group in first.baselines.items()
+    }
+    place = {name: position for position, name in enumerate(next(iter(scores.values())).names)}
+    kept = sorted((one for share in shares for one in share.kept), key=lambda one: place[one.name])
+    return Evaluation(scores, baselines, kept)
+
+
+class Evaluator:
+    """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
+
+    conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
+    (0: distances at 0.5 only); baselines: names of metrics.baselines to score too; keep: number of images
+    whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
+    extra: further figures of a prediction, by name; share: which photographs this process takes;
+    precision: of the networks.
+    """
+
+    def __init__(
+        self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
+        surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
+        extra: Callable[[Prediction], dict[str, float]] | None = None, share: Share = ALONE,
+        precision: Precision = FLOAT32,
+    ) -> None:
+        self.options, self.source, self.device, self.conditions = options, source, device, conditions
+        self.seed, self.surface, self.baselines, self.frozen = seed, surface, tuple(baselines), frozen
+        self.extra, self.share, self.precision = extra or (lambda _: {}), share, precision
+        self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
+        names = [condition for condition in conditions if condition != "hr"]
+        self.degradations = {name: build_degradation(options, name) for name in names}
+
+    def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
+        """Score this process's images on threads: while the network runs, or on a CPU, where both would be in each
+        other's way, between two images.
+        """
+        names = self.conditions
+        scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
+        result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
+        pool = ThreadPoolExecutor(SCORERS)
+        try:
+            waiting: list[_Waiting] = []
+            spare = 0 if self.device.type == "cpu" else 8
+            predictions = self.predict(model)
+            while image := list(islice(predictions, len(names))):
+                for prediction in image:
+                    self._submit(pool, prediction, result, waiting)
+                while len(waiting) > spare:
+                    waiting.pop(0).collect()
+                if progress is not None:
+                    progress()
+            for entry in waiting:
+                entry.collect()
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
+        return result
+
+    def predict(self, model: Model, limit: int | None = None) -> Iterator[Prediction]:
+        """Yield the prediction of each of its images under every condition, image by image."""
+        model.eval()
+        for index in self.share.of(range(min(len(self.source), limit or len(self.source)))):
+            batch = self.load(index)
+            image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
+            for condition in self.conditions:
+                yield self._predict(model, batch.name[0], image, mask, condition)
+
+    def load(self, index: int) -> HRBatch:
+        """One photograph of the source, as ``evaluation_image`` cuts it."""
+        return evaluation_image(self.source, index, self.options.scale)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list[_Waiting]
+    ) -> None:
+        condition, own = prediction.condition, result.scores[prediction.condition]
+        if len(result.kept) < len(self.kept_indices) * len(self.conditions):
+            position = len(own) + sum(entry.accumulator is own for entry in waiting)
+            if self.share.position(position) in self.kept_indices:
+                result.kept.append(prediction)
+        quality = pool.submit(_quality, prediction)
+        future = pool.submit(self.score, prediction)
+        waiting.append(_Waiting(own, prediction.name, future, quality, self.extra(prediction)))
+        plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
+        for name, scores in result.baselines.items():
+            future = pool.submit(self._score_baseline, name, plain, prediction.mask)
+            waiting.append(_Waiting(scores[condition], prediction.name, future))
+
+    def score(self, prediction: Prediction) -> ImageScores:
+        """Score one prediction by the rules of the options."""
+        return self._score(prediction.prob, prediction.mask)
+
+    def _score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
+        return evaluate_image(
+            prob, mask,
+            percentile=95.0 if self.options.corrected("hd_percentile_95") else 50.0,
+            empty="diagonal" if self.options.corrected("empty_diagonal") else "width",
+            surface_thresholds=self.surface or None,
+        )
+
+    def _score_baseline(self, name: str, image: np.ndarray, mask: np.ndarray) -> ImageScores:
+        pixels = np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+        return self._score(BASELINES[name](pixels), mask)
+
+    def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
+        if condition == "degraded" and self.frozen is not None:
+            pixels, kernel = self.frozen.load(name)
+            lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
+            _check_size(lr, hr, name, self.options.scale)
+            kernel = torch.from_numpy(kernel)[None, None]
+        else:
+            made = self.degradations[condition](hr, (name,), self.seed, (0,))
+            lr, kernel = made.lr, made.kernel
+        # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
+        return lr.to(self.device).contiguous(), kernel.to(self.device)
+
+    @torch.inference_mode()
+    def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
+        if condition == "hr":
+            with self.precision.autocast(self.device.type):
+                logits = model.segment(hr).logits
+            prob = self._probability(logits)
+            return Prediction(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
+        lr, kernel = self._degrade(hr, name, condition)
+        with self.precision.autocast(self.device.type):
+            output = model(lr)
+        return Prediction(
+            name, condition, _array(hr), mask,
+            prob=self._probability(output.logits),
+            lr=_array(lr),
+            sr=_array(output.sr.clamp(0, 1)),
+            kernel=None if output.kernel is None else _array(output.kernel)[0],
+            true_kernel=_array(kernel)[0],
+            bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.baselines else None,
+            logits=_array(output.logits)[0],
+        )
+
+    def _probability(self, logits: Tensor) -> np.ndarray:
+        """Logits [1,1,H,W] -> probability [H,W], without what counts as specks at any threshold."""
+        return open_specks(_array(logits.float().sigmoid())[0], self.options.postprocess.minimum_area)
+
+
+def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:
+    """A photograph as a batch of one, cut to a multiple of the scale (right and bottom).
+
+    Raises UserError for one so small that fewer than 8 pixels a side would be left of it at low resolution.
+    """
+    batch = whole_image(source, index, scale)
+    height, width = batch.hr.shape[2:]
+    if min(height, width) < SMALLEST_LR * scale:
+        raise UserError(
+            f"photograph '{batch.name[0]}' is too small to evaluate at scale {scale}; "
+            f"remove it, or give at least {SMALLEST_LR * scale} pixels a side"
+        )
+    return batch
+
+
+def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
+    if tuple(side * scale for side in lr.shape[2:]) != tuple(hr.shape[2:]):
+        sizes = f"{lr.shape[3]}x{lr.shape[2]}, the photograph {hr.shape[3]}x{hr.shape[2]}"
+        told = f"'{name}' is {sizes}, not {scale} times that"
+        raise UserError(f"datasets.test.frozen: {told}; give the set made of this data")
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor[0].float().cpu().numpy()
+
+
+def _quality(prediction: Prediction) -> dict[str, float]:
+    """PSNR and SSIM of the restored image, PSNR of the kernel; nothing under the condition hr."""
+    if prediction.sr is None:
+        return {}
+    sr, hr = prediction.sr[None], prediction.hr[None]
+    values = {PSNR: float(psnr(sr, hr)[0]), SSIM: float(ssim(sr, hr)[0])}
+    if prediction.kernel is not None:
+        kernels = prediction.kernel[None, None], prediction.true_kernel[None, None]
+        values |= {KERNEL_PSNR: float(kernel_psnr(*kernels)[0]), KERNEL_SSIM: float(kernel_ssim(*kernels)[0])}
+    return values

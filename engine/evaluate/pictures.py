@@ -1,0 +1,55 @@
+"""Turns predictions into pictures that people look at."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import numpy as np
+
+from engine.evaluate.evaluator import Prediction
+from tracking.keys import panel_key
+from visualization.panels import panel
+
+
+def pixels(image: np.ndarray) -> np.ndarray:
+    """[3,H,W] float in [0,1] -> [H,W,3] uint8."""
+    return np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
+
+
+def prediction_panel(prediction: Prediction) -> np.ndarray:
+    """LR, SR, HR, probability and error side by side, uint8 RGB [H,W,3]."""
+    return panel(
+        None if prediction.lr is None else pixels(prediction.lr),
+        None if prediction.sr is None else pixels(prediction.sr),
+        pixels(prediction.hr),
+        prediction.prob,
+        prediction.mask,
+        caption=f"{prediction.name} ({prediction.condition})",
+        kernels=(prediction.true_kernel, prediction.kernel),
+    )
+
+
+def panels(part: str, predictions: Iterable[Prediction]) -> dict[str, Callable[[], np.ndarray]]:
+    """How to draw the panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
+    by_condition = defaultdict(list)
+    for prediction in predictions:
+        by_condition[prediction.condition].append(prediction)
+    return {
+        panel_key(part, condition, index): partial(prediction_panel, prediction)
+        for condition, group in by_condition.items()
+        for index, prediction in enumerate(group)
+    }
+
+
+def drawn(pictures: Mapping[str, Callable[[], np.ndarray]]) -> dict[str, np.ndarray]:
+    """Draw pictures, uint8 RGB [H,W,3] by key. One that fails is told in a line and left out: no result hangs on it."""
+    made = {}
+    for key, draw in pictures.items():
+        try:
+            made[key] = draw()
+        except Exception as error:  # whatever it is, hours of work are worth more than a picture of them
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"picture {key} left out, as it cannot be drawn ({reason})", flush=True)
+    return made

@@ -1,0 +1,148 @@
+"""An evaluation from the command line's point of view: weights, test set, results folder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from contracts.errors import UserError
+from data.protocol import Source
+from data.sources import fingerprint
+from degradations.frozen import FrozenSet, read_frozen
+from engine.build.checkpoint import Checkpoint, default_device
+from engine.build.data import build_source
+from engine.build.seen import count_trained_on, lines_of_test, without_photographs
+from engine.build.tracker import start_tracker
+from engine.evaluate import report
+from engine.evaluate.evaluator import Evaluator, together
+from engine.evaluate.pictures import drawn
+from engine.options import Options
+from engine.runtime.distributed import Share, joined
+from engine.runtime.experiment import Experiment, place_for, put_in_place, require_writable
+from engine.runtime.memory import keep_freed_memory
+from engine.runtime.precision import choose
+from engine.runtime.progress import Progress
+
+
+def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) -> dict:
+    """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them.
+
+    Under torchrun the processes share the photographs, and the first alone writes; the others return nothing.
+    """
+    with joined() as share:
+        return _evaluate(checkpoint, conditions, out, share)
+
+
+def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, share: Share) -> dict:
+    options = checkpoint.options
+    folder = _results_folder(checkpoint.path, out)
+    dataset = options.datasets.test
+    if dataset is None:
+        raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
+    source = build_source(dataset, "datasets.test")
+    trained_on = count_trained_on(source, checkpoint.meta, options.evaluation.allow_training_photographs)
+    frozen = frozen_set(options, source) if dataset.frozen else None
+    device = default_device()
+    if device.type == "cpu":
+        keep_freed_memory()
+    model = checkpoint.model().to(device)
+    chosen = options.evaluation
+    precision = share.from_first(choose(chosen.precision, device))  # machines may differ
+    evaluator = Evaluator(
+        options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
+        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share, precision=precision,
+    )
+    if share.first:
+        what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
+        shared = f", shared by {share.world} processes" if share.world > 1 else ""
+        print("\n".join(lines_of_test(source, checkpoint.meta)))
+        print(f"evaluating {checkpoint} on {device} in {precision}: {what}{shared}")
+    began = time.perf_counter()
+    with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
+        shares = share.gather(evaluator.run(model, bar.update))
+    if shares is None:
+        return {}
+    evaluation = together(shares)
+    meta = {
+        **without_photographs(checkpoint.meta), "weights": str(checkpoint.path), "step": checkpoint.step,
+        "name": options.name,
+        "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
+        "test_precision": precision.name,
+        "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
+        "compat": options.compat, "corrections": options.resolved_corrections(),
+        "trained_on": trained_on, "seconds": round(time.perf_counter() - began, 1),
+    }
+    results = report.results(evaluation, meta)
+    print(report.table(results))
+    _leave(checkpoint, folder, results, evaluation)
+    return results
+
+
+def frozen_set(options: Options, source: Source) -> FrozenSet:
+    """The set that ``datasets.test.frozen`` names, checked to be made from this source for these options.
+
+    Only its degradation may be another one: to try that is what such a set is for. Raises UserError that
+    names the first difference.
+    """
+    frozen = read_frozen(Path(options.datasets.test.frozen))
+    difference = next(_differences(frozen, options, source), None)
+    if difference is not None:
+        raise UserError(f"datasets.test.frozen: {frozen.root} has {difference}; give the set made of this data")
+    return frozen
+
+
+def _differences(frozen: FrozenSet, options: Options, source: Source) -> Iterator[str]:
+    for key, wanted in (("scale", options.scale), ("kernel_side", options.degradation.kernel_side)):
+        if frozen.meta.get(key, wanted) != wanted:
+            yield f"{key} {frozen.meta[key]}, not {wanted} as the options"
+    names = {source.name(index) for index in range(len(source))}
+    for name in sorted(names - set(frozen.names)):
+        yield f"no image '{name}', which is in datasets.test"
+    for name in sorted(set(frozen.names) - names):
+        yield f"an image '{name}', which is not in datasets.test"
+    if frozen.meta.get("data") not in (None, fingerprint(source)):
+        yield "images of the same names, but made of other photographs"
+
+
+def _results_folder(weights: Path, out: Path | None) -> Path:
+    """The folder asked for; else NAME/results for weights in NAME/models, or results/STEM (of a folder results/NAME).
+
+    Raises UserError for a folder that holds anything but earlier results, or cannot be written to.
+    """
+    if out is not None:
+        if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "results.json").is_file()):
+            raise UserError(f"--out {out} holds something else than results; give a new folder")
+        folder = out.absolute()
+    elif weights.parent.name == "models":
+        folder = Experiment(weights.parent.parent).results
+    else:
+        folder = Path("results") / (weights.name if weights.is_dir() else weights.stem)
+    earlier = folder.is_dir() and any(folder.iterdir())
+    require_writable(folder.parent if earlier else folder, "--out")  # beside earlier results, which are then moved
+    return folder
+
+
+def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
+    """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
+    rows, place = report.rows_per_image(evaluation), place_for(folder)
+    try:
+        report.write(place, results, rows)
+    except BaseException:
+        if place != folder:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+    try:
+        made = drawn(report.pictures(evaluation))
+        report.write_pictures(place, made)
+    finally:
+        moved = put_in_place(place, folder)
+        if moved is not None:
+            print(f"moved the earlier results to {moved}")
+    tracker = start_tracker(
+        checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"]
+    )
+    report.track(tracker, results, rows, made, checkpoint.step)
+    tracker.finish()
+    print(f"wrote {folder}/results.json, per_image.csv, curves and panels")

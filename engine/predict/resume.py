@@ -1,0 +1,115 @@
+"""What a result was made with, kept in its PNG file: each tells by itself whether it is what is asked for now.
+
+A record beside the pictures could be lost, mixed up by two runs into one folder, or stay behind when they are replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import UserError
+from engine.predict.plan import Job, Settings
+
+HEADER = 33  # bytes of a PNG file before its second chunk
+KEYWORD = b"made-with"
+LOOKED = "restored by width"  # whether the width of its cracks decided about restoring
+
+
+def stamped(png: bytes | memoryview, told: Mapping[str, Any]) -> bytes:
+    """A PNG file with plain data as a text chunk, JSON in ASCII, right behind its header."""
+    text = KEYWORD + b"\0" + json.dumps(told, sort_keys=True).encode("ascii")
+    chunk = b"tEXt" + text
+    framed = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return bytes(png[:HEADER]) + framed + bytes(png[HEADER:])
+
+
+def stamp_of(path: Path) -> dict[str, Any] | None:
+    """What ``stamped`` wrote into a file; None for a file without that, or of another kind."""
+    with path.open("rb") as file:
+        start = file.read(HEADER + 8)
+        if start[:8] != b"\x89PNG\r\n\x1a\n" or start[HEADER + 4 :] != b"tEXt":
+            return None
+        keyword, _, text = file.read(struct.unpack(">I", start[HEADER : HEADER + 4])[0]).partition(b"\0")
+    try:
+        told = json.loads(text) if keyword == KEYWORD else None
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def digest(path: Path, more: bytes = b"") -> str:
+    """The sha256 of a file's content, and of some bytes after it."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256")
+    found.update(more)
+    return found.hexdigest()
+
+
+def left_to_do(jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[Job]:
+    """The jobs whose results are not complete: all of them, unless ``resume``.
+
+    made_with: what results are made with now, the same for all jobs. Raises UserError for one that was made
+    otherwise, or of another photograph, unless ``overwrite``.
+    """
+    return [job for job in jobs if not settings.resume or not _is_done(job, settings, made_with)]
+
+
+def _is_done(job: Job, settings: Settings, made_with: Mapping[str, Any]) -> bool:
+    job = _as_decided_before(job)
+    there = [path for path in job.files.values() if path.exists()]
+    wanted = stamp(job, made_with) if there else {}
+    for path in there:
+        difference = _difference(stamp_of(path), wanted, job.path)
+        if difference is not None and not settings.overwrite:
+            ways = "do the same to go on, or give --overwrite as well, or another folder with -o"
+            raise UserError(f"--resume: {path} was made {difference}; {ways}")
+        if difference is not None:
+            return False
+    return len(there) == len(job.files)
+
+
+def _as_decided_before(job: Job) -> Job:
+    """A job that is decided by a look, as its earlier results say that it was; as it is, without such."""
+    earlier = next((path for path in job.files.values() if path.exists()), None)
+    if job.restore is not None or earlier is None:
+        return job
+    before = (stamp_of(earlier) or {}).get("restored")
+    return job.decided(before) if isinstance(before, bool) else job
+
+
+def stamp(job: Job, made_with: Mapping[str, Any]) -> dict[str, Any]:
+    """What the results of a job are made with, its photograph included."""
+    return {**made_with, **decided_as(job), "photograph": digest(job.path)}
+
+
+def decided_as(job: Job) -> dict[str, Any]:
+    """Whether a photograph is restored, and whether that was decided by a look at it."""
+    return {LOOKED: job.looked, "restored": job.restore}
+
+
+def _difference(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], photograph: Path) -> str | None:
+    """How a result was made otherwise than wanted, None if it was not."""
+    if found is None:
+        return "by something else (it does not say how)"
+    for name, value in wanted.items():
+        if name not in found:
+            return f"by another version, which does not tell its {name.removeprefix('--')}"
+        before = found[name]
+        if before == value:
+            continue
+        if name == "photograph":
+            return f"of another photograph than {photograph}"
+        if name == "weights":
+            return "with other weights"
+        if name == LOOKED:
+            return "with --restore auto" if before else "without --restore auto"
+        if name == "restored":
+            return "with restoring" if before else "without restoring"
+        return f"with {name} {before}, not {value}"
+    return None

@@ -1,0 +1,186 @@
+"""Predictions for photographs of one's own, from the command line's point of view: files in, pictures out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from contracts.errors import UserError
+from contracts.files import Unwritable, write_bytes
+from contracts.names import one_line
+from data.images import passed_over, read_photograph
+from engine.predict.photo import Found, examine
+from engine.predict.plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
+from engine.predict.resume import decided_as, left_to_do, stamp, stamp_of, stamped
+from engine.predict.rle import check_new, write_submission
+from engine.predict.source import find_source
+from engine.predict.tiled_model import TiledModel
+from engine.runtime.distributed import Share, joined
+from engine.runtime.experiment import require_writable
+from engine.runtime.progress import format_seconds
+from visualization.panels import overlay
+
+REPAIR = "make room and go on with --resume, or give another folder with -o"
+
+
+def predict(
+    inputs: list[Path], settings: Settings, opt: str | None = None, weights: str | None = None
+) -> list[Job]:
+    """Segment photographs (and restore them): write the pictures, print a line for each photograph.
+
+    opt, weights: as for ``engine.build.checkpoint.find_checkpoint``. Raises UserError, before any work for what the
+    user gave, and at the end for photographs that could not be done: the others are done all the same. Returns those
+    that were. Under torchrun the processes share the photographs; the first alone tells what was left out.
+    """
+    with joined() as share:
+        return _predict(inputs, settings, opt, weights, share)
+
+
+def _predict(
+    inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share
+) -> list[Job]:
+    settings.check()
+    require_writable(settings.out, "-o")
+    paths = photographs(inputs)
+    source = find_source(opt, weights, settings.precision)
+    if settings.minimum_area is None:
+        settings = replace(settings, minimum_area=source.minimum_area)
+    jobs, left_out = plan(paths, settings, source.scale)
+    if not jobs:
+        refuse_left_out(left_out, len(paths))
+    if settings.rle is not None:
+        check_new(settings.rle, paths, settings.overwrite, settings.resume)
+    made_with = settings.told(source.digest, source.device.type, source.precision.name)
+    to_do = left_to_do(jobs, settings, made_with)
+    share.wait()  # results that another process writes are not earlier ones
+    if share.first:
+        _tell_left_out(inputs, left_out)
+    own, failed = list(share.of(to_do)), []
+    if own:
+        model = TiledModel(source.load(), source.device, settings.tile, settings.overlap, source.precision)
+        settings.out.mkdir(parents=True, exist_ok=True)
+        before = f" ({len(jobs) - len(to_do)} more were done before)" if settings.resume else ""
+        print(f"{len(own)} photographs{before}, {source.told}", flush=True)
+        failed = _all(model, own, settings, made_with)
+    elif not to_do and share.first:
+        print(f"all {len(jobs)} photographs were done before", flush=True)
+    everyone = share.gather(failed)
+    if everyone is None:
+        return own
+    left_out += [one for part in everyone for one in part]
+    lost = {one.path for one in left_out}
+    if settings.rle is not None:
+        write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
+    refuse_left_out(left_out, len(paths))
+    return own
+
+
+def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
+    """Say, before the work, what of the folders is no photograph, and which photographs cannot be read."""
+    for folder in [path for path in inputs if path.is_dir()]:
+        others = passed_over(folder)
+        if others:
+            print(one_line(f"{folder}: passed over {others}"), flush=True)
+    for one in left_out:
+        print(one_line(f"{one.path} left out: {one.reason}"), flush=True)
+
+
+def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
+    """Do the photographs one after the other; return those that could not be done, whatever it was.
+
+    Raises UserError where the disk refuses, as it would for the next photograph, and KeyboardInterrupt.
+    """
+    began, left_out = time.perf_counter(), []
+    for number, job in enumerate(jobs, start=1):
+        try:
+            told = _one(model, job, settings, made_with)
+        except Unwritable:
+            raise
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(number - 1 - len(left_out), len(jobs))) from None
+        except Exception as error:  # a photograph may find any fault, of a library too: the others are worth doing
+            left_out.append(LeftOut(job.path, _reason(job, error)))
+            told = f"{job.path} left out: {left_out[-1].reason}"
+        gone = time.perf_counter() - began
+        left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
+        rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
+        print(f"[{number}/{len(jobs)}{rest}] {one_line(told)}", flush=True)
+    return left_out
+
+
+def _reason(job: Job, error: Exception) -> str:
+    """Why a photograph was left out, on one line with its name."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "alloc" in str(error):
+        height, width = job.size
+        told = f"{job.path}: not enough memory for {width}x{height} pixels"
+        return f"{told}; try --restore never, a smaller --tile, or cut it into parts"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{job.path}: {told} ({Path(place.filename).name}, line {place.lineno})"
+
+
+def _how_to_go_on(done: int, count: int) -> str:
+    """What is said after Ctrl-C."""
+    command = shlex.join(["python", *sys.argv, *(() if "--resume" in sys.argv else ("--resume",))])
+    return f"{done} of {count} photographs are done; to go on: {command}"
+
+
+def _work(jobs: Sequence[Job], scale: int) -> float:
+    """Megapixels to segment: what the time is about proportional to."""
+    return sum(job.megapixels * (scale**2 if job.restore else 1) for job in jobs)
+
+
+def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
+    """Do one photograph; return the line about it."""
+    began = time.perf_counter()
+    made = stamp(job, made_with)
+    photo = read_photograph(job.path, settings.bits)
+    found = examine(model, photo, job.restore, settings, job.path.name)
+    decided = job.decided(found.restored is not None)
+    write(decided, photo.pixels, found, {**made, **decided_as(decided)})
+    for path in [job.files[kind] for kind in job.files.keys() - decided.files.keys()]:
+        if path.exists() and stamp_of(path) is not None:  # of an earlier run of ours: it would contradict
+            path.unlink()
+    return line(decided, found, time.perf_counter() - began)
+
+
+def write(job: Job, pixels: np.ndarray, found: Found, made: Mapping[str, Any]) -> None:
+    """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
+
+    Raises UserError where the disk refuses.
+    """
+    for kind, path in job.files.items():
+        if kind == "overlay":
+            picture = overlay(pixels, found.probability, found.threshold)
+        elif kind == "restored":
+            picture = found.restored
+        elif kind == "probability":
+            picture = np.round(found.probability * 255).astype(np.uint8)
+        else:
+            picture = (found.mask if kind == "mask" else found.fine_mask) * np.uint8(255)
+        ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+        write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
+
+
+def line(job: Job, found: Found, seconds: float) -> str:
+    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
+    stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
+    height, width = job.size
+    notes = found.notes
+    if found.transparent is not None:
+        where = f"{100 * found.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
+        notes = (*notes, where)
+    told = f"{job.path} {width}x{height} {found.how}: {100 * found.share():.2f}% crack, {seconds:.1f} s"
+    return f"{told} -> {stem}_{{{kinds}}}.png" + "".join(f"; {note}" for note in notes)

@@ -1,0 +1,72 @@
+"""Which model predicts: trained weights, or an exported file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from contracts.errors import UserError
+from engine.build.checkpoint import default_device, find_checkpoint
+from engine.export.onnx_model import OnnxModel, read_onnx
+from engine.options import Options
+from engine.predict.resume import digest
+from engine.runtime.precision import Precision, choose
+from engine.runtime.weights_folder import CONFIG, TENSORS
+from models.whole import Model
+
+NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "corrections")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the network comes from: its scale, the area of specks, its device and precision, what is told of it, how
+    to load it.
+
+    digest: the same for the same network, whatever its file is called.
+    """
+
+    scale: int
+    minimum_area: int
+    device: torch.device
+    precision: Precision
+    told: str
+    load: Callable[[], Model | OnnxModel]
+    digest: str
+
+
+def find_source(
+    opt: str | None, weights: str | None, precision: str = "auto", device: torch.device | None = None
+) -> Source:
+    """An exported model if ``weights`` ends in .onnx, else as ``engine.build.checkpoint.find_checkpoint`` does.
+
+    Raises UserError. precision: as ``engine.runtime.precision.choose`` wants it, "auto": what the options ask of
+    evaluations, as some networks must not be rounded; an exported model computes in float32 on the CPU alone. device:
+    None: the GPU if there is one.
+    """
+    if weights is None or not weights.lower().endswith(".onnx"):
+        checkpoint = find_checkpoint(opt, weights)
+        options, path = checkpoint.options, checkpoint.path
+        device = default_device() if device is None else device
+        chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
+        told = f"{checkpoint}, on {device} in {chosen}"
+        area = options.postprocess.minimum_area
+        more = b"" if opt is None else _network(options)
+        key = digest(path / TENSORS, more + (path / CONFIG).read_bytes()) if path.is_dir() else digest(path, more)
+        return Source(options.scale, area, device, chosen, told, checkpoint.model, key)
+    if opt is not None:
+        raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
+    if precision == "bfloat16":
+        raise UserError(f"--precision bfloat16: {weights} was exported in float32; leave --precision out")
+    model = read_onnx(Path(weights))
+    told = f"{weights} (step {model.step}), in onnxruntime"
+    device, exported = torch.device("cpu"), Precision(torch.float32, "as exported")
+    return Source(model.scale, model.minimum_area, device, exported, told, lambda: model, digest(Path(weights)))
+
+
+def _network(options: Options) -> bytes:
+    """The options that say what the weights compute."""
+    return json.dumps(options.model_dump(mode="json", include=set(NETWORK)), sort_keys=True).encode()

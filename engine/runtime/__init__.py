@@ -1,0 +1,1 @@
+"""What all runs share: folders, checkpoints, locks, processes, precision, memory, progress."""

@@ -1,0 +1,119 @@
+"""The folder of an experiment: where everything lies, and what happens to an older one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import UserError
+from contracts.paths import EARLIER
+from engine.runtime import lock
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Paths of one experiment, laid out as BasicSR does."""
+
+    folder: Path
+
+    @property
+    def options(self) -> Path:
+        return self.folder / "options.yml"
+
+    @property
+    def latest(self) -> Path:
+        return self.folder / "models" / "latest.pth"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "models" / "best.pth"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "training_states" / "latest.state"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Raise UserError unless files can be made in ``folder``, which need not exist; ``option`` named it.
+
+    To be asked before any work, as the answer would else come only when the results are to be written.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"{option} {folder}: a file is in the way ({place}); give another folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {folder}: no permission to write in {place}; give another folder")
+
+
+def archive(folder: Path) -> Path | None:
+    """Move a folder that holds something aside to ``NAME_archived_TIME``, as BasicSR does; None if none does."""
+    if not folder.exists() or (folder.is_dir() and all(child.name == lock.NAME for child in folder.iterdir())):
+        return None
+    target = folder.with_name(f"{folder.name}{EARLIER}{time.strftime('%Y%m%d_%H%M%S')}")
+    suffix = 1
+    while target.exists():
+        target = target.with_name(f"{target.name.rsplit('+', 1)[0]}+{suffix}")
+        suffix += 1
+    folder.rename(target)
+    return target
+
+
+def place_for(folder: Path) -> Path:
+    """Where to write what shall stand in ``folder``: there if it holds nothing yet, else in a new folder beside it."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return folder
+    place = Path(tempfile.mkdtemp(prefix=f"{folder.name}_new_", dir=folder.parent))
+    place.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner only
+    return place
+
+
+def put_in_place(place: Path, folder: Path) -> Path | None:
+    """Make what ``place_for`` gave the content of ``folder``; return where the earlier content was moved to.
+
+    Raises UserError, which names both, where that fails: what is in ``place`` stays there.
+    """
+    if place == folder:
+        return None
+    try:
+        moved = archive(folder)
+        place.rename(folder)
+    except OSError as error:
+        told = f"{folder}: the earlier content cannot be moved aside ({error.strerror})"
+        raise UserError(f"{told}; the new one is in {place}") from None
+    return moved
+
+
+def _umask() -> int:
+    """The permissions that new files lack; the only way to read them is to set them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def newest(root: Path) -> Experiment:
+    """The experiment below ``root`` whose weights were written last. Raises UserError if none has any."""
+    files = [*root.glob("*/models/best.pth"), *root.glob("*/models/latest.pth")]
+    current = [file for file in files if EARLIER not in file.parts[-3]]
+    if not current:
+        raise UserError(
+            f"no trained weights below {root}/, and none shipped; run 'python train_joint.py -opt options/joint.yml' "
+            "first, or give --weights FILE"
+        )
+    return Experiment(max(current, key=lambda file: file.stat().st_mtime).parent.parent)
+
+
+def weights_of(experiment: Experiment) -> Path:
+    """The best weights of an experiment, else the latest. Raises UserError if there are none."""
+    for path in (experiment.best, experiment.latest):
+        if path.is_file():
+            return path
+    raise UserError(f"no weights in {experiment.folder / 'models'}; train it first or give --weights FILE")

@@ -1,0 +1,1 @@
+"""Training: the loop with its stages, validation, interruption and resuming."""

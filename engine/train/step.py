@@ -1,0 +1,155 @@
+"""One training step's forward: restore, segment, loss - as a module, so that DDP can wrap it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from contracts.errors import UserError
+from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
+from engine.build.param_groups import param_groups
+from engine.options import Stage
+from engine.runtime.precision import FLOAT32, Precision
+from engine.train.stages import KINDS, Kind, Moment
+from losses.joint import JointLoss
+from models.sr.bicubic import bicubic_enlargement
+from models.whole import Model
+
+
+class Envelope:
+    """Carries a step's inputs through wrappers that would take frozen records apart."""
+
+    def __init__(self, batch: DegradedBatch, moment: Moment) -> None:
+        self.batch = batch
+        self.moment = moment
+
+
+class TrainStep(nn.Module):
+    """Forward of one step, in ``precision``. teacher: a model that saw HR images, for soft targets, or None.
+
+    sharp: how many samples, the first, are segmented from sharp photographs where the others are restored. For the
+    restoration they count as restored without an error. Raises UserError for a segmentation network that wants the
+    blur kernel, which no sharp photograph has.
+    """
+
+    def __init__(
+        self, model: Model, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32,
+        sharp: int = 0,
+    ) -> None:
+        super().__init__()
+        if sharp and getattr(model.seg, "needs_kernel", False):
+            raise UserError("train.sharp_share: network_seg needs a kernel, which sharp photographs lack; set it to 0")
+        self.sharp = sharp
+        self.model = model
+        self.loss = loss
+        self.teacher_weight = teacher_weight
+        self.precision = precision
+        self._teacher: list[Model] = []  # in a list: not a part of the module
+
+    def set_teacher(self, teacher: Model | None) -> None:
+        """Take a model whose answers on HR images become soft targets (None: no teacher)."""
+        self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
+
+    def teacher_state(self) -> dict[str, Tensor] | None:
+        """The teacher's weights, to be kept in a training state."""
+        return self._teacher[0].state_dict() if self._teacher else None
+
+    def forward(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss to minimise (scalar) and its detached terms by name."""
+        with self.precision.autocast(envelope.batch.lr.device.type):
+            return self._loss(envelope)
+
+    def _loss(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
+        batch, moment, kind = envelope.batch, envelope.moment, envelope.moment.kind
+        output = self._run(batch, kind)
+        report = self.loss(
+            output,
+            batch,
+            alpha=moment.alpha,
+            beta=moment.beta,
+            parts=[part for part, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
+            oriented=moment.oriented,
+        )
+        if not kind.segments or not self._teacher or kind.sees == "sharp" or self.teacher_weight == 0:
+            return report.total, report.terms
+        soft = self._soft_loss(batch, output)
+        weight = self.teacher_weight * (moment.beta if moment.name == "joint" else 1.0)
+        return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}
+
+    def _run(self, batch: DegradedBatch, kind: Kind) -> JointOutput | Restored | Segmented:
+        """As much of the model as this kind of stage needs; a frozen restoration without its graph."""
+        kernel = batch.kernel if kind.true_kernel else None
+        if kind.sees == "sharp":
+            return self.model.segment(batch.hr)
+        if self.sharp and kind.segments:
+            return self._mixed(batch, kind)
+        if kind.sees == "bicubic":
+            return self.model.segment(bicubic_enlargement(batch.lr, self.model.scale))
+        if not kind.segments:
+            return self.model.restore(batch.lr, kernel)
+        if trains_restoration(kind):
+            return self.model(batch.lr, kernel)
+        with torch.no_grad():
+            restored = self.model.restore(batch.lr, kernel)
+        return self.model.segment(restored.sr, restored.kernel, restored.features)
+
+    def _mixed(self, batch: DegradedBatch, kind: Kind) -> JointOutput:
+        """The first ``sharp`` photographs as they are and the others restored, segmented together."""
+        sharp, lr = self.sharp, batch.lr[self.sharp :]
+        if kind.sees == "bicubic":
+            restored = Restored(bicubic_enlargement(lr, self.model.scale))
+        else:
+            with torch.set_grad_enabled(trains_restoration(kind)):
+                restored = self.model.restore(lr)
+        image = torch.cat([batch.hr[:sharp], restored.sr])
+        kernel = None if restored.kernel is None else torch.cat([batch.kernel[:sharp], restored.kernel])
+        segmented = self.model.segment(image)
+        return JointOutput(image, kernel, segmented.logits, segmented.aux)
+
+    def _soft_loss(self, batch: DegradedBatch, segmented: JointOutput | Segmented) -> Tensor:
+        with torch.no_grad():
+            target = self._teacher[0].segment(batch.hr).logits.float().sigmoid()
+        return functional.binary_cross_entropy_with_logits(segmented.logits.float(), target)
+
+
+def trains_restoration(kind: Kind) -> bool:
+    """Whether any of the SR network's weights change."""
+    return bool({"sr", "kernel"} & kind.trains)
+
+
+def require_trainable(model: Model, stages: list[Stage]) -> None:
+    """Raise UserError for a stage that would train nothing, as the networks lack what it trains."""
+    by_group = param_groups(model)
+    for index, stage in enumerate(stages):
+        if not any(by_group[group] for group in KINDS[stage.name].trains):
+            raise UserError(f"train.stages.{index}: these networks have nothing that stage {stage.name} trains")
+
+
+def set_trainable(model: Model, kind: Kind, train_batchnorm: bool = True) -> None:
+    """Let exactly the parts of this stage train; the others keep their weights and statistics.
+
+    train_batchnorm False leaves the scales and shifts of the segmentation network's norms alone,
+    as happened in the reference code.
+    """
+    for name, parameters in param_groups(model).items():
+        for parameter in parameters:
+            parameter.requires_grad_(name in kind.trains)
+    model.train()
+    model.sr.train(trains_restoration(kind))
+    model.seg.train("seg" in kind.trains)
+    if "skip" in kind.trains and hasattr(model.seg, "blur_skip"):
+        model.seg.blur_skip.train()
+    for parameter in getattr(model.seg, "frozen_parameters", tuple)():
+        parameter.requires_grad_(False)
+    if not train_batchnorm:
+        for parameter in _norm_parameters(model.seg):
+            parameter.requires_grad_(False)
+
+
+def _norm_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            yield from layer.parameters(recurse=False)

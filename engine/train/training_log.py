@@ -1,0 +1,105 @@
+"""What a training run tells: means over each log interval, on screen and to the tracker."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from contracts.errors import UserError
+from engine.runtime.progress import Progress
+from engine.train.stages import Moment
+from tracking import keys
+from tracking.tracker import NullTracker
+
+TERM_KEYS = {key.removeprefix("train/"): key for key in (*keys.LOSS_KEYS, keys.TRAIN_GRAD_NORM)}
+
+
+def not_finite(moment: Moment) -> UserError:
+    """The error for a training that has run away; raised before anything of it is saved."""
+    return UserError(
+        f"the loss is not finite at step {moment.step} (stage {moment.name}); lower train.optimizer.lr, "
+        "or set train.grad_clip; the last checkpoint is kept"
+    )
+
+
+class TrainingLog:
+    """Collects values on the device and reads them only once per interval.
+
+    The sums of every process belong to the training state, so that a resumed run logs the same numbers.
+    """
+
+    def __init__(self, tracker: NullTracker, progress: Progress, fabric: Fabric, every: int) -> None:
+        self.tracker, self.progress, self.fabric, self.every = tracker, progress, fabric, every
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._waited = 0.0
+        self._since = time.perf_counter()
+        self._steps = 0
+
+    @property
+    def run_id(self) -> str | None:
+        """The W&B run that is written to."""
+        return self.tracker.run_id
+
+    def waited(self, seconds: float) -> None:
+        """Count time that the loop waited for data."""
+        self._waited += seconds
+
+    def step(self, moment: Moment, values: dict[str, Tensor]) -> None:
+        """Take in one step; report if an interval (or the first step) is over."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().double()
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._steps += 1
+        if moment.step == 1 or moment.step % self.every == 0:
+            means = self._flush(moment)
+            self.progress.update(moment.step - self.progress.done, stage=moment.name, **_shown(means))
+
+    def _flush(self, moment: Moment) -> dict[str, float]:
+        means = {name: self._mean(name) for name in sorted(self._sums)}
+        if not np.isfinite(means["loss"]):
+            raise not_finite(moment)
+        elapsed = max(time.perf_counter() - self._since, 1e-9)
+        schedule = {keys.TRAIN_LR: moment.lr, keys.TRAIN_ALPHA: moment.alpha, keys.TRAIN_BETA: moment.beta}
+        speed = {
+            keys.TRAIN_STEPS_PER_SECOND: self._steps / elapsed,
+            keys.TRAIN_DATA_WAIT: self._waited / elapsed,
+        }
+        self.tracker.log({TERM_KEYS[name]: value for name, value in means.items()} | schedule | speed, moment.step)
+        self._sums, self._counts, self._waited, self._steps = {}, {}, 0.0, 0
+        self._since = time.perf_counter()
+        return means
+
+    def _mean(self, name: str) -> float:
+        mean = self._sums[name] / self._counts[name]
+        return float(self.fabric.all_reduce(mean, reduce_op="mean"))
+
+    def validation(self, moment: Moment, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
+        """Record a validation and show its main figures."""
+        self.tracker.log(values, moment.step)
+        self.tracker.images(pictures, moment.step)
+        shown = {key: values[key] for key in values if key.endswith(("/dice", "/aiu", "/psnr"))}
+        self.progress.write(
+            f"step {moment.step} validation  " + "  ".join(f"{key[4:]} {value:.4f}" for key, value in shown.items())
+        )
+        self._since = time.perf_counter()
+        self._steps, self._waited = 0, 0.0
+
+    def state_dict(self) -> dict:
+        """The sums of this process since the last line, on the CPU."""
+        return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "counts": dict(self._counts)}
+
+    def load_state_dict(self, states: list[dict] | dict, device: torch.device) -> None:
+        """Take up this process's part of ``states``, one for each rank (older files: the first one's alone)."""
+        state = states[self.fabric.global_rank] if isinstance(states, list) else states
+        self._sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self._counts = dict(state["counts"])
+
+
+def _shown(means: dict[str, float]) -> dict[str, float]:
+    """The few values that fit on a line."""
+    return {name: means[name] for name in ("loss", "sr", "seg") if name in means}

@@ -1,0 +1,91 @@
+"""Validation during training: a fixed split, degraded the same way every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from contracts.errors import UserError, lookup
+from data.distance import signed_distance_map
+from data.sources import Source
+from engine.build.losses import build_segmentation_loss
+from engine.evaluate.evaluator import Evaluator, Prediction
+from engine.evaluate.pictures import drawn, panels
+from engine.options import Options
+from engine.runtime.precision import FLOAT32, Precision
+from losses.image_label import ImageLabelLoss
+from metrics import names
+from models.whole import Model
+from tracking.keys import val_key
+
+CHOOSABLE = {name: metric for name, metric in names.METRICS.items() if metric.of not in ("distances", "count")}
+
+
+class Validator:
+    """Scores the averaged weights on the validation photographs and keeps a few pictures.
+
+    Raises UserError where ``val.best`` names no metric that weights can be chosen by.
+    """
+
+    def __init__(
+        self, options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32
+    ) -> None:
+        condition, _, self.metric = options.val.best.partition("/")
+        lookup(CHOOSABLE, self.metric, "val.best: metric")
+        self.best, self.best_key = options.val.best, val_key(condition, self.metric)
+        seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
+        self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
+        self.evaluator = Evaluator(
+            options, source, device, list(options.val.conditions), seed=seed, surface=0,
+            keep=options.logger.pictures, extra=self.losses, precision=precision,
+        )
+
+    def check(self, model: Model) -> None:
+        """Read all photographs and run two of them, so that a broken validation shows before the training."""
+        for index in range(len(self.evaluator.source)):
+            self.evaluator.load(index)
+        for prediction in self.evaluator.predict(model, limit=2):
+            self.evaluator.score(prediction)
+            if prediction.sr is not None and prediction.kernel is None and CHOOSABLE[self.metric].of == "kernel":
+                raise UserError(f"val.best {self.best}: this SR network estimates no kernel; choose another metric")
+
+    @property
+    def of_restoration(self) -> bool:
+        """Whether the best weights are those that restore best, not those that segment best."""
+        return CHOOSABLE[self.metric].of in ("image", "kernel")
+
+    def score(self, values: dict[str, float]) -> float:
+        """What the best weights are chosen by, larger is better; -inf where it does not apply."""
+        value = values.get(self.best_key)
+        if value is None:
+            return float("-inf")
+        return -value if self.metric in names.LOWER_IS_BETTER else value
+
+    def losses(self, prediction: Prediction) -> dict[str, float]:
+        """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
+        logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
+        if isinstance(self.loss, ImageLabelLoss):
+            value = self.loss(logits, mask.amax((1, 2, 3)).float())
+        else:
+            distance = signed_distance_map(prediction.mask)[None, None] if self.loss.needs_distance else None
+            distance = None if distance is None else torch.from_numpy(distance)
+            value = self.loss(logits, mask.float(), distance, self.alpha)
+        return {names.LOSS: float(value[0])}
+
+    def run(
+        self, model: Model, alpha: float, progress: Callable[[], None] | None = None
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return the figures by key and the pictures by key; ``progress`` is called after each photograph.
+
+        alpha: share of the region terms in the validation loss, as in training at this step.
+        """
+        self.alpha = alpha
+        result = self.evaluator.run(model, progress)
+        values = {
+            val_key(condition, name): value
+            for condition, scores in result.scores.items()
+            for name, value in scores.summary().items()
+        }
+        return values, drawn(panels("val", result.kept))

@@ -1,0 +1,1 @@
+"""Encoders that several networks share, and where their ImageNet weights come from."""

