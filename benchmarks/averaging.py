@@ -29,7 +29,7 @@ from engine.train.ema import EMA
 from engine.train.stages import Plan
 from engine.train.step import Envelope, TrainStep, set_trainable
 from engine.train.validation import Validator
-from models.whole import Model
+from models.base import WholeModel
 
 BATCHES = 16  # of training crops, that statistics are estimated on
 SEGMENTATION_ALONE = ("network_sr={type: bicubic}", "train:stages=[{name: seg}]", "val:conditions=[degraded]")
@@ -55,7 +55,7 @@ def training_batches(options: Options, steps: int) -> Iterator[DegradedBatch]:
 
 
 @torch.no_grad()
-def with_statistics_of(average: Model, live: Model) -> Model:
+def with_statistics_of(average: WholeModel, live: WholeModel) -> WholeModel:
     """A copy of the average with the live model's buffers."""
     changed = copy.deepcopy(average)
     for buffer, value in zip(changed.buffers(), live.buffers(), strict=True):
@@ -64,7 +64,7 @@ def with_statistics_of(average: Model, live: Model) -> Model:
 
 
 @torch.no_grad()
-def with_statistics_estimated(average: Model, step: TrainStep, batches: Sequence[Envelope]) -> Model:
+def with_statistics_estimated(average: WholeModel, step: TrainStep, batches: Sequence[Envelope]) -> WholeModel:
     """A copy of the average with its own mean statistics over training batches."""
     changed = copy.deepcopy(average)
     for layer in changed.modules():
@@ -112,7 +112,7 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     return found
 
 
-def score(validator: Validator, model: Model) -> dict[str, float]:
+def score(validator: Validator, model: WholeModel) -> dict[str, float]:
     """Dice and IoU_max of a model, in the validation's one condition."""
     values, _ = validator.run(model, alpha=1.0)
     return {name: value for key, value in values.items() if (name := key.rsplit("/", 1)[-1]) in ("dice", "iou_max")}

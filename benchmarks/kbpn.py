@@ -20,7 +20,7 @@ from benchmarks.joint_step import COMPACT
 from contracts.records import Restored
 from engine.options.load import load_options
 from engine.runtime.layout import channels_last
-from models.recompute import set_recompute
+from models.checkpointing import checkpoint_gradients
 from models.sr.kbpn import KBPN
 
 LIMIT, TARGET, RECOMPUTE_TARGET = 1e-5, 1.6, 0.7
@@ -51,7 +51,7 @@ def recompute(small: bool) -> Case:
     torch.manual_seed(0)
     network = channels_last(KBPN(**(SMALL_SIZES if small else {}), correction_gain=CORRECTION_GAIN))
     saving = copy.deepcopy(network)
-    set_recompute(saving)
+    checkpoint_gradients(saving)
     side = SMALL_SIDE if small else FULL_SIDE
     lr, weight = (
         torch.rand(1, 3, one, one).contiguous(memory_format=torch.channels_last) for one in (side, side * network.scale)

@@ -11,7 +11,7 @@ from benchmarks.joint_step import COMPACT, load
 from contracts.errors import UserError
 from contracts.records import JointOutput
 from engine.build.models import build_model
-from engine.export.onnx_model import OnnxModel, require_packages
+from engine.export.onnx_model import model_of, require_packages
 from engine.export.run import to_onnx
 from engine.runtime.layout import channels_last
 
@@ -28,7 +28,7 @@ def tile(small: bool) -> Case:
         raise Unavailable(str(reason)) from None
     torch.manual_seed(0)
     model = channels_last(build_model(load(COMPACT, CHANGES), pretrained=False).eval())
-    exported = OnnxModel(to_onnx(model))
+    exported = model_of(to_onnx(model))
     side = SMALL_SIDE if small else SIDE
     lr = torch.rand(1, 3, side, side)
     return Case(

@@ -20,7 +20,7 @@ from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
 from engine.options import Options
 from engine.runtime.memory import keep_freed_memory
-from models.recompute import set_recompute
+from models.checkpointing import checkpoint_gradients
 from models.sr.kbpn import KBPN
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -92,7 +92,7 @@ def ways(chosen: argparse.Namespace, options: Options) -> dict[str, tuple[JointS
     ours = JointStep(options, chosen.device, precision=PRECISIONS[chosen.precision])
     layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
     if chosen.recompute:
-        set_recompute(ours.model.sr)
+        checkpoint_gradients(ours.model.sr)
     extras = [name for name in ("compile", "channels_last", "recompute") if getattr(chosen, name)]
     found = {", ".join(["ours", chosen.precision, *extras]): (ours, on_device(batch, chosen.device, layout))}
     if chosen.dense:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from contracts.errors import UserError
-from models.parts import convolve_parts
+from models.layers import convolve_concatenated
 
 
 class FeatureHandover(nn.Module):
@@ -31,12 +31,12 @@ class FeatureHandover(nn.Module):
 
     def to_image(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the normalised image, [B,3,H,W]."""
-        return convolve_parts(self.image_path, features)
+        return convolve_concatenated(self.image_path, features)
 
     def to_logits(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the logits, [B,1,H,W]."""
         first, *others = self.logit_path
-        logits = convolve_parts(first, features)
+        logits = convolve_concatenated(first, features)
         for layer in others:
             logits = layer(logits)
         return logits

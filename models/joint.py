@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
+from models.base import Maps, Segmentation, Statistics, SuperResolution, WholeModel
 from models.handover import FeatureHandover
-from models.normalisation import build_normalisation
+from models.layers import pad_to_multiple
+from models.normalisation import build_normalisation, describe
 
 
-class JointModel(nn.Module):
+class JointModel(WholeModel):
     """A super-resolution network and a segmentation network in a chain, trained end to end.
 
     sr: a network of models.sr; seg: one of models.seg; scale: the enlargement, checked against ``sr``;
@@ -22,20 +24,24 @@ class JointModel(nn.Module):
     and deviation) or "none"; window: side of that window in HR pixels, best that of the training crops;
     clip: clip the restored image to [0,1] outside training, as the paper does;
     handover: also hand the SR network's features to the segmentation.
-    Raises UserError for another scale than that of ``sr``, for a handover without features, and for a
-    segmentation network with ``needs_kernel`` behind an SR network that estimates no kernel.
+    Raises TypeError for networks of other bases; UserError for another scale than that of ``sr``, for a handover
+    without features, and for a segmentation network with ``needs_kernel`` behind an SR network without a kernel.
     """
 
-    shares_input = False  # segments what it restores
+    sr: SuperResolution
+    seg: Segmentation
 
     def __init__(
-        self, sr: nn.Module, seg: nn.Module, scale: int = 4, normalise: str = "instance", clip: bool = True,
+        self, sr: SuperResolution, seg: Segmentation, scale: int = 4, normalise: str = "instance", clip: bool = True,
         handover: bool = False, window: int = 224,
     ) -> None:
         super().__init__()
+        for network, base in ((sr, SuperResolution), (seg, Segmentation)):
+            if not isinstance(network, base):
+                raise TypeError(f"{type(network).__name__}: derive the network from models.base.{base.__name__}")
         if sr.scale != scale:
             raise UserError(f"the SR network enlarges by {sr.scale}, the joint model expects scale {scale}")
-        if getattr(seg, "needs_kernel", False) and not hasattr(sr, "kernel_parameters"):
+        if seg.needs_kernel and not sr.estimates_kernel:
             raise UserError("network_seg needs the blur kernel, which this SR network does not estimate; use kbpn")
         self.sr, self.seg = sr, seg
         self.scale, self.clip = scale, clip
@@ -43,9 +49,27 @@ class JointModel(nn.Module):
         self.handover = FeatureHandover(sr.feature_channels) if handover else None
 
     @property
-    def stride(self) -> int:
-        """What tiles of a photograph start at multiples of, so that strided layers answer alike."""
-        return getattr(self.seg, "stride", self.seg.multiple)
+    def stride(self) -> int:  # type: ignore[override]
+        """That of the segmentation network."""
+        return self.seg.stride
+
+    @property
+    def needs_kernel(self) -> bool:  # type: ignore[override]
+        """Whether the segmentation network does."""
+        return self.seg.needs_kernel
+
+    @property
+    def skip_path(self) -> nn.Module | None:
+        """That of the segmentation network."""
+        return self.seg.skip_path
+
+    def kernel_parameters(self) -> Iterable[nn.Parameter]:
+        """Those of the SR network."""
+        return self.sr.kernel_parameters()
+
+    def frozen_parameters(self) -> Iterable[nn.Parameter]:
+        """Those of the segmentation network."""
+        return self.seg.frozen_parameters()
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
         """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given.
@@ -72,21 +96,67 @@ class JointModel(nn.Module):
         kernel: handed to segmentation networks that use it; features: those of the SR network for the
         handover; without them (a sharp photograph, say) or without handover the image alone is used.
         """
-        normalised = self.normalise(image)
-        handed = features if self.handover is not None else None
-        if handed is not None:
-            normalised = normalised + self.handover.to_image(handed)
-        segmented = self.segment_padded(normalised, kernel)
-        if handed is not None:
-            segmented = replace(segmented, logits=segmented.logits + self.handover.to_logits(handed))
-        return segmented
+        return self.segment_maps(self.handed_over(image, features), kernel)
 
-    def segment_padded(self, normalised: Tensor, kernel: Tensor | None) -> Segmented:
+    def handed_over(self, image: Tensor, features: tuple[Tensor, ...] | None) -> Maps:
+        """The maps to segment: the image, and what a handover makes of the SR network's features."""
+        if self.handover is None or features is None:
+            return Maps(image)
+        return Maps(image, self.handover.to_image(features), self.handover.to_logits(features))
+
+    def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
+        """See ``WholeModel``."""
+        restored = self.restore(lr)
+        return self.handed_over(restored.sr, restored.features), restored.kernel
+
+    def statistics(self, image: Tensor) -> Statistics | None:
+        """Those of the normalisation."""
+        return self.normalise.statistics(image)
+
+    def segment_maps(
+        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
+    ) -> Segmented:
+        """See ``WholeModel``."""
+        segmented = self.segment_padded(self.prepared(maps, statistics), kernel)
+        if maps.logits_offset is None:
+            return segmented
+        return replace(segmented, logits=segmented.logits + maps.logits_offset)
+
+    def prepared(self, maps: Maps, statistics: Statistics | None = None) -> Tensor:
+        """What the segmentation network looks at, [B,3,H,W]."""
+        normalised = self.normalise(maps.image, statistics)
+        return normalised if maps.image_offset is None else normalised + maps.image_offset
+
+    def segment_padded(self, prepared: Tensor, kernel: Tensor | None) -> Segmented:
         """Segment with borders replicated up to the network's multiple, and crop the outputs back."""
-        height, width = normalised.shape[2:]
-        below, right = -height % self.seg.multiple, -width % self.seg.multiple
-        if not below and not right:
-            return self.seg(normalised, kernel)
-        segmented = self.seg(F.pad(normalised, (0, right, 0, below), mode="replicate"), kernel)
-        aux = tuple(one[:, :, :height, :width] for one in segmented.aux)
-        return Segmented(segmented.logits[:, :, :height, :width], aux)
+        padded = pad_to_multiple(prepared, self.seg.multiple)
+        segmented = self.seg(padded, kernel)
+        if padded is prepared:
+            return segmented
+        height, width = prepared.shape[2:]
+        logits, *aux = (one[:, :, :height, :width] for one in (segmented.logits, *segmented.aux))
+        return Segmented(logits, tuple(aux))
+
+    def described(self) -> dict[str, str]:
+        """Its normalisation, which is done outside the graph where an image is segmented in tiles."""
+        return describe(self.normalise)
+
+    def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:
+        """The tensors by name, H and W being ``scale`` times h and w.
+
+        Always restored [1,3,H,W] and logits, probability [1,1,H,W]; kernel [1,1,k,k] if it is estimated;
+        to_segment [1,3,H,W], what the segmentation network looks at, if that is not the restored image;
+        with a handover also handed_image [1,3,H,W] and handed_logits [1,1,H,W], the offsets, and segmented
+        [1,1,H,W], the logits without theirs.
+        """
+        maps, kernel = self.restore_maps(lr)
+        prepared = self.prepared(maps)
+        segmented = self.segment_padded(prepared, kernel).logits
+        logits = segmented if maps.logits_offset is None else segmented + maps.logits_offset
+        found = {
+            "restored": maps.image, "kernel": kernel, "handed_image": maps.image_offset,
+            "handed_logits": maps.logits_offset, "to_segment": None if prepared is maps.image else prepared,
+            "segmented": None if maps.logits_offset is None else segmented,
+            "logits": logits, "probability": logits.sigmoid(),
+        }
+        return {name: value for name, value in found.items() if value is not None}

@@ -7,23 +7,45 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import lookup
+from contracts.precision import at_least_float32
+from models.base import Statistics
 
 MEAN = (0.4741, 0.4937, 0.5048)
 STD = (0.1621, 0.1532, 0.1523)
 EPSILON = 1e-5
 
 
-class InstanceNormalisation(nn.Module):
+class Normalisation(nn.Module):
+    """Maps an image [B,3,H,W] to what the segmentation looks at; leaves it as it is."""
+
+    def statistics(self, image: Tensor) -> Statistics | None:
+        """What tiles of ``image`` are normalised by, where that depends on all of it."""
+        return None
+
+    def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Normalise an image, or a tile of one that has these ``statistics``."""
+        return image
+
+
+class InstanceNormalisation(Normalisation):
     """Each image and channel [B,3,H,W] to mean 0 and (biased) variance 1; eps 1e-5, no parameters."""
 
-    def forward(self, image: Tensor) -> Tensor:
-        if torch.onnx.is_in_onnx_export():  # ONNX's own asks for a number of channels that not every graph tells
-            variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
-            return (image - mean) * (variance + EPSILON).rsqrt()
-        return F.instance_norm(image, eps=EPSILON)
+    def statistics(self, image: Tensor) -> Statistics:
+        """Mean and reciprocal deviation of all of ``image`` [B,3,H,W], [B,3,1,1] each."""
+        variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
+        return mean, (variance + EPSILON).rsqrt()
+
+    def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
+        if statistics is None and torch.onnx.is_in_onnx_export():
+            # ONNX's own asks for a number of channels that not every graph tells
+            statistics = self.statistics(image)
+        if statistics is None:
+            return F.instance_norm(image, eps=EPSILON)
+        mean, factor = (one.to(image.device) for one in statistics)
+        return (image - mean) * factor
 
 
-class LocalNormalisation(nn.Module):
+class LocalNormalisation(Normalisation):
     """Each pixel and channel by mean and (biased) variance of the ``window`` x ``window`` pixels around it.
 
     What instance normalisation does to training crops of that side, done to a whole photograph: a shadow
@@ -35,11 +57,11 @@ class LocalNormalisation(nn.Module):
         super().__init__()
         self.window = window
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Normalise ``image`` [B,3,H,W] of any size."""
+    def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Normalise ``image`` [B,3,H,W] of any size; the windows of a tile end at its borders."""
         if not torch.onnx.is_in_onnx_export() and max(image.shape[2:]) <= self.window:
             return F.instance_norm(image, eps=EPSILON)
-        wide = image.to(torch.promote_types(image.dtype, torch.float32))
+        wide = at_least_float32(image)
         centred = wide - wide.mean((2, 3), keepdim=True)  # small numbers: their squares lose less
         mean = local_mean(centred, self.window)
         variance = (local_mean(centred.square(), self.window) - mean.square()).clamp_min(0)
@@ -63,7 +85,7 @@ def local_mean(image: Tensor, window: int) -> Tensor:
     return image
 
 
-class FixedNormalisation(nn.Module):
+class FixedNormalisation(Normalisation):
     """Subtract the fixed RGB mean of the authors' training images and divide by their deviation."""
 
     def __init__(self) -> None:
@@ -71,25 +93,25 @@ class FixedNormalisation(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).reshape(1, 3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
         return (image - self.mean) / self.std
 
 
-NORMALISATIONS: dict[str, type[nn.Module]] = {
+NORMALISATIONS: dict[str, type[Normalisation]] = {
     "instance": InstanceNormalisation,
     "local": LocalNormalisation,
     "fixed": FixedNormalisation,
-    "none": nn.Identity,
+    "none": Normalisation,
 }
 
 
-def build_normalisation(name: str, window: int) -> nn.Module:
+def build_normalisation(name: str, window: int) -> Normalisation:
     """The normalisation of that name; ``window`` is that of "local". Raises UserError for another name."""
     cls = lookup(NORMALISATIONS, name, "normalisation")
     return cls(window) if cls is LocalNormalisation else cls()
 
 
-def describe(normalisation: nn.Module) -> dict[str, str]:
+def describe(normalisation: Normalisation) -> dict[str, str]:
     """Name and window of a normalisation as text, from which ``build_normalisation`` makes it again."""
     name = next(name for name, cls in NORMALISATIONS.items() if type(normalisation) is cls)
     return {"normalise": name, "window": str(getattr(normalisation, "window", 0))}

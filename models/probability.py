@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.parts import at_least_float32
+from contracts.precision import at_least_float32
 
 LARGEST_LOGIT = 60.0  # beyond it, gradients through 1 / p come near the limits of float32
 

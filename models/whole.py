@@ -1,14 +1,13 @@
-"""Whole models, which restore and segment a photograph: two networks in a chain, or one for both."""
+"""Whole models by the type that the options' section "network" calls them, one network for both tasks each."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from models.base import WholeModel
 from models.dsrl import DSRL
-from models.joint import JointModel
 
-Model = JointModel | DSRL
-WHOLE_NETWORKS: dict[str, type[DSRL]] = {"dsrl": DSRL}  # by the type in the options' section "network"
+WHOLE_NETWORKS: dict[str, type[WholeModel]] = {"dsrl": DSRL}
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -107,9 +107,9 @@ def search(device: FakeDevice, normalise: str, handover: bool = False, whole: bo
     """Restore and segment a photograph of several tiles."""
     changes = DSRL_JOINT if whole else (f"joint:normalise={normalise}", f"joint:handover={str(handover).lower()}")
     model = TiledModel(device.build(build_model, options(*changes)), device.device, tile=16, overlap=4)
-    image, kernel = model.restore(torch.rand(1, 3, 24, 20))
+    maps, kernel = model.restore(torch.rand(1, 3, 24, 20))
     device.check(kernel)
-    assert image.device.type == model.segment(image, kernel).device.type == "cpu"
+    assert maps.image.device.type == model.segment(maps, kernel).device.type == "cpu"
 
 
 def degrade(device: FakeDevice, steps: object, quantise: bool, border: str = "reflect") -> None:

@@ -88,7 +88,7 @@ def test_a_silent_blur_skip_leaves_pspnet() -> None:
 
 def test_only_the_added_path_is_handed_out_for_training() -> None:
     network = small()
-    own = {id(parameter) for parameter in network.blur_skip_parameters()}
+    own = {id(parameter) for parameter in network.skip_path.parameters()}
     named = {name for name, parameter in network.named_parameters() if id(parameter) in own}
     assert named == {name for name, _ in network.named_parameters()} - {
         name for name, _ in PSPNet("resnet18", width=0.05).named_parameters()

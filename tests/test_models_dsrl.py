@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, Segmented
-from engine.build.param_groups import param_groups
 from engine.train.stages import KINDS
 from engine.train.step import set_trainable
 from losses.affinity import FeatureAffinity
@@ -152,7 +151,7 @@ def test_affinity_reaches_both_branches(network: DSRL) -> None:
 
 
 def test_parts_cover_the_model_once(network: DSRL) -> None:
-    found = [id(parameter) for group in param_groups(network).values() for parameter in group]
+    found = [id(parameter) for group in network.param_groups().values() for parameter in group]
     assert sorted(found) == sorted(id(parameter) for parameter in network.parameters())
     set_trainable(network, KINDS["joint"])
     assert all(parameter.requires_grad for parameter in network.parameters())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.joint import JointModel
 from models.normalisation import MEAN, NORMALISATIONS, STD, LocalNormalisation
 from models.seg import FPN, PSPNet
 from models.sr import KBPN, Bicubic
 
 
-class Probe(nn.Module):
+class Probe(Segmentation):
     """A segmentation network that returns the first channel of what it was given, and remembers it."""
 
     def __init__(self, multiple: int = 8) -> None:

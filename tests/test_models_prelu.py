@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.parts import convolve_parts
+from models.layers import convolve_concatenated
 from models.prelu import BLOCK, RECOVERABLE, PReLU
 
 SLOPES = [0.25, 0.01, 2 * RECOVERABLE, 0.5 * RECOVERABLE, 0.0, -0.3]
@@ -80,7 +80,7 @@ def test_convolution_of_parts_is_that_of_the_whole(sizes: tuple[int, ...], geome
     parts = [torch.randn(2, size, 7, 6, dtype=torch.float64, requires_grad=True) for size in sizes]
     inputs = [*parts, *layer.parameters()]
     results = []
-    for y in (convolve_parts(layer, parts), layer(torch.cat(parts, 1))):
+    for y in (convolve_concatenated(layer, parts), layer(torch.cat(parts, 1))):
         results.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

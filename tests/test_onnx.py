@@ -20,6 +20,7 @@ from contracts.errors import UserError
 from contracts.records import Segmented
 from engine.predict.resume import stamp_of
 from engine.predict.tiled_model import TiledModel
+from models.base import Segmentation, WholeModel
 from models.dsrl import DSRL
 from models.joint import JointModel
 from models.seg import SEG_NETWORKS
@@ -27,11 +28,10 @@ from models.seg.fpn import FPN
 from models.seg.pspnet import cell_weights
 from models.sr import SR_NETWORKS
 from models.sr.bicubic import Bicubic
-from models.whole import Model
 
 onnx = pytest.importorskip("onnx", reason="the optional extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the optional extra onnxruntime is not installed")
-from engine.export.onnx_model import OnnxModel  # noqa: E402
+from engine.export.onnx_model import model_of  # noqa: E402
 from engine.export.run import to_onnx  # noqa: E402
 
 SIZES = ((17, 20), (21, 70))  # px; neither is that traced
@@ -39,7 +39,7 @@ TOLERANCE = 1e-4
 UNPOOLED = ("segnet", "crackformer")  # put values back where rounding says that the maxima were
 
 
-def ready(model: Model) -> Model:
+def ready(model: WholeModel) -> WholeModel:
     """The model in evaluation mode, its handover no longer zero."""
     torch.manual_seed(1)
     for layer in model.handover.modules() if getattr(model, "handover", None) is not None else ():
@@ -85,9 +85,9 @@ CASES = {
 }
 
 
-def check(model: Model, unpooled: bool = False) -> None:
+def check(model: WholeModel, unpooled: bool = False) -> None:
     """A tile in one go, and in parts as ``TiledModel`` runs them, against torch."""
-    exported = OnnxModel(to_onnx(model))
+    exported = model_of(to_onnx(model))
     theirs, ours = (TiledModel(one, torch.device("cpu"), 128, 16) for one in (exported, model))
     for size in SIZES:
         lr = tile(*size)
@@ -95,10 +95,12 @@ def check(model: Model, unpooled: bool = False) -> None:
         for name in ("sr", "kernel", "logits"):
             assert_equal(getattr(whole, name), getattr(expected, name), unpooled)
         assert_equal(theirs.segment(lr), ours.segment(lr), unpooled)
-        (image, kernel), (expected_image, expected_kernel) = theirs.restore(lr), ours.restore(lr)
-        assert_equal(image, expected_image, unpooled)
+        (maps, kernel), (expected_maps, expected_kernel) = theirs.restore(lr), ours.restore(lr)
+        assert maps.tensors().keys() == expected_maps.tensors().keys()
+        for name, value in maps.tensors().items():
+            assert_equal(value, expected_maps.tensors()[name], unpooled)
         assert_equal(kernel, expected_kernel)
-        assert_equal(theirs.segment(image, kernel), ours.segment(expected_image, expected_kernel), unpooled)
+        assert_equal(theirs.segment(maps, kernel), ours.segment(expected_maps, expected_kernel), unpooled)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_a_model_that_never_pads_when_restoring_still_does_when_segmenting() -> 
 
 
 def test_an_operation_that_onnx_lacks_is_named() -> None:
-    class Odd(nn.Module):
+    class Odd(Segmentation):
         multiple = 8
 
         def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:

@@ -21,7 +21,7 @@ from contracts.errors import UserError
 from engine.runtime import precision
 from engine.runtime.precision import FLOAT32, Precision, choose, cpu_multiplies, native_bfloat16
 from engine.train.run import train
-from models.recompute import set_recompute
+from models.checkpointing import checkpoint_gradients
 from models.sr.kbpn import KBPN
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -181,7 +181,7 @@ def test_recomputed_gradients_are_the_same_numbers_in_bfloat16() -> None:
     torch.manual_seed(0)
     plain, lr = KBPN(stages=2, width=8, corrector_width=4, modulation_width=8), torch.rand(2, 3, 12, 10)
     saving, found = copy.deepcopy(plain), []
-    set_recompute(saving)
+    checkpoint_gradients(saving)
     for network in (plain, saving):
         with Precision(torch.bfloat16, "").autocast("cpu"):
             loss = network(lr).sr.square().mean()

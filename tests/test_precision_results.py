@@ -148,12 +148,13 @@ def test_masks_in_both_precisions_agree(restore: str, place: Path, tiny_weights:
 def test_tiles_are_float32_and_those_of_bfloat16(tiny_weights: Path) -> None:
     """A photograph of one tile gives what the model gives under autocast."""
     model, photo = find_checkpoint(weights=str(tiny_weights)).model(), torch.rand(1, 3, 24, 32)
-    image, kernel = (tiled := TiledModel(model, CPU, 64, precision=BFLOAT16)).restore(photo)
+    maps, kernel = (tiled := TiledModel(model, CPU, 64, precision=BFLOAT16)).restore(photo)
+    image = maps.image
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         whole = model(photo)
-    assert {image.dtype, kernel.dtype, tiled.segment(image, kernel).dtype} == {torch.float32}
+    assert {image.dtype, kernel.dtype, tiled.segment(maps, kernel).dtype} == {torch.float32}
     torch.testing.assert_close(image, whole.sr, rtol=0, atol=1e-6)
-    assert not torch.equal(TiledModel(model, CPU, 64).restore(photo)[0], image)
+    assert not torch.equal(TiledModel(model, CPU, 64).restore(photo)[0].image, image)
 
 
 def asking(weights: Path, place: Path, wanted: str) -> Path:

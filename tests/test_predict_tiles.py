@@ -14,8 +14,9 @@ from contracts.errors import UserError
 from contracts.records import Segmented
 from data.synthetic import SyntheticSource
 from engine.predict.photo import search
-from engine.predict.tiled_model import TiledModel, aligned_length, normalisation_of
+from engine.predict.tiled_model import TiledModel, aligned_length
 from engine.predict.tiles import tile_starts
+from models.base import Maps, Segmentation
 from models.dsrl import DSRL
 from models.joint import JointModel
 from models.sr.bicubic import Bicubic
@@ -24,7 +25,7 @@ from models.sr.kbpn import KBPN
 CPU = torch.device("cpu")
 
 
-class Filter(nn.Module):
+class Filter(Segmentation):
     """A segmentation network that looks 2 pixels far and at the mean of its 8x8 cell, as strided ones do."""
 
     multiple = 8
@@ -64,10 +65,10 @@ def test_tiles_equal_the_whole_photograph(normalise):
     with torch.inference_mode():
         whole = model(photo)
         tiled = TiledModel(model, CPU, tile=32, overlap=16)
-        image, kernel = tiled.restore(photo)
-        prob = tiled.segment(image)
+        maps, kernel = tiled.restore(photo)
+        prob = tiled.segment(maps)
     assert kernel is None
-    torch.testing.assert_close(image, whole.sr, rtol=0, atol=1e-5)
+    torch.testing.assert_close(maps.image, whole.sr, rtol=0, atol=1e-5)
     inner = (..., slice(-2), slice(-2))  # where the image ends, a tile goes on with its reflection
     torch.testing.assert_close(prob[inner], whole.logits.sigmoid()[inner], rtol=0, atol=1e-4)
 
@@ -89,8 +90,8 @@ def test_statistics_of_each_tile_would_show():
     with torch.inference_mode():
         left, right = photo[..., :64], photo[..., 64:]
         apart = model.segment(left).logits[..., -1] - model.segment(right).logits[..., 0]
-        normalise = normalisation_of(model, photo)
-        together = [model.segment_padded(normalise(half), None).logits for half in (left, right)]
+        statistics = model.statistics(photo)
+        together = [model.segment_maps(Maps(half), None, statistics).logits for half in (left, right)]
     assert apart.abs().mean() > 2 * (together[0][..., -1] - together[1][..., 0]).abs().mean()
 
 
@@ -102,9 +103,9 @@ def test_one_tile_equals_the_model(size, handover):
     with torch.inference_mode():
         whole = model(photo)
         tiled = TiledModel(model, CPU, tile=64)
-        image, kernel = tiled.restore(photo)
-        prob = tiled.segment(image, kernel)
-    torch.testing.assert_close(image[:, :3], whole.sr, rtol=0, atol=1e-6)
+        maps, kernel = tiled.restore(photo)
+        prob = tiled.segment(maps, kernel)
+    torch.testing.assert_close(maps.image, whole.sr, rtol=0, atol=1e-6)
     torch.testing.assert_close(kernel, whole.kernel)
     torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-5)
 
@@ -116,10 +117,10 @@ def test_one_network_for_both_tasks_tile_by_tile():
     tiled = TiledModel(model, CPU, tile=64)
     with torch.inference_mode():
         whole, sharp = model(photo), model.segment(photo)
-        image, kernel = tiled.restore(photo)
-        prob, direct = tiled.segment(image, kernel), tiled.segment(photo)
+        maps, kernel = tiled.restore(photo)
+        prob, direct = tiled.segment(maps, kernel), tiled.segment(photo)
     assert kernel is None
-    torch.testing.assert_close(image[:, :3], whole.sr, rtol=0, atol=1e-6)
+    torch.testing.assert_close(maps.image, whole.sr, rtol=0, atol=1e-6)
     torch.testing.assert_close(prob, whole.logits.sigmoid(), rtol=0, atol=1e-5)
     torch.testing.assert_close(direct, sharp.logits.sigmoid(), rtol=0, atol=1e-5)
     found = search(TiledModel(model, CPU, tile=32, overlap=8), photograph(40, 52), restore=True)

@@ -17,7 +17,7 @@ from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
 from engine.build.losses import build_loss
 from engine.build.models import build_model
-from engine.build.param_groups import build_optimizer, param_groups
+from engine.build.param_groups import build_optimizer
 from engine.options import Options
 from engine.options.load import load_options
 from engine.options.training import sharp_of
@@ -71,12 +71,12 @@ def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) 
 
 def part_of(model: JointModel) -> dict[str, str]:
     """The part ("sr", "kernel", "seg") that each parameter belongs to, by its name."""
-    held = {id(parameter): part for part, parameters in param_groups(model).items() for parameter in parameters}
+    held = {id(parameter): part for part, parameters in model.param_groups().items() for parameter in parameters}
     return {name: held[id(parameter)] for name, parameter in model.named_parameters()}
 
 
 def test_parts_cover_the_model_once(model: JointModel) -> None:
-    grouped = [parameter for parameters in param_groups(model).values() for parameter in parameters]
+    grouped = [parameter for parameters in model.param_groups().values() for parameter in parameters]
     assert len({id(parameter) for parameter in grouped}) == len(grouped) == len(list(model.parameters()))
     places = part_of(model)
     assert {part for name, part in places.items() if name.startswith("sr.")} == {"sr", "kernel"}

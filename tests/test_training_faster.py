@@ -16,8 +16,8 @@ from engine.build.models import build_model
 from engine.build.param_groups import build_optimizer
 from engine.runtime.checkpoint import load_file
 from engine.train.compilation import compile_or_tell
+from models.checkpointing import checkpoint_gradients
 from models.prelu import PReLU
-from models.recompute import set_recompute
 from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
 
@@ -47,7 +47,7 @@ def test_recomputed_gradients_are_the_same_numbers(network: object) -> None:
     torch.manual_seed(0)
     plain = network()
     saving = copy.deepcopy(plain)
-    set_recompute(saving)
+    checkpoint_gradients(saving)
     lr = torch.rand(2, 3, 12, 10)
     (expected, bytes_kept), (found, bytes_left) = gradients(plain, lr), gradients(saving, lr)
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))

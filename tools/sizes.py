@@ -21,7 +21,8 @@ from engine.options.load import load_options
 from engine.runtime.layout import channels_last
 from engine.runtime.progress import Progress
 from engine.train.stages import KINDS
-from models.whole import Model, count_parameters
+from models.base import WholeModel
+from models.whole import count_parameters
 
 PAPER = Path(__file__).resolve().parent.parent / "options" / "paper"
 SYSTEMS = (
@@ -71,7 +72,7 @@ def sharp_only(options: Options) -> bool:
 def measure(options: Options, side: int, runs: int) -> Size:
     """Build the system without its weights and run it on noise [1,3,side,side]."""
     torch.manual_seed(0)
-    model: Model = channels_last(build_model(options, pretrained=False).eval())
+    model: WholeModel = channels_last(build_model(options, pretrained=False).eval())
     sharp = sharp_only(options)
     side *= options.scale if sharp else 1
     image = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)

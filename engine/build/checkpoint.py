@@ -19,7 +19,7 @@ from engine.runtime.checkpoint import load_file, load_weights
 from engine.runtime.experiment import Experiment, weights_of
 from engine.runtime.layout import channels_last
 from engine.runtime.shipped import default_weights, is_shipped, resolve
-from models.whole import Model
+from models.base import WholeModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Checkpoint:
     path: Path
     made: str = ""
 
-    def model(self) -> Model:
+    def model(self) -> WholeModel:
         """The model in evaluation mode. Raises UserError if the weights do not fit the options."""
         model = build_model(self.options, pretrained=False)
         load_weights(model, dict(self.weights), str(self.path))

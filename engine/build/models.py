@@ -13,10 +13,11 @@ from engine.options import Network, Options
 from engine.options.arguments import checked_arguments
 from engine.runtime.checkpoint import load_file, load_weights
 from engine.runtime.shipped import resolve
+from models.base import WholeModel
 from models.joint import JointModel
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
-from models.whole import WHOLE_NETWORKS, Model
+from models.whole import WHOLE_NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +31,7 @@ def _build_network(network: Network, table: dict, path: str, pretrained: bool, *
     return cls(**arguments, **known)
 
 
-def build_model(options: Options, pretrained: bool = True) -> Model:
+def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     """The model. pretrained False builds it without reading any weights (to load others)."""
     if options.network is not None:
         return _build_whole(options, pretrained)
@@ -50,7 +51,7 @@ def build_model(options: Options, pretrained: bool = True) -> Model:
     return model
 
 
-def _build_whole(options: Options, pretrained: bool) -> Model:
+def _build_whole(options: Options, pretrained: bool) -> WholeModel:
     model = _build_network(
         options.network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip
     )
@@ -69,7 +70,7 @@ def _start_from(network: nn.Module, options: Network, prefix: str, path: str) ->
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "added", ()))
+    load_weights(network, own, f"{path} {options.weights}", may_lack=getattr(network, "may_lack", ()))
 
 
 def _how_to_get(weights: Path) -> str:

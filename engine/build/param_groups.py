@@ -1,38 +1,15 @@
-"""The parameters of a model by what trains them, and the optimiser over them."""
+"""The optimiser over the parameter groups of a model, and how it goes on after a stop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import nn
 
 from contracts.errors import UserError
 from engine.options import Options
-from models.whole import Model
+from models.base import WholeModel
 
 
-def param_groups(model: Model) -> dict[str, list[nn.Parameter]]:
-    """The parameters of a model by group: "sr", "kernel", "encoder", "skip" and "seg", all that is left."""
-    kernel = _parameters(model.sr, "kernel_parameters")
-    skip = _parameters(model.seg, "blur_skip_parameters")
-    encoder = list(model.encoder.parameters()) if hasattr(model, "encoder") else []  # of a network for both tasks
-    sr = _without(model.sr.parameters(), kernel)
-    seg = _without(model.parameters(), sr + kernel + encoder + skip)
-    return {"sr": sr, "kernel": kernel, "encoder": encoder, "skip": skip, "seg": seg}
-
-
-def _parameters(network: nn.Module, method: str) -> list[nn.Parameter]:
-    """What a network's method of that name lists; nothing where it has none."""
-    return list(getattr(network, method, tuple)())
-
-
-def _without(parameters: Iterable[nn.Parameter], known: list[nn.Parameter]) -> list[nn.Parameter]:
-    identities = {id(parameter) for parameter in known}
-    return [parameter for parameter in parameters if id(parameter) not in identities]
-
-
-def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
+def build_optimizer(options: Options, model: WholeModel) -> torch.optim.Optimizer:
     """One optimiser with the groups "sr" (with the kernel predictors) and "seg".
 
     Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to. That of
@@ -44,7 +21,7 @@ def build_optimizer(options: Options, model: Model) -> torch.optim.Optimizer:
         raise UserError(
             "train.optimizer.fused: torch's fused sgd fails at what a later stage begins with; leave it out"
         )
-    by_group = param_groups(model)
+    by_group = model.param_groups()
     groups = [
         {"name": "sr", "params": by_group["sr"] + by_group["kernel"]},
         {"name": "seg", "params": by_group["encoder"] + by_group["seg"] + by_group["skip"]},

@@ -33,7 +33,7 @@ from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, evaluate_image
 from metrics.specks import open_specks
-from models.whole import Model
+from models.base import WholeModel
 
 SMALLEST_LR = 8  # px
 SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictions
@@ -121,7 +121,7 @@ class Evaluator:
         names = [condition for condition in conditions if condition != "hr"]
         self.degradations = {name: build_degradation(options, name) for name in names}
 
-    def run(self, model: Model, progress: Callable[[], None] | None = None) -> Evaluation:
+    def run(self, model: WholeModel, progress: Callable[[], None] | None = None) -> Evaluation:
         """Score this process's images on threads: while the network runs, or on a CPU, where both would be in each
         other's way, between two images.
         """
@@ -146,7 +146,7 @@ class Evaluator:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
         return result
 
-    def predict(self, model: Model, limit: int | None = None) -> Iterator[Prediction]:
+    def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[Prediction]:
         """Yield the prediction of each of its images under every condition, image by image."""
         model.eval()
         for index in self.share.of(range(min(len(self.source), limit or len(self.source)))):
@@ -204,7 +204,7 @@ class Evaluator:
         return lr.to(self.device).contiguous(), kernel.to(self.device)
 
     @torch.inference_mode()
-    def _predict(self, model: Model, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
+    def _predict(self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
         if condition == "hr":
             with self.precision.autocast(self.device.type):
                 logits = model.segment(hr).logits

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
-from models.normalisation import build_normalisation
+from models.base import ParallelModel, Segmentation, SuperResolution
+from models.joint import JointModel
 
 if TYPE_CHECKING:
     import onnx
@@ -30,8 +31,8 @@ def require_packages() -> None:
         raise UserError(f"ONNX files need packages that are missing ({error}); pip install onnx onnxruntime") from None
 
 
-def read_onnx(path: Path) -> OnnxModel:
-    """The model of a file. Raises UserError where the file is missing, another thing, or the packages are missing."""
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """The graph of a file. Raises UserError where the file is missing, another thing, or the packages are missing."""
     require_packages()
     import onnx
 
@@ -43,7 +44,7 @@ def read_onnx(path: Path) -> OnnxModel:
         raise UserError(f"{path} is no readable ONNX file ({type(error).__name__}); {REPAIR}") from None
     if metadata(content).get("format") != FORMAT:
         raise UserError(f"{path} is no model of this project (no format '{FORMAT}' in its metadata); {REPAIR}")
-    return OnnxModel(content)
+    return content
 
 
 def metadata(content: onnx.ModelProto) -> dict[str, str]:
@@ -69,7 +70,79 @@ def cut(content: onnx.ModelProto, starts: set[str], ends: list[str]) -> onnx.Mod
     return onnx.helper.make_model(graph, opset_imports=content.opset_import, ir_version=content.ir_version)
 
 
-class HandedOver:
+class Sessions:
+    """onnxruntime for a graph and for parts of it, each made at its first use.
+
+    Tensors are float32 on the CPU, one sample at a time, with torch's number of threads.
+    """
+
+    def __init__(self, content: onnx.ModelProto) -> None:
+        self.content, self.told = content, metadata(content)
+        self.tensors: list[str] = json.loads(self.told["tensors"])
+        self.made: dict[str, onnxruntime.InferenceSession] = {}
+
+    def run(self, part: str, starts: set[str], ends: list[str], **given: Tensor) -> dict[str, Tensor]:
+        """Compute those of ``ends`` that the graph has; what is ``given`` and not needed is left out."""
+        if part not in self.made:
+            self.made[part] = session(cut(self.content, starts, [end for end in ends if end in self.tensors]))
+        runner = self.made[part]
+        feed = {one.name: given[one.name].cpu().numpy() for one in runner.get_inputs()}
+        outputs = [one.name for one in runner.get_outputs()]
+        found = runner.run(outputs, feed)
+        return {name: torch.from_numpy(value) for name, value in zip(outputs, found, strict=True)}
+
+    def whole(self, lr: Tensor) -> JointOutput:
+        """The whole way of a tile [1,3,h,w], as the model itself does it."""
+        found = self.run("whole", {"lr"}, ["restored", "kernel", "logits"], lr=lr)
+        return JointOutput(found["restored"], found.get("kernel"), found["logits"])
+
+
+class OnnxRestoration(SuperResolution):
+    """The part of a graph that restores; ``features`` are the two maps of a handover, which the graph has computed."""
+
+    estimates_kernel = True
+
+    def __init__(self, sessions: Sessions, scale: int) -> None:
+        super().__init__()
+        self.sessions, self.scale = sessions, scale
+
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
+        """Super-resolve ``lr`` [1,3,h,w]; ``kernel`` is ignored."""
+        handed = ["handed_image", "handed_logits"]
+        found = self.sessions.run("restore", {"lr"}, ["restored", "kernel", *handed], lr=lr)
+        features = tuple(found[name] for name in handed) if handed[0] in found else None
+        return Restored(found["restored"], found.get("kernel"), features)
+
+
+class OnnxSegmentation(Segmentation):
+    """The part of a graph that segments; padding is in it."""
+
+    def __init__(self, sessions: Sessions, stride: int) -> None:
+        super().__init__()
+        self.sessions, self._stride = sessions, stride
+
+    @property
+    def stride(self) -> int:
+        return self._stride
+
+    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+        """Segment a normalised image [1,3,H,W] of any size; without a kernel it counts as sharp."""
+        tensors = self.sessions.tensors
+        entry = "to_segment" if "to_segment" in tensors else "restored"
+        end = "segmented" if "segmented" in tensors else "logits"
+        given = {entry: x, "kernel": self.sharp() if kernel is None else kernel}
+        return Segmented(self.sessions.run("segment", {entry, "kernel"}, [end], **given)[end])
+
+    def sharp(self) -> Tensor:
+        """The kernel of a photograph that was not restored: a centred delta [1,1,k,k]."""
+        outputs = self.sessions.content.graph.output
+        sides = [one.type.tensor_type.shape.dim[2].dim_value for one in outputs if one.name == "kernel"]
+        kernel = torch.zeros(1, 1, *(2 * (sides or [1])))
+        kernel[..., kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
+        return kernel
+
+
+class HandedOver(nn.Module):
     """In place of ``models.handover.FeatureHandover``: the graph has computed both maps, [B,3,H,W] and [B,1,H,W]."""
 
     def to_image(self, features: tuple[Tensor, ...]) -> Tensor:
@@ -79,65 +152,46 @@ class HandedOver:
         return features[1]
 
 
-class OnnxModel(nn.Module):
-    """A graph of ``engine.export.run``, with what ``engine.predict.tiled_model`` uses of ``models.whole.Model``.
+class OnnxJointModel(JointModel):
+    """A graph of a ``JointModel``, put together again of its two parts."""
 
-    Tensors are float32 on the CPU, one sample at a time, with torch's number of threads. Weights are
-    loaded at the first use of each of the parts: "whole", "restore" and "segment".
-    """
+    def __init__(self, sessions: Sessions) -> None:
+        told = sessions.told
+        scale, stride = int(told["scale"]), int(told["stride"])
+        parts = OnnxRestoration(sessions, scale), OnnxSegmentation(sessions, stride)
+        super().__init__(*parts, scale, told["normalise"], clip=False, window=int(told["window"]))
+        self.sessions = sessions
+        if "handed_image" in sessions.tensors:
+            self.handover = HandedOver()
 
-    def __init__(self, content: onnx.ModelProto) -> None:
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
+        """The whole graph; ``kernel`` is ignored."""
+        return self.sessions.whole(lr)
+
+
+class OnnxParallelModel(ParallelModel):
+    """A graph of a ``ParallelModel``."""
+
+    def __init__(self, sessions: Sessions) -> None:
         super().__init__()
-        self.content, told = content, metadata(content)
-        self.scale, self.stride, self.step = int(told["scale"]), int(told["stride"]), told.get("step", "unknown")
-        kept = json.loads(told.get("options", "{}"))
-        self.minimum_area: int = kept.get("postprocess", {}).get("minimum_area", 0)
-        self.tensors: list[str] = json.loads(told["tensors"])
-        self.shares_input = "direct" in self.tensors
-        self.normalise = None if self.shares_input else build_normalisation(told["normalise"], int(told["window"]))
-        self.handover = HandedOver() if "handed_image" in self.tensors else None
-        self.sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self.sessions = sessions
+        self.scale, self.stride = int(sessions.told["scale"]), int(sessions.told["stride"])
 
-    def forward(self, lr: Tensor) -> JointOutput:
-        """The whole way of a tile [1,3,h,w], as the model itself does it."""
-        found = self.run("whole", {"lr"}, ["restored", "kernel", "logits"], lr=lr)
-        return JointOutput(found["restored"], found.get("kernel"), found["logits"])
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
+        """The whole graph; ``kernel`` is ignored."""
+        return self.sessions.whole(lr)
 
-    def restore(self, lr: Tensor) -> Restored:
-        """Super-resolve ``lr`` [1,3,h,w]; ``features`` are what ``handover`` takes apart."""
-        found = self.run("restore", {"lr"}, ["restored", "kernel", "handed_image", "handed_logits"], lr=lr)
-        features = None
-        if self.handover is not None:
-            features = (found["handed_image"], found["handed_logits"])
-        return Restored(found["restored"], found.get("kernel"), features)
+    def segment(
+        self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
+    ) -> Segmented:
+        """Segment an image [1,3,h,w] at its own size; ``kernel`` and ``features`` are ignored."""
+        return Segmented(self.sessions.run("segment", {"lr"}, ["direct"], lr=image)["direct"])
 
-    def segment_padded(self, normalised: Tensor, kernel: Tensor | None) -> Segmented:
-        """Segment a normalised image [1,3,H,W] of any size; without a kernel it counts as sharp."""
-        entry = "to_segment" if "to_segment" in self.tensors else "restored"
-        end = "segmented" if "segmented" in self.tensors else "logits"
-        kernel = self.sharp() if kernel is None else kernel
-        return Segmented(self.run("segment", {entry, "kernel"}, [end], **{entry: normalised, "kernel": kernel})[end])
 
-    def segment(self, image: Tensor) -> Segmented:
-        """Segment an image [1,3,h,w] at its own size by a network that restores beside it."""
-        return Segmented(self.run("segment", {"lr"}, ["direct"], lr=image)["direct"])
-
-    def sharp(self) -> Tensor:
-        """The kernel of a photograph that was not restored: a centred delta [1,1,k,k]."""
-        sides = [o.type.tensor_type.shape.dim[2].dim_value for o in self.content.graph.output if o.name == "kernel"]
-        kernel = torch.zeros(1, 1, *(2 * (sides or [1])))
-        kernel[..., kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
-        return kernel
-
-    def run(self, part: str, starts: set[str], ends: list[str], **given: Tensor) -> dict[str, Tensor]:
-        """Compute those of ``ends`` that the graph has; what is ``given`` and not needed is left out."""
-        if part not in self.sessions:
-            self.sessions[part] = session(cut(self.content, starts, [end for end in ends if end in self.tensors]))
-        runner = self.sessions[part]
-        feed = {one.name: given[one.name].cpu().numpy() for one in runner.get_inputs()}
-        outputs = [one.name for one in runner.get_outputs()]
-        found = runner.run(outputs, feed)
-        return {name: torch.from_numpy(value) for name, value in zip(outputs, found, strict=True)}
+def model_of(content: onnx.ModelProto) -> OnnxJointModel | OnnxParallelModel:
+    """A graph of ``engine.export.run`` as a model in onnxruntime, for prediction."""
+    sessions = Sessions(content)
+    return (OnnxParallelModel if "direct" in sessions.tensors else OnnxJointModel)(sessions)
 
 
 def session(part: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.files import write_bytes
 from engine.build.checkpoint import find_checkpoint
-from engine.export.graph import SHOWN, graph_of
-from engine.export.onnx_model import FORMAT, OnnxModel, require_packages
+from engine.export.onnx_model import FORMAT, model_of, require_packages
 from engine.runtime.experiment import require_writable
-from models.normalisation import describe
-from models.whole import Model
+from models.base import WholeModel
 
 if TYPE_CHECKING:
     import onnx
 
+SHOWN = ("restored", "kernel", "logits", "probability")  # the outputs of the file, of those there are
 OPSET = 17  # onnxruntime 1.14 and later
 EXAMPLE = (37, 45)  # px; sides that need padding everywhere: what the traced tile does not need is never done
 CHECKED = (29, 50)  # px; another size, on which the file is compared with torch
@@ -49,7 +48,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     model = checkpoint.model()
     kept = json.dumps(checkpoint.options.model_dump(mode="json"))
     graph = to_onnx(model, {"options": kept, "step": str(checkpoint.step), "weights": source.name})
-    difference = differences(model, OnnxModel(graph))
+    difference = differences(model, model_of(graph))
     largest, mean = float(difference.max()), float(difference.mean())
     if not mean <= MEAN_TOLERANCE:
         raise UserError(f"{source}: onnxruntime differs from torch by {mean:.1g} on average; nothing was written")
@@ -70,23 +69,35 @@ def check_new(path: Path, overwrite: bool) -> None:
     require_writable(path.parent, "-o")
 
 
+class Traced(nn.Module):
+    """What is traced of a model: lr [1,3,h,w] in [0,1] -> every tensor with a name."""
+
+    def __init__(self, model: WholeModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, lr: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of ``named_tensors`` in their order."""
+        return tuple(self.model.named_tensors(lr).values())
+
+
 @torch.no_grad()
-def to_onnx(model: Model, told: dict[str, str] | None = None) -> onnx.ModelProto:
+def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.ModelProto:
     """A model in evaluation mode, on the CPU, as an ONNX graph; ``told`` is added to its metadata.
 
     Raises UserError for a model with an operation that ONNX lacks.
     """
     import onnx
 
-    graph, example = graph_of(model), torch.rand(1, 3, *EXAMPLE, generator=torch.Generator().manual_seed(0))
-    names, buffer = list(graph.named(example)), io.BytesIO()
+    example = torch.rand(1, 3, *EXAMPLE, generator=torch.Generator().manual_seed(0))
+    names, buffer = list(model.eval().named_tensors(example)), io.BytesIO()
     axes = {name: {2: "H", 3: "W"} for name in names if name not in ("kernel", "direct")}
     small = {2: "h", 3: "w"}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # each size in Python is warned of; the tests try other sizes instead
             torch.onnx.export(
-                graph, (example,), buffer, dynamo=False, opset_version=OPSET, input_names=["lr"],
+                Traced(model).eval(), (example,), buffer, dynamo=False, opset_version=OPSET, input_names=["lr"],
                 output_names=names, dynamic_axes={"lr": small, "direct": small, **axes},
             )
     except torch.onnx.errors.OnnxExporterError as error:
@@ -95,16 +106,15 @@ def to_onnx(model: Model, told: dict[str, str] | None = None) -> onnx.ModelProto
     kept = [output for output in content.graph.output if output.name in SHOWN]
     del content.graph.output[:]
     content.graph.output.extend(kept)
-    normalisation = {} if model.shares_input else describe(model.normalise)
     onnx.helper.set_model_props(content, {
         "format": FORMAT, "scale": str(model.scale), "stride": str(model.stride), "tensors": json.dumps(names),
-        **normalisation, **(told or {}),
+        **model.described(), **(told or {}),
     })
     return content
 
 
 @torch.no_grad()
-def differences(model: Model, exported: OnnxModel) -> Tensor:
+def differences(model: WholeModel, exported: WholeModel) -> Tensor:
     """Differences [N] of restored images and probabilities on a tile of another size than that traced."""
     lr = torch.rand(1, 3, *CHECKED, generator=torch.Generator().manual_seed(1))
     ours, theirs = model(lr), exported(lr)

@@ -18,6 +18,7 @@ from engine.predict.restore_rule import how, is_thin, least_seen, width_of
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32
 from metrics.specks import remove_specks
+from models.base import Maps
 
 NOT_FINITE = "gave an answer that is not finite"
 
@@ -133,11 +134,11 @@ def _answer(
     model: TiledModel, photo: Tensor, restore: bool, nowhere: np.ndarray | None, name: str
 ) -> tuple[np.ndarray, Tensor | None]:
     """The probability [H,W] where it is segmented, 0 ``nowhere``, and the restored image [1,3,H,W]."""
-    image, kernel = model.restore(photo, name) if restore else (photo, None)
-    fine = model.segment(image, kernel, name)[0, 0].numpy()
+    maps, kernel = model.restore(photo, name) if restore else (Maps(photo), None)
+    fine = model.segment(maps, kernel, name)[0, 0].numpy()
     if nowhere is not None:
         fine[nowhere] = 0
-    return fine, image[:, :3] if restore else None
+    return fine, maps.image if restore else None
 
 
 def _failure(fine: np.ndarray, image: Tensor | None, threshold: float) -> str | None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from contracts.errors import UserError
 from engine.build.checkpoint import default_device, find_checkpoint
-from engine.export.onnx_model import OnnxModel, read_onnx
+from engine.export.onnx_model import metadata, model_of, read_onnx
 from engine.options import Options
 from engine.predict.resume import digest
 from engine.runtime.precision import Precision, choose
 from engine.runtime.weights_folder import CONFIG, TENSORS
-from models.whole import Model
+from models.base import WholeModel
 
 NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "corrections")
 
@@ -34,7 +35,7 @@ class Source:
     device: torch.device
     precision: Precision
     told: str
-    load: Callable[[], Model | OnnxModel]
+    load: Callable[[], WholeModel]
     digest: str
 
 
@@ -61,10 +62,13 @@ def find_source(
         raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
     if precision == "bfloat16":
         raise UserError(f"--precision bfloat16: {weights} was exported in float32; leave --precision out")
-    model = read_onnx(Path(weights))
-    told = f"{weights} (step {model.step}), in onnxruntime"
+    content = read_onnx(Path(weights))
+    facts = metadata(content)
+    area = json.loads(facts.get("options", "{}")).get("postprocess", {}).get("minimum_area", 0)
+    told = f"{weights} (step {facts.get('step', 'unknown')}), in onnxruntime"
     device, exported = torch.device("cpu"), Precision(torch.float32, "as exported")
-    return Source(model.scale, model.minimum_area, device, exported, told, lambda: model, digest(Path(weights)))
+    load = partial(model_of, content)
+    return Source(int(facts["scale"]), area, device, exported, told, load, digest(Path(weights)))
 
 
 def _network(options: Options) -> bytes:

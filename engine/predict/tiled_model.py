@@ -10,31 +10,18 @@ start at multiples of the network's stride, as strided layers answer differently
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from contracts.errors import UserError
-from engine.export.onnx_model import OnnxModel
 from engine.predict.tiles import TileFunction, round_up, run_tiled, tile_starts
 from engine.runtime.precision import FLOAT32, Precision
 from engine.runtime.progress import Progress
-from models.normalisation import EPSILON, InstanceNormalisation
-from models.whole import Model
+from models.base import Maps, WholeModel
 
 SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
-
-
-def normalisation_of(model: Model | OnnxModel, image: Tensor) -> Callable[[Tensor], Tensor]:
-    """The model's normalisation with the statistics of all of ``image`` [1,3,H,W], to apply to its tiles."""
-    if model.shares_input:
-        return lambda tile: tile
-    if not isinstance(model.normalise, InstanceNormalisation):
-        return model.normalise
-    variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
-    factor = (variance + EPSILON).rsqrt()
-    return lambda tile: (tile - mean.to(tile.device)) * factor.to(tile.device)
 
 
 def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
@@ -60,7 +47,7 @@ class TiledModel:
     """
 
     def __init__(
-        self, model: Model | OnnxModel, device: torch.device, tile: int = 256, overlap: int = 32,
+        self, model: WholeModel, device: torch.device, tile: int = 256, overlap: int = 32,
         precision: Precision = FLOAT32,
     ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
@@ -69,74 +56,52 @@ class TiledModel:
         self.scale, self.precision = model.scale, precision
 
     @torch.inference_mode()
-    def restore(self, photo: Tensor, name: str = "") -> tuple[Tensor, Tensor | None]:
+    def restore(self, photo: Tensor, name: str = "") -> tuple[Maps, Tensor | None]:
         """Super-resolve ``photo`` [1,3,h,w] in [0,1]; ``name`` is shown with the progress.
 
-        Returns the image [1,3,H,W], followed along the channels by what ``segment`` needs beside it, and the
-        mean of the tiles' estimated kernels [1,1,k,k] (None without).
+        Returns the restored image with what ``segment`` needs beside it, and the mean of the tiles' estimated kernels
+        [1,1,k,k] (None without).
         """
         kernels: list[Tensor] = []
 
         def one(tile: Tensor) -> dict[str, Tensor]:
             with self.precision.autocast(self.device.type):
-                found, kernel = self._restore_tile(tile.to(self.device))
+                maps, kernel = self.model.restore_maps(tile.to(self.device))
             if kernel is not None:
                 kernels.append(kernel)
-            return {"image": torch.cat(found, 1)}
+            return maps.tensors()
 
-        image = self._run(one, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
-        return image, torch.stack(kernels).mean(0) if kernels else None
-
-    def _restore_tile(self, tile: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """The restored tile with maps of its size for ``segment``, and the estimated kernel.
-
-        These are what a handover adds to the normalised image (3 channels) and to the logits (1), or the
-        logits (1) of a network that does not look at the restored image.
-        """
-        if self.model.shares_input:
-            output = self.model(tile)
-            return [output.sr, output.logits], None
-        restored, handover = self.model.restore(tile), self.model.handover
-        if handover is None:
-            return [restored.sr], restored.kernel
-        handed = [handover.to_image(restored.features), handover.to_logits(restored.features)]
-        return [restored.sr, *handed], restored.kernel
+        maps = self._run(one, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
+        return Maps(**maps), torch.stack(kernels).mean(0) if kernels else None
 
     @torch.inference_mode()
-    def segment(self, image: Tensor, kernel: Tensor | None = None, name: str = "") -> Tensor:
+    def segment(self, image: Tensor | Maps, kernel: Tensor | None = None, name: str = "") -> Tensor:
         """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
-        if self.model.shares_input and image.shape[1] > 3:
-            return image[:, 3:].sigmoid()
-        normalise, multiple = normalisation_of(self.model, image[:, :3]), self.model.stride
+        maps = Maps(image) if isinstance(image, Tensor) else image
+        if maps.logits is not None:
+            return maps.logits.sigmoid()
+        statistics, multiple = self.model.statistics(maps.image), self.model.stride
 
-        def one(tile: Tensor) -> dict[str, Tensor]:
-            tile = tile.to(self.device)
-            normalised = normalise(tile[:, :3])
+        def one(tile: dict[str, Tensor]) -> dict[str, Tensor]:
+            on_device = Maps(**{name: part.to(self.device) for name, part in tile.items()})
             with self.precision.autocast(self.device.type):
-                logits = self._segment_tile(tile, normalised, kernel)
-            return {"image": logits.float().sigmoid()}
+                logits = self.model.segment_maps(on_device, kernel, statistics).logits
+            return {"probability": logits.float().sigmoid()}
 
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
-        height, width = (aligned_length(side, tile, stride, multiple) for side in image.shape[-2:])
-        return self._run(one, image, tile, tile - stride, 1, f"{name}: segmenting", (height, width))
-
-    def _segment_tile(self, tile: Tensor, normalised: Tensor, kernel: Tensor | None) -> Tensor:
-        """The logits of a tile, with what follows its image along the channels, as ``restore`` returned it."""
-        if self.model.shares_input:
-            return self.model.segment(normalised).logits
-        if tile.shape[1] == 3:
-            return self.model.segment_padded(normalised, kernel).logits
-        return self.model.segment_padded(normalised + tile[:, 3:6], kernel).logits + tile[:, 6:]
+        lengths = tuple(aligned_length(side, tile, stride, multiple) for side in maps.image.shape[-2:])
+        found = self._run(one, maps.tensors(), tile, tile - stride, 1, f"{name}: segmenting", lengths)
+        return found["probability"]
 
     def _run(
-        self, fn: TileFunction, image: Tensor, tile: int, overlap: int, scale: int, what: str,
-        lengths: tuple[int, int] | None = None,
-    ) -> Tensor:
-        total = math.prod(len(tile_starts(side, tile, overlap)) for side in lengths or image.shape[-2:])
+        self, fn: TileFunction, image: Tensor | Mapping[str, Tensor], tile: int, overlap: int, scale: int, what: str,
+        lengths: tuple[int, ...] | None = None,
+    ) -> dict[str, Tensor]:
+        sides = image.shape[-2:] if isinstance(image, Tensor) else lengths or ()
+        total = math.prod(len(tile_starts(side, tile, overlap)) for side in sides)
         with Progress(total, what, quiet=total < SHOWN_FROM) as bar:
             try:
-                found = run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update(), lengths=lengths)
+                return run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update(), lengths=lengths)
             except torch.OutOfMemoryError:
                 raise UserError(f"{what}: out of memory on {self.device}; give a smaller --tile") from None
-        return found["image"]

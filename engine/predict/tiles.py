@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from contracts.errors import UserError
 
-TileFunction = Callable[[Tensor], Mapping[str, Tensor]]
+TileFunction = Callable[[Any], Mapping[str, Tensor]]  # of a tensor, or of tensors by name, as the image is
 ProgressFunction = Callable[[int, int], None]
 
 
@@ -129,35 +130,41 @@ def _accumulate(
 
 def run_tiled(
     fn: TileFunction,
-    image: Tensor,
+    image: Tensor | Mapping[str, Tensor],
     tile: int = 128,
     overlap: int = 32,
     scale: int = 1,
     multiple: int = 1,
     progress: ProgressFunction | None = None,
-    lengths: tuple[int, int] | None = None,
+    lengths: tuple[int, ...] | None = None,
 ) -> dict[str, Tensor]:
     """Return ``fn(image)`` computed tile by tile.
 
     fn: maps [1,C,h,w], sides divisible by ``multiple``, to named tensors [1,C',h*scale,w*scale].
-    image: [1,C,h,w] of any size. tile and overlap: in pixels of ``image``; the tile is rounded up to
-    ``multiple``. progress: called with (tiles done, tiles in all) after each tile. lengths: height and width that
-    tiles are to cover, at least those of the image; beyond it they see its reflection.
+    image: [1,C,h,w] of any size; or several of one size by name, of which ``fn`` gets tiles by name. tile and overlap:
+    in pixels of ``image``; the tile is rounded up to ``multiple``. progress: called with (tiles done, tiles in all)
+    after each tile. lengths: height and width that tiles are to cover, at least those of the image; beyond it they see
+    its reflection.
 
     The results are float32 on the CPU, [1,C',h*scale,w*scale]. Beyond them, memory holds one tile at
     a time. UserError unless 0 <= overlap < tile; ValueError for results of another size.
     """
-    _check(image, tile, overlap)
-    vertical, horizontal = (
-        cut(length, tile, overlap, scale, multiple) for length in (lengths or image.shape[-2:])
-    )
-    size = (image.shape[-2] * scale, image.shape[-1] * scale)
+    images = list(image.values()) if isinstance(image, Mapping) else [image]
+    for one in images:
+        _check(one, tile, overlap)
+    height, width = images[0].shape[-2:]
+    vertical, horizontal = (cut(length, tile, overlap, scale, multiple) for length in (lengths or (height, width)))
+    size = (height * scale, width * scale)
     result: dict[str, Tensor] = {}
     total = len(vertical.starts) * len(horizontal.starts)
     for done in range(total):
         row, column = divmod(done, len(horizontal.starts))
         top, left = vertical.starts[row], horizontal.starts[column]
-        values = fn(_take(image, top, left, vertical, horizontal))
+        place = (top, left, vertical, horizontal)
+        if isinstance(image, Mapping):
+            values = fn({name: _take(one, *place) for name, one in image.items()})
+        else:
+            values = fn(_take(image, *place))
         weight = (vertical.weights[row][:, None] * horizontal.weights[column]).float()
         for name, value in values.items():
             _check_output(name, value, *weight.shape)

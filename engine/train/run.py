@@ -32,7 +32,8 @@ from engine.runtime.progress import Progress
 from engine.train.resuming import check_options, photographs_of, precision_before
 from engine.train.trainer import STATE_KEYS, Trainer, make_fabric
 from engine.train.training_log import TrainingLog
-from models.whole import Model, count_parameters
+from models.base import WholeModel
+from models.whole import count_parameters
 from tracking.git import commit_hash
 from tracking.tracker import NullTracker
 
@@ -172,7 +173,7 @@ def _announce(trainer: Trainer, options: Options, experiment: Experiment, start:
     print(f"{len(trainer.dataset)} training photographs; stages: {stages}{resumed}")
 
 
-def _networks(model: Model, options: Options) -> str:
+def _networks(model: WholeModel, options: Options) -> str:
     if options.network is not None:
         return f"{options.network.type} ({count_parameters(model):,} parameters)"
     sr, seg = count_parameters(model.sr), count_parameters(model.seg)

@@ -10,13 +10,12 @@ from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
-from engine.build.param_groups import param_groups
 from engine.options import Stage
 from engine.runtime.precision import FLOAT32, Precision
 from engine.train.stages import KINDS, Kind, Moment
 from losses.joint import JointLoss
+from models.base import WholeModel
 from models.sr.bicubic import bicubic_enlargement
-from models.whole import Model
 
 
 class Envelope:
@@ -36,20 +35,20 @@ class TrainStep(nn.Module):
     """
 
     def __init__(
-        self, model: Model, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32,
+        self, model: WholeModel, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32,
         sharp: int = 0,
     ) -> None:
         super().__init__()
-        if sharp and getattr(model.seg, "needs_kernel", False):
+        if sharp and model.needs_kernel:
             raise UserError("train.sharp_share: network_seg needs a kernel, which sharp photographs lack; set it to 0")
         self.sharp = sharp
         self.model = model
         self.loss = loss
         self.teacher_weight = teacher_weight
         self.precision = precision
-        self._teacher: list[Model] = []  # in a list: not a part of the module
+        self._teacher: list[WholeModel] = []  # in a list: not a part of the module
 
-    def set_teacher(self, teacher: Model | None) -> None:
+    def set_teacher(self, teacher: WholeModel | None) -> None:
         """Take a model whose answers on HR images become soft targets (None: no teacher)."""
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
 
@@ -120,29 +119,29 @@ def trains_restoration(kind: Kind) -> bool:
     return bool({"sr", "kernel"} & kind.trains)
 
 
-def require_trainable(model: Model, stages: list[Stage]) -> None:
+def require_trainable(model: WholeModel, stages: list[Stage]) -> None:
     """Raise UserError for a stage that would train nothing, as the networks lack what it trains."""
-    by_group = param_groups(model)
+    by_group = model.param_groups()
     for index, stage in enumerate(stages):
         if not any(by_group[group] for group in KINDS[stage.name].trains):
             raise UserError(f"train.stages.{index}: these networks have nothing that stage {stage.name} trains")
 
 
-def set_trainable(model: Model, kind: Kind, train_batchnorm: bool = True) -> None:
+def set_trainable(model: WholeModel, kind: Kind, train_batchnorm: bool = True) -> None:
     """Let exactly the parts of this stage train; the others keep their weights and statistics.
 
     train_batchnorm False leaves the scales and shifts of the segmentation network's norms alone,
     as happened in the reference code.
     """
-    for name, parameters in param_groups(model).items():
+    for name, parameters in model.param_groups().items():
         for parameter in parameters:
             parameter.requires_grad_(name in kind.trains)
     model.train()
     model.sr.train(trains_restoration(kind))
     model.seg.train("seg" in kind.trains)
-    if "skip" in kind.trains and hasattr(model.seg, "blur_skip"):
-        model.seg.blur_skip.train()
-    for parameter in getattr(model.seg, "frozen_parameters", tuple)():
+    if "skip" in kind.trains and model.skip_path is not None:
+        model.skip_path.train()
+    for parameter in model.frozen_parameters():
         parameter.requires_grad_(False)
     if not train_batchnorm:
         for parameter in _norm_parameters(model.seg):

@@ -35,7 +35,7 @@ from engine.train.step import Envelope, TrainStep, require_trainable, set_traina
 from engine.train.sync_batchnorm import synchronise
 from engine.train.training_log import TrainingLog, not_finite
 from engine.train.validation import Validator
-from models.recompute import set_recompute
+from models.checkpointing import checkpoint_gradients
 
 STATE_KEYS = (
     "options", "step", "trained", "ema", "optimizer", "stage_index", "best", "rng", "teacher", "run_id", "log",
@@ -69,7 +69,7 @@ class Trainer:
         self.model = channels_last(build_model(options))
         require_trainable(self.model, options.train.stages)
         if options.train.recompute:
-            set_recompute(self.model.sr)
+            checkpoint_gradients(self.model.sr)
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)

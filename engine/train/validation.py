@@ -17,7 +17,7 @@ from engine.options import Options
 from engine.runtime.precision import FLOAT32, Precision
 from losses.image_label import ImageLabelLoss
 from metrics import names
-from models.whole import Model
+from models.base import WholeModel
 from tracking.keys import val_key
 
 CHOOSABLE = {name: metric for name, metric in names.METRICS.items() if metric.of not in ("distances", "count")}
@@ -42,7 +42,7 @@ class Validator:
             keep=options.logger.pictures, extra=self.losses, precision=precision,
         )
 
-    def check(self, model: Model) -> None:
+    def check(self, model: WholeModel) -> None:
         """Read all photographs and run two of them, so that a broken validation shows before the training."""
         for index in range(len(self.evaluator.source)):
             self.evaluator.load(index)
@@ -75,7 +75,7 @@ class Validator:
         return {names.LOSS: float(value[0])}
 
     def run(
-        self, model: Model, alpha: float, progress: Callable[[], None] | None = None
+        self, model: WholeModel, alpha: float, progress: Callable[[], None] | None = None
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Return the figures by key and the pictures by key; ``progress`` is called after each photograph.
 

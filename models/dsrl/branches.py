@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dsrl.encoder import conv_bn_relu
+from models.layers import conv_bn_relu
 from models.probability import both_probabilities
 
 

@@ -10,21 +10,12 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
 from models.encoders.timm_encoders import build_resnet
+from models.layers import conv_bn_relu
 
 RESNETS = {name: build_resnet for name in ("resnet18", "resnet34", "resnet50", "resnet101")}
 LEVELS = (1, 4)  # layer1 at stride 4, layer4
 MULTI_GRID = (2, 4, 8)
 RATES = (6, 12, 18)
-
-
-def conv_bn_relu(channels: int, out_channels: int, side: int = 3, dilation: int = 1) -> nn.Sequential:
-    """Size-keeping convolution without bias, batch norm, ReLU."""
-    padding = dilation * (side // 2)
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 def build_backbone(name: str, pretrained: str) -> nn.Module:

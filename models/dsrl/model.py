@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
+from models.base import ParallelModel
 from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
 from models.dsrl.encoder import SharedEncoder
+from models.layers import pad_to_multiple, scaled_width
 from models.probability import logits_of
 
 CONTEXT, NARROW, WIDE, LAST = 256, 48, 256, 128
@@ -32,7 +34,7 @@ class DualOutput:
     features: Tensor
 
 
-class DSRL(nn.Module):
+class DSRL(ParallelModel):
     """One network that restores and segments a low-resolution image; used like models.joint.JointModel.
 
     Two branches share an encoder and look at the same input: the segmentation does not see the restored
@@ -48,7 +50,6 @@ class DSRL(nn.Module):
 
     multiple = 4  # of the sides that ``outputs`` takes
     stride = 16  # of the encoder
-    shares_input = True  # segments what it is given, not what it restores
 
     def __init__(
         self, scale: int = 4, encoder: str = "resnet101", pretrained: str = "none", up_steps: int = 3,
@@ -56,13 +57,17 @@ class DSRL(nn.Module):
     ) -> None:
         super().__init__()
         check(scale, up_steps, width)
-        context, narrow, wide, last = (max(1, round(one * width)) for one in (CONTEXT, NARROW, WIDE, LAST))
-        steps = [max(1, round(channels * width)) for channels in STEPS[up_steps]]
+        context, narrow, wide, last = (scaled_width(one, width) for one in (CONTEXT, NARROW, WIDE, LAST))
+        steps = [scaled_width(channels, width) for channels in STEPS[up_steps]]
         rates = (dropout, last_dropout)
         self.scale, self.clip, self.native = scale, clip, native_scale(up_steps)
         self.encoder = SharedEncoder(encoder, pretrained, context, dropout)
         self.sr = SuperResolutionBranch(self.encoder.channels, narrow, wide, last, steps, rates)
         self.seg = SegmentationBranch(self.encoder.channels, narrow, wide, rates)
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        """Those of the encoder."""
+        return self.encoder.parameters()
 
     def outputs(self, x: Tensor) -> DualOutput:
         """The network's own outputs for [B,3,h,w] with sides divisible by 4."""
@@ -76,13 +81,13 @@ class DSRL(nn.Module):
         Returns sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated
         probabilities, and the pair of features that the affinity loss compares.
         """
-        found = self.outputs(pad(lr, self.multiple))
+        found = self.outputs(pad_to_multiple(lr, self.multiple))
         logits = logits_of(self.to_scale(found.both, lr))
         return JointOutput(self.finish(found.sr, lr), None, logits, features=(found.features, found.sr))
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""
-        sr = self.sr(*self.encoder(pad(lr, self.multiple)))
+        sr = self.sr(*self.encoder(pad_to_multiple(lr, self.multiple)))
         return Restored(self.finish(sr.to(lr.dtype), lr))
 
     def segment(
@@ -93,7 +98,7 @@ class DSRL(nn.Module):
         ``kernel`` and ``features`` are ignored.
         """
         height, width = image.shape[2:]
-        padded = pad(image, self.multiple)
+        padded = pad_to_multiple(image, self.multiple)
         both = self.seg(*self.encoder(padded), padded.shape[2:])
         return Segmented(logits_of(both[:, :, :height, :width]))
 
@@ -123,9 +128,3 @@ def check(scale: int, up_steps: int, width: float) -> None:
         raise UserError(f"{up_steps} up_steps enlarge by {native_scale(up_steps)}, more than scale {scale}")
     if width <= 0:
         raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
-
-
-def pad(image: Tensor, multiple: int) -> Tensor:
-    """Replicate the lower and right borders until both sides are divisible by ``multiple``."""
-    below, right = -image.shape[2] % multiple, -image.shape[3] % multiple
-    return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image

@@ -1,12 +1,8 @@
-"""Segmentation networks, each ``forward(x [B,3,H,W] normalised, kernel=None) -> Segmented``.
-
-Every one has ``multiple``: the number that both sides of its input must be divisible by.
-"""
+"""Segmentation networks: classes of ``models.base.Segmentation``, by the type that options call them."""
 
 from __future__ import annotations
 
-from torch import nn
-
+from models.base import Segmentation
 from models.seg.blur_skip import PSPNetBlurSkip
 from models.seg.crackformer import CrackFormer
 from models.seg.fpn import FPN
@@ -17,7 +13,7 @@ from models.seg.segnet import SegNet
 from models.seg.unet import UNet
 from models.seg.unet_encoder import EncoderUNet
 
-SEG_NETWORKS: dict[str, type[nn.Module]] = {
+SEG_NETWORKS: dict[str, type[Segmentation]] = {
     "pspnet": PSPNet,
     "pspnet_blurskip": PSPNetBlurSkip,
     "segnet": SegNet,

@@ -6,7 +6,7 @@ end of the segmentation network. The paper trains this path alone, on a joint mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
-from models.parts import at_least_float32
+from models.layers import conv_bn_relu
 from models.prelu import PReLU
-from models.seg.fpn import conv_bn_relu
 from models.seg.pspnet import PSPNet
 from models.sr.border import constant_map, spread
 from models.sr.modulation import KernelModulation
@@ -101,7 +101,7 @@ class PSPNetBlurSkip(PSPNet):
     """
 
     needs_kernel = True
-    added = ("blur_skip.",)  # weights of a PSPNet without it fit, too
+    may_lack = ("blur_skip.",)  # weights of a PSPNet without it fit, too
 
     def __init__(
         self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,
@@ -139,6 +139,7 @@ class PSPNetBlurSkip(PSPNet):
             )
         return kernel
 
-    def blur_skip_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the added path: all that the paper trains."""
-        return self.blur_skip.parameters()
+    @property
+    def skip_path(self) -> nn.Module:
+        """The added path: all that the paper trains."""
+        return self.blur_skip

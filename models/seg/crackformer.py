@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
-from models.parts import at_least_float32
+from models.base import Segmentation
 from models.seg.lambda_block import TransformerBlock, group_norm
 from models.seg.segnet import unpool
 
@@ -71,7 +72,7 @@ class SideOutput(nn.Module):
         return self.to_logit(self.merge(torch.cat([last_encoded, last_decoded], 1)) * mask)
 
 
-class CrackFormer(nn.Module):
+class CrackFormer(Segmentation):
     """Transformer network for crack segmentation with five side outputs.
 
     width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8

@@ -10,28 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.parts import at_least_float32
+from models.layers import conv_bn_relu, upsample_to
 
 LEVELS = (0, 1, 2, 3, 4)
 
 
-def conv_bn_relu(channels: int, out_channels: int, side: int = 3) -> nn.Sequential:
-    """Size-keeping convolution, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=side // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
-
-
-def enlarge_to(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear enlargement (half-pixel centres) to the height and width of ``like``."""
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
-
-
-class FPN(nn.Module):
+class FPN(Segmentation):
     """Encoder features at strides 2 to 32, summed from coarse to fine at ``width`` channels, then a head.
 
     encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file.
@@ -65,13 +53,13 @@ class FPN(nn.Module):
         summed = self.pyramid(self.encoder(x))
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.head is None:
-            return Segmented(enlarge_to(at_least_float32(reduced), x))
-        joined = torch.cat([F.relu(enlarge_to(reduced, x)), self.look_closely(x)], 1)
+            return Segmented(upsample_to(at_least_float32(reduced), x))
+        joined = torch.cat([F.relu(upsample_to(reduced, x)), self.look_closely(x)], 1)
         return Segmented(at_least_float32(self.head(joined)))
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""
         *finer, coarsest = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
         for feature in reversed(finer):
-            coarsest = feature + enlarge_to(coarsest, feature)
+            coarsest = feature + upsample_to(coarsest, feature)
         return coarsest

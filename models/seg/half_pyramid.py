@@ -13,16 +13,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.parts import at_least_float32
-from models.seg.fpn import LEVELS, conv_bn_relu, enlarge_to
+from models.layers import conv_bn_relu, upsample_to
+from models.seg.fpn import LEVELS
 
 FACTOR = 2  # between what the network looks at and what it answers
 GRID = 32  # of the encoder's coarsest level
 
 
-class HalfPyramid(nn.Module):
+class HalfPyramid(Segmentation):
     """Encoder features summed from coarse to fine with a convolution at each level, then two shuffles by 2.
 
     encoder, pretrained: see models.encoders.timm_encoders; width: channels of the pyramid; detail: channels at the size
@@ -67,7 +69,7 @@ class HalfPyramid(nn.Module):
         if scale == FACTOR:
             return F.avg_pool2d(self.fine(x), FACTOR)
         found = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
-        return found if scale == 1 else enlarge_to(found, x)
+        return found if scale == 1 else upsample_to(found, x)
 
     def fine(self, x: Tensor) -> Tensor:
         """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size.
@@ -87,7 +89,7 @@ class HalfPyramid(nn.Module):
         projected = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
         total = self.smooth[-1](projected[-1])
         for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
-            total = smooth(feature + enlarge_to(total, feature))
+            total = smooth(feature + upsample_to(total, feature))
         return total
 
 

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.hrnet import HRNet, enlarge_aligned
-from models.parts import at_least_float32
 from models.seg.softmax_pooling import softmax_pooling
 
 
@@ -58,7 +59,7 @@ class ObjectContext(nn.Module):
             ) from error
 
 
-class HRNetOCR(nn.Module):
+class HRNetOCR(Segmentation):
     """HRNetV2 with an object-contextual head and an auxiliary output.
 
     width: channels of the finest branch (48: the authors'); pixel_channels, context_channels: of the pixel

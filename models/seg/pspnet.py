@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.parts import at_least_float32
+from models.layers import scaled_width
 from models.prelu import PReLU
 from models.probability import both_probabilities, logits_of
 
@@ -83,7 +85,7 @@ def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
     )
 
 
-class PSPNet(nn.Module):
+class PSPNet(Segmentation):
     """Pyramid scene parsing network with an auxiliary output.
 
     encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file;
@@ -102,7 +104,7 @@ class PSPNet(nn.Module):
             raise UserError(f"width {width} must be positive (1.0 is the paper's decoder)")
         self.encoder = build_encoder(encoder, LEVELS, dilated=True, pretrained=pretrained)
         middle, deep = self.encoder.feature_info.channels()
-        pool, wide, half, thin = (max(1, round(channels * width)) for channels in (512, 1024, 256, 64))
+        pool, wide, half, thin = (scaled_width(channels, width) for channels in (512, 1024, 256, 64))
         self.pyramid = PyramidPooling(deep, pool, wide)
         self.pyramid_dropout = nn.Dropout2d(pyramid_dropout)
         self.up_steps = nn.ModuleList([up_step(wide, half), up_step(half, thin), up_step(thin, thin)])

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
-from models.parts import at_least_float32
+from models.base import Segmentation
+from models.layers import scaled_width
 
 WIDTHS = (64, 128, 256, 512, 512)
 LAYERS = (2, 2, 3, 3, 3)
@@ -37,7 +39,7 @@ def unpool(x: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
     return flat.scatter(2, places.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
 
 
-class SegNet(nn.Module):
+class SegNet(Segmentation):
     """Five stages down with remembered maxima, five stages up through them; no auxiliary output.
 
     width: factor on all channels (1.0: 29.4 M parameters). Raises UserError for a width that is not positive.
@@ -49,7 +51,7 @@ class SegNet(nn.Module):
         super().__init__()
         if width <= 0:
             raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
-        widths = [max(1, round(channels * width)) for channels in WIDTHS]
+        widths = [scaled_width(channels, width) for channels in WIDTHS]
         before = [3, *widths[:-1]]
         self.encoder = nn.ModuleList(
             chain([first] + [own] * count) for first, own, count in zip(before, widths, LAYERS, strict=True)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.vgg import VGGEncoder, load_pretrained, scaled
-from models.parts import at_least_float32
 
 STEPS = (256, 256, 128, 64)  # channels after each enlargement, coarsest first
 LAST = 32
@@ -50,7 +51,7 @@ DECODERS: dict[str, Callable[[int, int], nn.Sequential]] = {
 }
 
 
-class UNet(nn.Module):
+class UNet(Segmentation):
     """Encoder-decoder with connections at every size; no auxiliary output.
 
     decoder: how maps are enlarged: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear";

@@ -7,20 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from contracts.records import Segmented
+from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.parts import at_least_float32
+from models.layers import conv_bn_relu, scaled_width
 from models.seg.refinement import Darkness, geometric_mean
 
 LEVELS = (0, 1, 2, 3, 4)
 STEPS = (512, 256, 128, 64)  # channels after each enlargement, coarsest first
 LAST = 32
-
-
-def conv_bn_relu(channels: int, out_channels: int) -> list[nn.Module]:
-    """3x3 convolution, batch norm, ReLU; the size is kept."""
-    convolution = nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
-    return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
 
 
 class Step(nn.Module):
@@ -38,7 +34,7 @@ class Step(nn.Module):
         return self.layers(enlarged if skipped is None else torch.cat([enlarged, skipped], 1))
 
 
-class EncoderUNet(nn.Module):
+class EncoderUNet(Segmentation):
     """U-Net whose encoder comes from models.encoders.timm_encoders, strides 2 to 32.
 
     encoder, pretrained: see there; width: factor on the decoder's channels; freeze_encoder: keep the encoder's
@@ -61,7 +57,7 @@ class EncoderUNet(nn.Module):
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         self.freeze_encoder = freeze_encoder
         *skipped, channels = self.encoder.feature_info.channels()
-        widths = [max(1, round(one * width)) for one in (*STEPS, LAST)]
+        widths = [scaled_width(one, width) for one in (*STEPS, LAST)]
         self.steps = nn.ModuleList(
             Step(before, joined, after)
             for before, joined, after in zip([channels, *widths[:-1]], [*reversed(skipped), 0], widths, strict=True)

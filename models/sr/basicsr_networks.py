@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
+from models.base import SuperResolution
+from models.layers import pad_to_multiple
 from models.sr.bicubic import check_sides
 
 
@@ -20,14 +21,12 @@ def architecture(module: str, name: str) -> type[nn.Module]:
     return getattr(importlib.import_module(f"basicsr.archs.{module}"), name)
 
 
-class BasicSRNetwork(nn.Module):
+class BasicSRNetwork(SuperResolution):
     """A basicsr network as ``forward(lr, kernel=None) -> Restored`` without kernel and features.
 
     scale: 2, 4 or 8. Inputs are padded by replication to a multiple of ``multiple`` (the windows of a
     transformer) and the result is cropped back, so that any size works.
     """
-
-    feature_channels = None
 
     def __init__(self, network: nn.Module, scale: int, multiple: int = 1) -> None:
         super().__init__()
@@ -37,8 +36,7 @@ class BasicSRNetwork(nn.Module):
         """lr: [B,3,h,w] in [0,1]; ``kernel`` is ignored; returns sr [B,3,scale*h,scale*w], unclipped."""
         check_sides(lr)
         height, width = lr.shape[2:]
-        padded = F.pad(lr, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
-        sr = self.network(padded)
+        sr = self.network(pad_to_multiple(lr, self.multiple))
         return Restored(sr[:, :, : height * self.scale, : width * self.scale].to(lr.dtype))
 
 

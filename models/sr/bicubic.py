@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import Restored
+from models.base import SuperResolution
 
 
 def bicubic_enlargement(image: Tensor, scale: int) -> Tensor:
@@ -20,10 +21,8 @@ def check_sides(lr: Tensor) -> None:
         raise UserError(f"low-resolution input has shape {list(lr.shape)}; expected [B,3,h,w] with h, w >= 2")
 
 
-class Bicubic(nn.Module):
+class Bicubic(SuperResolution):
     """Enlarges and estimates nothing: no parameters, no kernel, no features. The result is not clipped."""
-
-    feature_channels = None
 
     def __init__(self, scale: int = 4) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.parts import at_least_float32
+from contracts.precision import at_least_float32
 
 
 def constant_map(vector: Tensor, side: int) -> Tensor:

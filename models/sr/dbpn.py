@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
-from models.parts import convolve_parts
-from models.recompute import recomputed
+from models.base import SuperResolution
+from models.checkpointing import checkpointed
+from models.layers import convolve_concatenated
 from models.sr.bicubic import check_sides
 from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
 
@@ -19,13 +20,15 @@ SLOPE = 0.25
 STAGES = range(2, 11)
 
 
-class DBPN(nn.Module):
+class DBPN(SuperResolution):
     """Up- and down-projections in turn; each sees all earlier features of its resolution, newest first.
 
     scale: 2, 4 or 8; stages: number of up-projections, 2 to 10; width: channels of a stage's features;
     extractor_width: channels of the first convolution. Weights start Kaiming normal, PReLU slopes at 0.25.
     Raises UserError for another scale or number of stages.
     """
+
+    supports_gradient_checkpointing = True
 
     def __init__(self, scale: int = 4, stages: int = 4, width: int = 64, extractor_width: int = 256) -> None:
         super().__init__()
@@ -35,7 +38,6 @@ class DBPN(nn.Module):
         if width < 1 or extractor_width < 1:
             raise UserError(f"width {width} and extractor_width {extractor_width} must be at least 1")
         self.scale, self.feature_channels = scale, stages * width
-        self.recompute = False  # see models.recompute
         self.extractor = nn.Sequential(
             activated(nn.Conv2d(3, extractor_width, 3, padding=1), SLOPE),
             activated(nn.Conv2d(extractor_width, width, 1), SLOPE),
@@ -57,9 +59,9 @@ class DBPN(nn.Module):
         Returns sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
         """
         check_sides(lr)
-        high = (recomputed(self.recompute, self.ups[0], self.extractor(lr)),)
+        high = (checkpointed(self.gradient_checkpointing, self.ups[0], self.extractor(lr)),)
         reduced: tuple[Tensor, ...] = ()
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            reduced = (recomputed(self.recompute, down, *high), *reduced)
-            high = (recomputed(self.recompute, up, *reduced), *high)
-        return Restored(convolve_parts(self.output, high).to(lr.dtype), features=high)
+            reduced = (checkpointed(self.gradient_checkpointing, down, *high), *reduced)
+            high = (checkpointed(self.gradient_checkpointing, up, *reduced), *high)
+        return Restored(convolve_concatenated(self.output, high).to(lr.dtype), features=high)

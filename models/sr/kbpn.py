@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
-from models.parts import convolve_parts
-from models.recompute import recomputed
+from models.base import SuperResolution
+from models.checkpointing import checkpointed
+from models.layers import convolve_concatenated
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
@@ -96,7 +97,7 @@ class Stage(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
         enlarged = self.up(low)
-        residual = convolve_parts(self.reconstruct, [*high, enlarged])  # [B,3,H,W]
+        residual = convolve_concatenated(self.reconstruct, [*high, enlarged])  # [B,3,H,W]
         if blind:
             kernel = kernel + self.corrector(residual, kernel)
         kernel = normalise_kernel(kernel, minimum_sum)
@@ -104,7 +105,7 @@ class Stage(nn.Module):
         return enlarged + self.enlarge_error(error), kernel
 
 
-class KBPN(nn.Module):
+class KBPN(SuperResolution):
     """Blind super-resolution by kernelised back-projection.
 
     scale: 2, 4 or 8; stages: number M of back-projection stages; width: feature channels (even);
@@ -118,6 +119,9 @@ class KBPN(nn.Module):
     feature extractor, "none", "imagenet" or a file (width 128 only).
     """
 
+    supports_gradient_checkpointing = True
+    estimates_kernel = True
+
     def __init__(
         self, scale: int = 4, stages: int = 4, width: int = 128, kernel_side: int = 21,
         estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None,
@@ -129,7 +133,6 @@ class KBPN(nn.Module):
         check_sizes(stages, width, kernel_side, estimated_side)
         self.scale, self.kernel_side, self.minimum_sum = scale, kernel_side, minimum_sum
         self.feature_channels = stages * width
-        self.recompute = False  # see models.recompute
         self.extractor = feature_extractor(width)
         self.predictor = KernelPredictor(width, estimated_side, kernel_side)
         self.stages = nn.ModuleList(
@@ -154,11 +157,11 @@ class KBPN(nn.Module):
         high: tuple[Tensor, ...] = ()
         reduced: tuple[Tensor, ...] = ()
         for stage in self.stages:
-            corrected, state, smaller, low = recomputed(
-                self.recompute, stage, low, lr, state, high, reduced, kernel is None, self.minimum_sum
+            corrected, state, smaller, low = checkpointed(
+                self.gradient_checkpointing, stage, low, lr, state, high, reduced, kernel is None, self.minimum_sum
             )
             high, reduced = (*high, corrected), (*reduced, smaller)
-        sr = convolve_parts(self.output, high) + bicubic_enlargement(lr, self.scale)
+        sr = convolve_concatenated(self.output, high) + bicubic_enlargement(lr, self.scale)
         return Restored(sr.to(lr.dtype), state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
 
     def predict(self, features: Tensor) -> Tensor:

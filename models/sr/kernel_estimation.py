@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.parts import at_least_float32
+from contracts.precision import at_least_float32
 from models.sr.border import constant_map, mean_of_convolution, spread
 from models.sr.projection import activated
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import UserError
-from models.parts import convolve_parts
+from models.layers import convolve_concatenated
 from models.prelu import PReLU
 
 # Kernel side, stride and padding that enlarge or reduce exactly by the scale.
@@ -53,7 +53,7 @@ def compressed(layer: nn.Module, parts: tuple[Tensor, ...]) -> Tensor:
     if isinstance(layer, nn.Identity):
         return torch.cat(parts, 1)
     convolution, activation = layer
-    return activation(convolve_parts(convolution, parts))
+    return activation(convolve_concatenated(convolution, parts))
 
 
 def initialise(network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import Restored
+from models.base import SuperResolution
 from models.sr.bicubic import check_sides
 from models.sr.projection import GEOMETRY, check_scale
 
@@ -57,7 +58,7 @@ class Residual(nn.Module):
         return x + self.last(self.parts(x))
 
 
-class SrcNet(nn.Module):
+class SrcNet(SuperResolution):
     """Groups of channel-attention blocks at LR size, enlarged by one transposed convolution; not blind.
 
     scale: 2, 4 or 8; width: channels at LR size, even (four times as many at HR size); groups, blocks: number

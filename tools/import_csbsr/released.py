@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from engine.build.models import build_model
+from models.base import WholeModel
 from models.reference_keys import convert
 from models.reference_keys.conversion import strip_parallel
-from models.whole import Model
 from tools.import_csbsr.variants import Variant, recognise
 
 REPAIR = "give a .pth file of weights that the authors released"
-PLACES: dict[str, Callable[[Model], tuple[nn.Module, str]]] = {  # a section's network, and its prefix in ours
+PLACES: dict[str, Callable[[WholeModel], tuple[nn.Module, str]]] = {  # a section's network, and its prefix in ours
     "network_sr": lambda model: (model.sr, "sr."),
     "network_seg": lambda model: (model.seg, "seg."),
     "network": lambda model: (model, ""),
@@ -75,7 +75,7 @@ def refused_object(message: str) -> str | None:
     return next(filter(None, match.groups())) if match else None
 
 
-def build_empty(variant: Variant) -> Model:
+def build_empty(variant: Variant) -> WholeModel:
     """The model of a variant without memory for its weights. Raises UserError if there is none."""
     with torch.device("meta"):
         return build_model(variant.options(), pretrained=False)

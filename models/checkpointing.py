@@ -1,7 +1,7 @@
 """Gradient checkpointing (T. Chen et al., arXiv 1604.06174): maps are made again in the backward pass instead of kept.
 
-A network that can do so has an attribute ``recompute``, False at first. Parts with batch norm are not made for it:
-their statistics would be updated twice.
+For networks with ``supports_gradient_checkpointing``. Parts with batch norm are not made for it: their statistics would
+be updated twice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from contracts.errors import UserError
+from models.base import SuperResolution
 
 
-def recomputed(active: bool, function: Callable[..., Any], *arguments: object) -> Any:
+def checkpointed(active: bool, function: Callable[..., Any], *arguments: object) -> Any:
     """``function(*arguments)``; if ``active``, without keeping what only its backward pass needs.
 
     Lists among the arguments must not change before the backward pass: hand over tuples.
@@ -26,8 +27,8 @@ def recomputed(active: bool, function: Callable[..., Any], *arguments: object) -
     return checkpoint(function, *arguments, use_reentrant=False)
 
 
-def set_recompute(network: nn.Module) -> None:
+def checkpoint_gradients(network: nn.Module) -> None:
     """Let a network make its maps again. Raises UserError for one that cannot."""
-    if not hasattr(network, "recompute"):
+    if not isinstance(network, SuperResolution) or not network.supports_gradient_checkpointing:
         raise UserError("train.recompute: this SR network keeps its maps; it is for network_sr kbpn and dbpn")
-    network.recompute = True
+    network.gradient_checkpointing = True

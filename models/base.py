@@ -1,0 +1,190 @@
+"""What networks promise: bases of those that restore, of those that segment, and of whole models that do both.
+
+A whole model is used in phases, which training, evaluation, tiles and ONNX only put together:
+
+    restore_maps   a low-resolution tile -> maps of its restored size, and the blur kernel
+    statistics     of a whole restored image, for what normalises by them
+    segment_maps   a tile of those maps -> logits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from torch import Tensor, nn
+
+from contracts.records import JointOutput, Restored, Segmented
+
+Statistics = tuple[Tensor, Tensor]  # what to subtract from an image, and then to multiply it by: [1,3,1,1] each
+
+
+class SuperResolution(nn.Module):
+    """A network ``forward(lr [B,3,h,w] in [0,1], kernel=None) -> Restored``, with sr [B,3,h*scale,w*scale], unclipped.
+
+    scale: the enlargement; feature_channels: of ``Restored.features``, None where none are handed over;
+    estimates_kernel: whether it is blind, so that ``Restored.kernel`` is there; ``kernel`` [B,1,k,k] as an argument is
+    the true one, in the stage ``sr_true_kernel``; supports_gradient_checkpointing: see ``models.checkpointing``.
+    """
+
+    scale: int
+    feature_channels: int | None = None
+    estimates_kernel = False
+    supports_gradient_checkpointing = False
+    gradient_checkpointing = False
+
+    def kernel_parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters that only estimate the kernel, which the stage ``kernel`` trains alone."""
+        return ()
+
+
+class Segmentation(nn.Module):
+    """A network ``forward(x [B,3,H,W], kernel=None) -> Segmented``; x is a normalised image.
+
+    multiple: what both sides of x are divisible by; stride: tiles of a photograph start at multiples of it, so that
+    strided layers answer alike (``multiple``, unless a network says otherwise); needs_kernel: whether it uses the blur
+    kernel [B,1,k,k] that the SR network estimated; may_lack: beginnings of tensor names that weights to start from need
+    not have; skip_path: the module that the stage ``blur_skip`` trains alone, None without one.
+    """
+
+    multiple: int = 1
+    needs_kernel = False
+    may_lack: tuple[str, ...] = ()
+
+    @property
+    def stride(self) -> int:
+        """See above."""
+        return self.multiple
+
+    @property
+    def skip_path(self) -> nn.Module | None:
+        """See above."""
+        return None
+
+    def frozen_parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters that no stage trains."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What restoring leaves for the segmentation: maps of one size, of which tiles can be cut.
+
+    image: [B,3,H,W] in [0,1]; image_offset: [B,3,H,W], added to the normalised image, or None; logits_offset:
+    [B,1,H,W], added to the logits, or None; logits: [B,1,H,W], all of them, of a model that segments what it restores
+    from, or None.
+    """
+
+    image: Tensor
+    image_offset: Tensor | None = None
+    logits_offset: Tensor | None = None
+    logits: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that there are, by name; ``Maps(**tensors)`` is the same again."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class WholeModel(nn.Module):
+    """A model that restores and segments: two networks in a chain (``models.joint``), or one for both tasks.
+
+    scale: enlargement; sr, seg: the parts that stages train as such; stride: as of ``Segmentation``;
+    needs_kernel: whether segmenting needs the kernel that restoring estimates.
+    """
+
+    scale: int
+    stride: int
+    sr: nn.Module
+    seg: nn.Module
+    needs_kernel = False
+
+    def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
+        """Super-resolve ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given."""
+        raise NotImplementedError
+
+    def segment(
+        self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
+    ) -> Segmented:
+        """Segment an ``image`` [B,3,H,W] in [0,1] at its own size; kernel, features: those of its restoration."""
+        raise NotImplementedError
+
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
+        """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given."""
+        raise NotImplementedError
+
+    def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
+        """The maps that ``lr`` [B,3,h,w] leaves for ``segment_maps``, and the estimated kernel [B,1,k,k] or None."""
+        raise NotImplementedError
+
+    def statistics(self, image: Tensor) -> Statistics | None:
+        """What tiles of ``image`` [1,3,H,W] are normalised by; None where nothing of the whole image is needed."""
+        return None
+
+    def segment_maps(
+        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
+    ) -> Segmented:
+        """Segment maps or a tile of them; ``statistics``: of the whole image (None: this is all of it)."""
+        raise NotImplementedError
+
+    def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:
+        """Every tensor of the way of a tile [1,3,h,w] that an exported graph gives a name (``engine.export``)."""
+        raise NotImplementedError
+
+    def described(self) -> dict[str, str]:
+        """What an exported file has to tell, so that the model can be put together again around its graph."""
+        return {}
+
+    def kernel_parameters(self) -> Iterable[nn.Parameter]:
+        """Of ``sr``: those that only estimate the kernel."""
+        return ()
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        """Those that both tasks use."""
+        return ()
+
+    def frozen_parameters(self) -> Iterable[nn.Parameter]:
+        """Those that no stage trains."""
+        return ()
+
+    @property
+    def skip_path(self) -> nn.Module | None:
+        """What the stage ``blur_skip`` trains alone."""
+        return None
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters by what trains them: "sr", "kernel", "encoder", "skip" and "seg", all that is left."""
+        groups = {
+            "kernel": list(self.kernel_parameters()),
+            "encoder": list(self.shared_parameters()),
+            "skip": [] if self.skip_path is None else list(self.skip_path.parameters()),
+        }
+        known = {id(parameter) for group in groups.values() for parameter in group}
+        groups["sr"] = [parameter for parameter in self.sr.parameters() if id(parameter) not in known]
+        known |= {id(parameter) for parameter in groups["sr"]}
+        groups["seg"] = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return {name: groups[name] for name in ("sr", "kernel", "encoder", "skip", "seg")}
+
+
+class ParallelModel(WholeModel):
+    """A model that segments the image that it restores from, not the restored one: one network with two heads, say.
+
+    Of a subclass only ``restore``, ``segment``, ``forward`` and what trains (``sr``, ``seg``, ``shared_parameters``)
+    are asked; ``forward`` gives logits at ``scale`` times the size, ``segment`` at the image's own.
+    """
+
+    def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
+        output = self(lr)
+        return Maps(output.sr, logits=output.logits), output.kernel
+
+    def segment_maps(
+        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
+    ) -> Segmented:
+        return self.segment(maps.image) if maps.logits is None else Segmented(maps.logits)
+
+    def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:
+        """restored [1,3,H,W], logits, probability [1,1,H,W]; direct [1,1,h,w]: the logits of ``lr`` at its own size."""
+        maps, _ = self.restore_maps(lr)
+        direct = self.segment(lr).logits
+        logits = self.segment_maps(maps).logits
+        return {"restored": maps.image, "logits": logits, "probability": logits.sigmoid(), "direct": direct}
