@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from data.images import Photograph, photograph_of, read_photograph
-from engine.predict.photo import Found, examine
+from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Settings
 from engine.predict.restore_rule import restores
 from engine.predict.source import Source, find_source
@@ -21,19 +21,19 @@ AS_ARRAY = "the image"  # in errors, where there is no file to name
 
 
 def load(
-    path_or_name: str | PathLike[str] = DEFAULT, device: str | torch.device | None = None, precision: str = "auto",
+    path: str | PathLike[str] | None = None, device: str | torch.device | None = None, precision: str = "auto",
     tile: int = 256, overlap: int = 32,
 ) -> Predictor:
     """Weights, ready to look for cracks; read from this machine alone.
 
-    path_or_name: the name of shipped weights, the folder of such, a checkpoint (.pth), or an exported model (.onnx);
-    unlike the scripts, this never prefers an experiment in the working directory.
+    path: a checkpoint (.pth), a folder of weights, the name of shipped ones, or an exported model (.onnx); None: the
+    shipped weights. Unlike the scripts, this never prefers an experiment in the working directory.
     device: None: the GPU where there is one, else the CPU. precision: "auto" (as the weights' options say), "float32"
     or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
     Raises UserError for weights that are missing, damaged or of another kind.
     """
-    source = find_source(None, str(path_or_name), precision, None if device is None else torch.device(device))
-    return Predictor(source, tile, overlap)
+    chosen = None if device is None else torch.device(device)
+    return Predictor(find_source(None, DEFAULT if path is None else str(path), precision, chosen), tile, overlap)
 
 
 class Predictor:
@@ -46,7 +46,7 @@ class Predictor:
     def __call__(
         self, image: np.ndarray | Image.Image | str | PathLike[str], *, threshold: float = 0.5, restore: str = "auto",
         minimum_area: int | None = None,
-    ) -> Found:
+    ) -> Prediction:
         """Look for cracks in a photograph of any size.
 
         image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 
 REDUCTIONS = ("mean", "sum")
 
@@ -41,7 +42,8 @@ def feature_affinity(segmentation: Tensor, restoration: Tensor, pool: int = 16, 
         )
     with torch.autocast(segmentation.device.type, enabled=False):
         ours, theirs = (
-            similarity(F.avg_pool2d(_wide(features), pool), normalise) for features in (segmentation, restoration)
+            similarity(F.avg_pool2d(at_least_float32(features), pool), normalise)
+            for features in (segmentation, restoration)
         )
         return (ours - theirs).abs().mean((1, 2))
 
@@ -65,8 +67,3 @@ class FeatureAffinity:
         """Compare the features of the segmentation with those of the restoration, outside autocast."""
         values = feature_affinity(*features, pool=self.pool, normalise=self.normalise)
         return values.mean() if self.reduction == "mean" else values.sum()
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """At least float32."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from contracts.errors import UserError, lookup
+from contracts.precision import at_least_float32
 from losses import region as regions
 from losses.boundary import boundary
 
@@ -36,7 +37,7 @@ class SegmentationLoss(Protocol):
 
 def probability(logits: Tensor) -> Tensor:
     """Sigmoid in float32 or better."""
-    return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
+    return torch.sigmoid(at_least_float32(logits))
 
 
 class BinaryCrossEntropy:

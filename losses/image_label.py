@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import UserError, lookup
+from contracts.precision import at_least_float32
 
 
 def max_pooling(logits: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ class ImageLabelLoss:
 
     def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
         """logits: [B,C,H,W]; label: [B], 1 for a cracked image, 0 for one without. In float32 or better."""
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        wide = at_least_float32(logits)
         weight = 1 + (self.positive - 1) * label
         return F.binary_cross_entropy_with_logits(self.pool(wide), label.to(wide.dtype), weight, reduction="none")
 

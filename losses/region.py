@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from contracts.precision import wide_type
+
 SOFTPLUS_LINEAR = 40.0  # beyond it log(1 + exp(x)) is x, in float64 too
 DICE_SMOOTHING = 1e-6
 GENERALISED_DICE_SMOOTHING = 1e-5
@@ -25,7 +27,7 @@ def flat_pair(predicted: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     fits = other.dim() == predicted.dim() == 4 and other.shape[1] in (1, predicted.shape[1])
     if not fits or other.shape[0] != predicted.shape[0] or other.shape[2:] != predicted.shape[2:]:
         raise ValueError(f"expected [B,1,H,W] for a map {tuple(predicted.shape)}; received {tuple(other.shape)}")
-    dtype = torch.promote_types(torch.promote_types(predicted.dtype, other.dtype), torch.float32)
+    dtype = wide_type(predicted, other)
     return predicted.to(dtype).flatten(1), other.to(dtype).expand_as(predicted).flatten(1)
 
 

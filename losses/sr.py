@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from contracts.errors import UserError
+from contracts.precision import at_least_float32
 from degradations.blur import blur_fft
 from degradations.resize import bicubic_down
 from losses.weights import reduce_to_lr
@@ -73,13 +74,13 @@ class KBPNLoss:
         if sr.shape != hr.shape:
             raise ValueError(f"restored {tuple(sr.shape)} and true image {tuple(hr.shape)} differ in shape")
         with torch.autocast(sr.device.type, enabled=False):
-            sr, hr, lr = _wide(sr), _wide(hr), _wide(lr)
+            sr, hr, lr = at_least_float32(sr), at_least_float32(hr), at_least_float32(lr)
             terms = {"sr_image": _mean_error(sr, hr, pixel_weights)}
             if kernel is None:
                 return SRLoss(terms["sr_image"], terms)
-            kernel = _wide(kernel)
+            kernel = at_least_float32(kernel)
             terms["sr_lr"] = self._lr_term(sr, kernel, lr, pixel_weights)
-            terms["sr_kernel"] = self._kernel_term(kernel, _wide(true_kernel))
+            terms["sr_kernel"] = self._kernel_term(kernel, at_least_float32(true_kernel))
             total = sum(weight * term for weight, term in zip(self.weights, terms.values(), strict=True))
         return SRLoss(total, terms)
 
@@ -99,11 +100,6 @@ class KBPNLoss:
             )
         squares = (kernel - true_kernel).square().flatten(1)
         return squares.sum(dim=1) if self.kernel_term == "sum" else squares.mean(dim=1)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """At least float32."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _mean_error(a: Tensor, b: Tensor, weights: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contracts.precision import wide_type
+
 RECOVERABLE = 1e-3  # slopes from here on can be divided by: the input is recovered from the output
 BLOCK = 2**17  # values that the backward pass takes at a time: three times as many stay in a core's second-level cache
 
@@ -60,7 +62,7 @@ def _in_blocks(gradient: Tensor, kept: Tensor, slope: float, sums: bool) -> tupl
     """
     of_x = torch.empty_like(kept)  # dense in memory, in the order of kept where that is dense
     values, incoming, outgoing = (in_memory(one, of_x).split(BLOCK) for one in (kept, gradient, of_x))
-    wide = torch.promote_types(kept.dtype, torch.float32)
+    wide = wide_type(kept)
     total = kept.new_zeros((), dtype=wide) if sums else None
     for value, given, result in zip(values, incoming, outgoing, strict=True):
         torch.ops.aten.leaky_relu_backward.grad_input(given, value, slope, False, grad_input=result)

@@ -45,10 +45,11 @@ def test_it_finds_what_predict_finds(restore: str, tiny_weights: Path, tmp_path:
     assert np.array_equal(np.round(found.probability * 255), picture(out / "a_probability.png"))
     assert 0 < found.mask.mean() < 1 and f"{100 * found.share():.2f}% crack" in outcome.out
     if restore == "never":
-        assert found.restored is None and (found.scale, found.how) == (1, "not restored")
+        assert found.restored is None and found.kernel is None and (found.scale, found.how) == (1, "not restored")
         return
     assert (found.scale, found.how, found.precision) == (4, "restored x4", "float32")
     assert np.array_equal(found.restored, picture(out / "a_restored.png"))
+    assert found.kernel.shape == (21, 21) and found.kernel.sum() == pytest.approx(1, abs=1e-4)
     assert np.array_equal(found.fine_mask, picture(out / "a_mask_x4.png") > 0)
 
 
@@ -145,8 +146,48 @@ def test_options_that_mean_nothing(options: dict, told: str, find_cracks: csbsr.
 
 
 def test_the_tables_are_those_of_the_project() -> None:
-    assert csbsr.SR_NETWORKS is models.sr.SR_NETWORKS and csbsr.SEG_NETWORKS is models.seg.SEG_NETWORKS
-    assert csbsr.WHOLE_NETWORKS is models.whole.WHOLE_NETWORKS and csbsr.METRICS is metrics.names.METRICS
-    assert csbsr.SEGMENTATION_LOSSES is losses.combo.SEGMENTATION_LOSSES
-    assert csbsr.PRESETS is degradations.presets.PRESETS
-    assert all(hasattr(csbsr, name) for name in csbsr.__all__)
+    assert csbsr.models.SR_NETWORKS is models.sr.SR_NETWORKS and csbsr.models.SEG_NETWORKS is models.seg.SEG_NETWORKS
+    assert csbsr.models.WHOLE_NETWORKS is models.whole.WHOLE_NETWORKS
+    assert csbsr.losses.SEGMENTATION_LOSSES is losses.combo.SEGMENTATION_LOSSES
+    assert csbsr.metrics.METRICS is metrics.names.METRICS and csbsr.degradations.PRESETS is degradations.presets.PRESETS
+    for part in (csbsr, csbsr.models, csbsr.losses, csbsr.metrics, csbsr.degradations):
+        assert all(hasattr(part, name) for name in part.__all__)
+
+
+class Own(csbsr.models.Segmentation):
+    """A network that nobody of the project has heard of."""
+
+    multiple = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 1, 5, padding=2)
+
+    def forward(self, x: torch.Tensor, kernel: torch.Tensor | None = None) -> csbsr.models.Segmented:
+        return csbsr.models.Segmented(self.layer(x))
+
+
+def test_a_network_of_ones_own_trains_without_an_options_file() -> None:
+    """Two steps in a notebook's way: degrade, restore, segment, the paper's loss, a step of the optimiser."""
+    torch.manual_seed(0)
+    degrade = csbsr.degradations.build_pipeline("kondo_ukita", scale=2, kernel_side=5)
+    sr = csbsr.models.SR_NETWORKS["kbpn"](2, stages=1, width=4, kernel_side=5, estimated_side=3, corrector_width=4)
+    model = csbsr.models.JointModel(sr, Own(), scale=2)
+    joint_loss = csbsr.losses.JointLoss(csbsr.losses.SEGMENTATION_LOSSES["combo"](), csbsr.losses.KBPNLoss())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    hr = torch.rand(2, 3, 24, 24)
+    hr[:, :, 10:12] *= 0.2
+    mask, before = (hr.mean(1, keepdim=True) < 0.2).float(), [p.detach().clone() for p in model.parameters()]
+    totals = []
+    for step in range(2):
+        made = degrade(hr, ("a", "b"), 0, (step, step))
+        batch = csbsr.losses.DegradedBatch(made.lr, hr, mask, made.kernel, ("a", "b"))
+        report = joint_loss(model(batch.lr), batch, beta=0.7)
+        optimizer.zero_grad()
+        report.total.backward()
+        optimizer.step()
+        totals.append(report.total.item())
+    assert totals[1] != totals[0] and {"sr", "seg"} <= report.terms.keys()
+    assert all((p != old).any() for p, old in zip(model.parameters(), before, strict=True))
+    probability = model.eval()(batch.lr).logits.sigmoid()[0, 0].detach().numpy()
+    assert 0 <= csbsr.metrics.evaluate_image(probability, mask[0, 0].numpy()).values["iou"] <= 1

@@ -17,7 +17,7 @@ from tiny_runs import ROOT, Outcome, assert_error, contents, finish, run_here, s
 
 from engine.build.checkpoint import find_checkpoint
 from engine.build.data import build_source
-from engine.evaluate.evaluator import Evaluator, Prediction
+from engine.evaluate.evaluator import EvaluatedImage, Evaluator
 from engine.predict.resume import stamp_of, stamped
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
@@ -36,7 +36,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 # -- evaluation -----------------------------------------------------------------------------------
 
 
-def predictions(weights: Path, chosen: Precision) -> list[Prediction]:
+def predictions(weights: Path, chosen: Precision) -> list[EvaluatedImage]:
     checkpoint = find_checkpoint(weights=str(weights))
     options = checkpoint.options
     source = build_source(options.datasets.test, "datasets.test")

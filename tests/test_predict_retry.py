@@ -18,7 +18,7 @@ from tiny_runs import run_here
 from torch import nn
 
 from contracts.errors import UserError
-from engine.predict.photo import Found, search
+from engine.predict.photo import Prediction, search
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
 from models.joint import JointModel
@@ -52,7 +52,7 @@ def network(offset: float, level: float = 0.5) -> JointModel:
     return model
 
 
-def answer(model: JointModel, precision: Precision, restore: bool = False) -> Found:
+def answer(model: JointModel, precision: Precision, restore: bool = False) -> Prediction:
     return search(TiledModel(model, CPU, precision=precision), PIXELS, restore, "a.png")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine.options.load import load_options
 
@@ -47,3 +50,23 @@ def test_ci_runs_the_test_command_of_the_readme(root: Path) -> None:
     assert re.search(rf"^{re.escape(command)}$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     pattern = re.search(r"grep -m1 -E '(.*)' README.md", (root / ".ci" / "run").read_text(encoding="utf-8"))
     assert pattern and re.match(pattern.group(1), command)
+
+
+def test_from_python(root: Path, tmp_path: Path) -> None:
+    """The block as it stands, in a folder with a photograph, as after ``pip install -e .``."""
+    (block,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(block.splitlines()) <= 5
+    Image.new("RGB", (60, 40), (120, 120, 120)).save(tmp_path / "photo.jpg")
+    script = f"{block}print(found.mask.shape, found.restored.shape, found.how)"
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(40, 60) (160, 240, 3) restored x4"
+
+
+def test_what_is_installed_is_said_once(root: Path) -> None:
+    """requirements.txt sets up the whole project, ``pip install .`` what running needs: the same packages."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    running, _, testing = (root / "requirements.txt").read_text(encoding="utf-8").partition("# [dev]")
+    for told, text in ((project["dependencies"], running), (project["optional-dependencies"]["dev"], testing)):
+        assert told == [line for line in text.splitlines()[1:] if line and not line.startswith("#")]

@@ -17,7 +17,7 @@ from contracts.errors import UserError
 from degradations.frozen import to_uint8
 from degradations.presets import build_pipeline
 from engine.evaluate.evaluator import evaluation_image
-from engine.predict.photo import Found
+from engine.predict.photo import Prediction
 from tools.release.__main__ import main
 from tools.release.false_alarms import Alarms, crack_free, summary
 from tools.release.sets import inputs_of, list_files, read_sets, spread
@@ -176,9 +176,9 @@ def test_the_plan_decides(tiny_weights: Path) -> None:
 def test_every_prediction_is_compared_at_the_size_of_the_mask() -> None:
     coarse, fine = np.zeros((8, 10), np.float32), np.zeros((32, 40), np.float32)
     coarse[2:4], fine[8:16] = 1, 0.75
-    assert at_size(Found(coarse, fine), (8, 10)) is coarse
-    assert at_size(Found(coarse, fine), (32, 40)) is fine
-    enlarged = at_size(Found(coarse, coarse), (32, 40))
+    assert at_size(Prediction(coarse, fine), (8, 10)) is coarse
+    assert at_size(Prediction(coarse, fine), (32, 40)) is fine
+    enlarged = at_size(Prediction(coarse, coarse), (32, 40))
     assert np.array_equal(enlarged >= 0.5, fine > 0)
 
 

@@ -12,7 +12,7 @@ from tiny_runs import ROOT, run_here, train_here, write_photographs
 
 from data.distance import signed_distance_map
 from engine.build.data import build_source, build_train_sources
-from engine.evaluate.evaluator import Prediction
+from engine.evaluate.evaluator import EvaluatedImage
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file
@@ -80,7 +80,7 @@ def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     logits, mask = rng.normal(0, 3, (64, 64)).astype(np.float32), np.zeros((64, 64), np.float32)
     mask[20:30, 5:50] = 1
-    found = validator.losses(Prediction("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
+    found = validator.losses(EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
     tensors = (torch.from_numpy(one)[None, None] for one in (logits, mask, signed_distance_map(mask)))
     expected = SEGMENTATION_LOSSES["generalised_boundary_combo"](positive="ratio")(*tensors, 0.25)
     assert found == {"loss": pytest.approx(float(expected), rel=1e-6)}

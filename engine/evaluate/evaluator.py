@@ -40,7 +40,7 @@ SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictio
 
 
 @dataclass(frozen=True)
-class Prediction:
+class EvaluatedImage:
     """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
 
     prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
@@ -66,7 +66,7 @@ class Evaluation:
 
     scores: dict[str, Accumulator]
     baselines: dict[str, dict[str, Accumulator]]
-    kept: list[Prediction] = field(default_factory=list)
+    kept: list[EvaluatedImage] = field(default_factory=list)
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Evaluator:
     def __init__(
         self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
         surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
-        extra: Callable[[Prediction], dict[str, float]] | None = None, share: Share = ALONE,
+        extra: Callable[[EvaluatedImage], dict[str, float]] | None = None, share: Share = ALONE,
         precision: Precision = FLOAT32,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
@@ -146,7 +146,7 @@ class Evaluator:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, what waits need not be scored
         return result
 
-    def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[Prediction]:
+    def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
         """Yield the prediction of each of its images under every condition, image by image."""
         model.eval()
         for index in self.share.of(range(min(len(self.source), limit or len(self.source)))):
@@ -160,7 +160,7 @@ class Evaluator:
         return evaluation_image(self.source, index, self.options.scale)
 
     def _submit(
-        self, pool: ThreadPoolExecutor, prediction: Prediction, result: Evaluation, waiting: list[_Waiting]
+        self, pool: ThreadPoolExecutor, prediction: EvaluatedImage, result: Evaluation, waiting: list[_Waiting]
     ) -> None:
         condition, own = prediction.condition, result.scores[prediction.condition]
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
@@ -175,7 +175,7 @@ class Evaluator:
             future = pool.submit(self._score_baseline, name, plain, prediction.mask)
             waiting.append(_Waiting(scores[condition], prediction.name, future))
 
-    def score(self, prediction: Prediction) -> ImageScores:
+    def score(self, prediction: EvaluatedImage) -> ImageScores:
         """Score one prediction by the rules of the options."""
         return self._score(prediction.prob, prediction.mask)
 
@@ -204,16 +204,16 @@ class Evaluator:
         return lr.to(self.device).contiguous(), kernel.to(self.device)
 
     @torch.inference_mode()
-    def _predict(self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> Prediction:
+    def _predict(self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> EvaluatedImage:
         if condition == "hr":
             with self.precision.autocast(self.device.type):
                 logits = model.segment(hr).logits
             prob = self._probability(logits)
-            return Prediction(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
+            return EvaluatedImage(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
         lr, kernel = self._degrade(hr, name, condition)
         with self.precision.autocast(self.device.type):
             output = model(lr)
-        return Prediction(
+        return EvaluatedImage(
             name, condition, _array(hr), mask,
             prob=self._probability(output.logits),
             lr=_array(lr),
@@ -255,7 +255,7 @@ def _array(tensor: Tensor) -> np.ndarray:
     return tensor[0].float().cpu().numpy()
 
 
-def _quality(prediction: Prediction) -> dict[str, float]:
+def _quality(prediction: EvaluatedImage) -> dict[str, float]:
     """PSNR and SSIM of the restored image, PSNR of the kernel; nothing under the condition hr."""
     if prediction.sr is None:
         return {}

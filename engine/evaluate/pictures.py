@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from engine.evaluate.evaluator import Prediction
+from engine.evaluate.evaluator import EvaluatedImage
 from tracking.keys import panel_key
 from visualization.panels import panel
 
@@ -18,7 +18,7 @@ def pixels(image: np.ndarray) -> np.ndarray:
     return np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
-def prediction_panel(prediction: Prediction) -> np.ndarray:
+def prediction_panel(prediction: EvaluatedImage) -> np.ndarray:
     """LR, SR, HR, probability and error side by side, uint8 RGB [H,W,3]."""
     return panel(
         None if prediction.lr is None else pixels(prediction.lr),
@@ -31,7 +31,7 @@ def prediction_panel(prediction: Prediction) -> np.ndarray:
     )
 
 
-def panels(part: str, predictions: Iterable[Prediction]) -> dict[str, Callable[[], np.ndarray]]:
+def panels(part: str, predictions: Iterable[EvaluatedImage]) -> dict[str, Callable[[], np.ndarray]]:
     """How to draw the panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
     by_condition = defaultdict(list)
     for prediction in predictions:

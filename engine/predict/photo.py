@@ -24,12 +24,14 @@ NOT_FINITE = "gave an answer that is not finite"
 
 
 @dataclass(frozen=True)
-class Found:
+class Prediction:
     """What was found in a photograph of [h,w] pixels, and how.
 
     probability: float32 [h,w]; fine: the probability where it was segmented, float32
     [h*scale,w*scale] if the photograph was restored, else ``probability``;
-    restored: uint8 [h*scale,w*scale,3], or None; transparent: bool [h,w], where nothing was photographed, or None.
+    restored: uint8 [h*scale,w*scale,3], or None; kernel: the estimated blur, float32 [k,k] summing to 1, or None where
+    nothing was restored or the network estimates none;
+    transparent: bool [h,w], where nothing was photographed, or None.
     threshold: crack from this probability on; scale: of the restored image, 1 if there is none;
     how: "restored x4" or "not restored", with the reason; width: mean width in pixels of the cracks that decided about
     that, None where there were none or nothing was decided; precision: in which the networks computed the answer;
@@ -39,6 +41,7 @@ class Found:
     probability: np.ndarray
     fine: np.ndarray
     restored: np.ndarray | None = None
+    kernel: np.ndarray | None = None
     transparent: np.ndarray | None = None
     threshold: float = 0.5
     scale: int = 1
@@ -64,7 +67,9 @@ class Found:
         return float(crack.mean()) / photographed if photographed else 0.0
 
 
-def examine(model: TiledModel, photo: Photograph, restore: bool | None, settings: Settings, name: str = "") -> Found:
+def examine(
+    model: TiledModel, photo: Photograph, restore: bool | None, settings: Settings, name: str = ""
+) -> Prediction:
     """Look for cracks in a photograph as ``settings`` say (threshold, minimum_area). Raises UserError as ``search``.
 
     restore: whether to take it as a low-resolution one, as ``engine.predict.restore_rule.restores`` decides; name: for
@@ -82,7 +87,7 @@ def search(
     model: TiledModel, pixels: np.ndarray, restore: bool | None, name: str = "",
     clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
     transparent: np.ndarray | None = None, threshold: float = 0.5, least: int = 1,
-) -> Found:
+) -> Prediction:
     """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
 
     A pixel of the photograph then gets the largest of its scale x scale fine probabilities: it is
@@ -98,54 +103,62 @@ def search(
     in float32, and noted. Raises UserError for one that is not finite in float32.
     """
     photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
-    fine, image, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
+    answer, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
     width = None
     if restore is None:
-        width = width_of(fine, threshold, least)
+        width = width_of(answer.fine, threshold, least)
         restore = is_thin(width)
         if restore:
-            fine, image, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
-    fine = clean(fine)
+            answer, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
+    fine = clean(answer.fine)
     told = {"transparent": transparent, "threshold": threshold, "width": width, "precision": used, "notes": notes}
-    if not restore:
-        return Found(fine, fine, **told)
-    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)
-    return Found(coarse[0].numpy(), fine, _to_pixels(image), scale=model.scale, **told)
+    if answer.image is None:
+        return Prediction(fine, fine, **told)
+    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)[0].numpy()
+    return Prediction(coarse, fine, _to_pixels(answer.image), answer.kernel, scale=model.scale, **told)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Of a model: the probability [H,W] where it was segmented; restored image [1,3,H,W] and kernel [k,k], or None."""
+
+    fine: np.ndarray
+    image: Tensor | None = None
+    kernel: np.ndarray | None = None
+
+    def failure(self, threshold: float) -> str | None:
+        """What makes it doubtful, a phrase; None if nothing does."""
+        if not np.isfinite(self.fine).all() or not (self.image is None or bool(torch.isfinite(self.image).all())):
+            return NOT_FINITE
+        return None if self.fine.max() >= threshold else "found nothing"
 
 
 def _sure_answer(
     model: TiledModel, photo: Tensor, restore: bool, transparent: np.ndarray | None, threshold: float, name: str
-) -> tuple[np.ndarray, Tensor | None, str, tuple[str, ...]]:
+) -> tuple[_Answer, str, tuple[str, ...]]:
     """``_answer``, done again in float32 where it is doubtful; with the precision used and what is to be noted."""
     nowhere = None if transparent is None else _enlarged(transparent, model.scale if restore else 1)
-    fine, image = _answer(model, photo, restore, nowhere, name)
-    notes, failed = (), _failure(fine, image, threshold)
+    answer, notes = _answer(model, photo, restore, nowhere, name), ()
+    failed = answer.failure(threshold)
     if failed is not None and model.precision.dtype != torch.float32:
         notes = (f"done again in float32, as {model.precision.name} {failed}",)
         model = TiledModel(model.model, model.device, model.tile, model.overlap)
-        fine, image = _answer(model, photo, restore, nowhere, name)
-        failed = _failure(fine, image, threshold)
+        answer = _answer(model, photo, restore, nowhere, name)
+        failed = answer.failure(threshold)
     if failed == NOT_FINITE:
         raise UserError(f"{name}: the network's answer in float32 is not finite; give other weights")
-    return fine, image, model.precision.name, notes
+    return answer, model.precision.name, notes
 
 
-def _answer(
-    model: TiledModel, photo: Tensor, restore: bool, nowhere: np.ndarray | None, name: str
-) -> tuple[np.ndarray, Tensor | None]:
-    """The probability [H,W] where it is segmented, 0 ``nowhere``, and the restored image [1,3,H,W]."""
+def _answer(model: TiledModel, photo: Tensor, restore: bool, nowhere: np.ndarray | None, name: str) -> _Answer:
+    """What the model says of a photograph [1,3,h,w], with the probability 0 ``nowhere``."""
     maps, kernel = model.restore(photo, name) if restore else (Maps(photo), None)
     fine = model.segment(maps, kernel, name)[0, 0].numpy()
     if nowhere is not None:
         fine[nowhere] = 0
-    return fine, maps.image if restore else None
-
-
-def _failure(fine: np.ndarray, image: Tensor | None, threshold: float) -> str | None:
-    """What makes an answer doubtful, a phrase; None if nothing does."""
-    if not np.isfinite(fine).all() or not (image is None or bool(torch.isfinite(image).all())):
-        return NOT_FINITE
-    return None if fine.max() >= threshold else "found nothing"
+    if not restore:
+        return _Answer(fine)
+    return _Answer(fine, maps.image, None if kernel is None else kernel[0, 0].float().cpu().numpy())
 
 
 def _enlarged(mask: np.ndarray, factor: int) -> np.ndarray:

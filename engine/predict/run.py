@@ -19,7 +19,7 @@ from contracts.errors import UserError
 from contracts.files import Unwritable, write_bytes
 from contracts.names import one_line
 from data.images import passed_over, read_photograph
-from engine.predict.photo import Found, examine
+from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
 from engine.predict.resume import decided_as, left_to_do, stamp, stamp_of, stamped
 from engine.predict.rle import check_new, write_submission
@@ -156,7 +156,7 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     return line(decided, found, time.perf_counter() - began)
 
 
-def write(job: Job, pixels: np.ndarray, found: Found, made: Mapping[str, Any]) -> None:
+def write(job: Job, pixels: np.ndarray, found: Prediction, made: Mapping[str, Any]) -> None:
     """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
 
     Raises UserError where the disk refuses.
@@ -174,7 +174,7 @@ def write(job: Job, pixels: np.ndarray, found: Found, made: Mapping[str, Any]) -
         write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
-def line(job: Job, found: Found, seconds: float) -> str:
+def line(job: Job, found: Prediction, seconds: float) -> str:
     """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size

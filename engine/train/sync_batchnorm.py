@@ -13,6 +13,8 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+from contracts.precision import at_least_float32
+
 
 class _Synchronised:
     """Statistics over all processes; every process has a batch of the same shape."""
@@ -23,7 +25,7 @@ class _Synchronised:
     def _normalise(self, x: Tensor) -> Tensor:
         """[B,C,H,W] -> same shape; gradients flow through the shared statistics."""
         world = dist.get_world_size()
-        values = x.to(torch.promote_types(x.dtype, torch.float32))
+        values = at_least_float32(x)
         mean = all_reduce(values.mean((0, 2, 3))) / world
         centred = values - mean.view(1, -1, 1, 1)
         variance = all_reduce(centred.square().mean((0, 2, 3))) / world

@@ -11,7 +11,7 @@ from contracts.errors import UserError, lookup
 from data.distance import signed_distance_map
 from data.sources import Source
 from engine.build.losses import build_segmentation_loss
-from engine.evaluate.evaluator import Evaluator, Prediction
+from engine.evaluate.evaluator import EvaluatedImage, Evaluator
 from engine.evaluate.pictures import drawn, panels
 from engine.options import Options
 from engine.runtime.precision import FLOAT32, Precision
@@ -63,7 +63,7 @@ class Validator:
             return float("-inf")
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
-    def losses(self, prediction: Prediction) -> dict[str, float]:
+    def losses(self, prediction: EvaluatedImage) -> dict[str, float]:
         """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
         logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):

@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contracts.precision import wide_type
+
 
 def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
     """The logits of the geometric mean of two probabilities, in float32 or better."""
-    wide = torch.promote_types(logits.dtype, torch.float32)
+    wide = wide_type(logits)
     log_mean = 0.5 * (F.logsigmoid(logits.to(wide)) + F.logsigmoid(others.to(wide)))
     return log_mean.exp().logit(eps=1e-7)
 
@@ -54,7 +56,7 @@ class Darkness(nn.Module):
 
     def forward(self, logits: Tensor, image: Tensor) -> Tensor:
         """In float32 or better."""
-        wide = torch.promote_types(logits.dtype, torch.float32)
+        wide = wide_type(logits)
         region = (self.gain * gaussian_blur(logits.to(wide).sigmoid(), self.reach)).clamp(max=1).logit(eps=1e-7)
         grey = gaussian_blur(image.to(wide).mean(1, keepdim=True), self.smoothing)
         dark = (black_hat(grey, self.side) - self.level) / self.softness

@@ -18,7 +18,7 @@ from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_up
 from engine.build.seen import count_trained_on
-from engine.evaluate.evaluator import Evaluation, Evaluator, Prediction
+from engine.evaluate.evaluator import EvaluatedImage, Evaluation, Evaluator
 from engine.predict.photo import search
 from engine.predict.tiled_model import TiledModel
 from metrics import names
@@ -53,7 +53,7 @@ class StrangerEvaluator(Evaluator):
         return {condition: found.hexdigest() for condition, found in self._hashes.items()}
 
     @torch.inference_mode()
-    def predict(self, model: TiledModel, limit: int | None = None) -> Iterator[Prediction]:
+    def predict(self, model: TiledModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
         """Yield the prediction of each photograph under every condition, photograph by photograph."""
         for index in range(min(len(self.source), limit or len(self.source))):
             batch = self.load(index)
@@ -64,7 +64,7 @@ class StrangerEvaluator(Evaluator):
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
                 found = search(model, pixels, restore=lr is not None, name=name, clean=self.clean)
                 sr = None if lr is None else _as_image(found.restored)
-                yield Prediction(name, condition, hr, mask, found.fine, sr=sr, bicubic=self._enlarged(lr))
+                yield EvaluatedImage(name, condition, hr, mask, found.fine, sr=sr, bicubic=self._enlarged(lr))
 
     def _enlarged(self, lr: Tensor | None) -> NDArray[np.float32] | None:
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""

@@ -17,7 +17,7 @@ from data.sources import Source
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from engine.evaluate.evaluator import evaluation_image
-from engine.predict.photo import Found, search
+from engine.predict.photo import Prediction, search
 from engine.predict.plan import Settings, plan
 from engine.predict.restore_rule import least_seen
 from metrics import sweep
@@ -52,7 +52,7 @@ def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> di
         return decided
 
 
-def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean: Clean) -> dict[str, Found]:
+def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean: Clean) -> dict[str, Prediction]:
     """What predict.py finds under each ``--restore``; ways that are decided alike are computed once."""
     decided = decide(system, pixels, ways)
     least = least_seen(system.minimum_area)
@@ -60,7 +60,7 @@ def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean
     return {way: found[restore] for way, restore in decided.items()}
 
 
-def at_size(found: Found, size: tuple[int, int]) -> NDArray[np.float32]:
+def at_size(found: Prediction, size: tuple[int, int]) -> NDArray[np.float32]:
     """The probability at the size [H,W] of the true mask.
 
     It is the photograph's own where that has this size, the fine one where the photograph was restored to it, and else
