@@ -10,7 +10,8 @@ from unittest import mock
 import hypothesis
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.runs import ROOT
+
 sys.path.insert(0, str(ROOT))
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,7 +41,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of the smallest experiment after one step, to be read only."""
-    from tiny_runs import TINY, run_here
+    from tests.helpers.runs import TINY, run_here
 
     folder = tmp_path_factory.mktemp("tiny")
     outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=folder)

@@ -11,30 +11,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.runs import ROOT
+from tests.helpers.source_files import ALLOWED, FILES, PACKAGES
 
-# What each package may import besides itself: a package with all that is in it, or one module.
-ALLOWED: dict[str, set[str]] = {
-    "contracts": set(),
-    "data": {"contracts"},
-    "degradations": {"contracts"},
-    "models": {"contracts"},
-    "metrics": {"contracts"},
-    "visualization": {"contracts"},
-    "tracking": {"contracts", "visualization.drawing"},
-    "losses": {"contracts", "degradations.blur", "degradations.resize"},
-    "engine": {"contracts", "data", "degradations", "models", "metrics", "tracking", "visualization", "losses"},
-    "csbsr": {"contracts", "engine", "data.images", "degradations", "losses", "metrics", "models"},
-}
-PACKAGES = {*ALLOWED, "tools", "benchmarks"}
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
 SCRIPT_MAY = {"contracts", "engine"}
 DEVICES = ("cuda", "mps", "xpu")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
-
-FILES = sorted(
-    path for path in (*ROOT.glob("*.py"), *(file for name in PACKAGES for file in (ROOT / name).rglob("*.py")))
-)
 
 
 def name_of(path: Path) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import ROOT, TINY, assert_error, contents, finish, run_here, start, write_photographs
 
 from contracts.errors import run_main
+from tests.helpers.runs import ROOT, TINY, assert_error, contents, finish, run_here, start, write_photographs
 
 SIZES = {"a": (40, 48), "b": (40, 48), "c": (40, 48)}
 

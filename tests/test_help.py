@@ -8,9 +8,9 @@ import shlex
 import sys
 
 import pytest
-from tiny_runs import ROOT
 
 from engine.options.load import load_options
+from tests.helpers.runs import ROOT
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 

@@ -12,8 +12,9 @@ def keep_freed_memory() -> bool:
     """Let malloc serve large tensors from memory freed before; returns whether that could be set.
 
     By default glibc maps each tensor of some size anew and unmaps it when freed, so that each page is
-    faulted in and zeroed again, tens of thousands of them in a training step (tests/test_memory.py counts). Kept memory
-    stays the process's until it ends; nothing changes on systems without glibc.
+    faulted in and zeroed again, tens of thousands of them in a training step
+    (tests/engine/runtime/test_memory.py counts). Kept memory stays the process's until it ends; nothing changes on
+    systems without glibc.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,0 +1,107 @@
+"""What a run says of its photographs, and that weights are not tested on what they were trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.runtime.checkpoint import load_file
+from tests.helpers.drawn_sets import write_set
+from tests.helpers.runs import TINY, Outcome, assert_error, run_here
+
+WEIGHTS = "experiments/tiny/models/latest.pth"
+
+
+def train(place: Path, *changes: str) -> Outcome:
+    return run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes, cwd=place)
+
+
+def evaluate(place: Path, weights: Path, test: str, *arguments: str) -> Outcome:
+    quick = ["evaluation:surface_step=0", "evaluation:panels=0", "evaluation:classical=false"]
+    change = [f"datasets:test={test}", *quick]
+    return run_here("evaluate.py", "--clean", "--weights", weights, *arguments, "--force_yml", *change, cwd=place)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on photographs 0 to 3, validated on 3 and 4, to be read only."""
+    place = tmp_path_factory.mktemp("seen")
+    write_set(place / "train", numbers=range(4))
+    write_set(place / "val", numbers=range(3, 5))
+    outcome = train(
+        place, "datasets:train={type: folder, root: train, crop: 32, batch_size: 2, workers: 0}",
+        "datasets:val={type: folder, root: val}",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (place / "told.txt").write_text(outcome.out)
+    return place
+
+
+def test_training_tells_of_its_photographs(trained: Path) -> None:
+    told = (trained / "told.txt").read_text()
+    assert "datasets.train: 4 photographs, " in told and "validation: 2 photographs, " in told
+    assert "% crack, 0 masks empty" in told
+    assert "warning: 1 photographs to validate with are trained on too, first '003'" in told
+    kept = load_file(trained / WEIGHTS)["meta"]["photographs"]
+    assert [len(kept["train"]), len(kept["val"]), len({*kept["train"], *kept["val"]})] == [4, 2, 5]
+
+
+def test_photographs_trained_on_are_refused(trained: Path, tmp_path: Path) -> None:
+    """Whatever they are called and kept in; how many is then noted in the results."""
+    write_set(tmp_path / "mixed", numbers=range(2, 6), photo_suffix=".tif")
+    refused = evaluate(tmp_path, trained / WEIGHTS, "{type: folder, root: mixed}")
+    assert_error(refused, "datasets.test", "trained on 2 of these 4", "'002', '003'", "--allow-training-photographs")
+
+
+def test_the_way_round_is_noted(trained: Path, tmp_path: Path) -> None:
+    write_set(tmp_path / "mixed", numbers=range(2, 6))
+    arguments = ["--allow-training-photographs", "--out", "results"]
+    outcome = evaluate(tmp_path, trained / WEIGHTS, "{type: folder, root: mixed}", *arguments)
+    assert outcome.code == 0, outcome.err
+    assert "datasets.test: 4 photographs" in outcome.out
+    assert "warning: datasets.test: the weights were chosen by 2 of them, first '003'" in outcome.out
+    meta = json.loads((tmp_path / "results/results.json").read_text())["meta"]
+    assert meta["trained_on"] == 2 and "photographs" not in meta
+
+
+def test_photographs_of_the_weights_begun_with_count_too(trained: Path, tmp_path: Path) -> None:
+    """Trained on from other weights, or by a teacher, a network knows what those were trained on."""
+    write_set(tmp_path / "train", numbers=range(4, 6))
+    write_set(tmp_path / "test", numbers=range(4))
+    for key in ("network_seg:weights", "train:teacher"):
+        weights = [f"{key}={trained / WEIGHTS}", "loss:teacher_weight=0.5"][: 1 + (key == "train:teacher")]
+        data = "datasets:train={type: folder, root: train, crop: 32, batch_size: 2, workers: 0}"
+        outcome = train(tmp_path, data, "datasets:val=null", f"name={key.replace(':', '_')}", *weights)
+        assert outcome.code == 0, outcome.err
+        own = tmp_path / f"experiments/{key.replace(':', '_')}/models/latest.pth"
+        assert len(load_file(own)["meta"]["photographs"]["train"]) == 2 + 4
+        assert_error(evaluate(tmp_path, own, "{type: folder, root: test}"), "trained on 4 of these 4")
+
+
+def test_drawn_photographs_of_the_training_seed_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+    outcome = evaluate(tmp_path, tiny_weights, "{count: 3, size: 64, seed: 1}")
+    assert_error(outcome, "trained on 3 of these 3", "'synthetic_1_00000'")
+
+
+def test_inverted_masks_are_warned_of(tmp_path: Path, tiny_weights: Path) -> None:
+    write_set(tmp_path / "mine", lambda mask, number: (1 - mask) * 255)
+    change = ["datasets:train={type: folder, root: mine, crop: 32, batch_size: 2, workers: 0}"]
+    outcome = train(tmp_path, *change)
+    assert outcome.code == 0 and "warning: datasets.train: over half of 6 masks" in outcome.out
+
+
+def test_names_that_are_no_utf8_everywhere(tmp_path: Path, tiny_weights: Path) -> None:
+    """Training, evaluation and prediction print, hash and write them."""
+    root = write_set(tmp_path / "mine", numbers=range(3))
+    for kind in ("images", "masks"):
+        os.rename(root / kind / "000.png", os.fsencode(root / kind) + b"/stra\xdfe.png")
+    outcome = evaluate(tmp_path, tiny_weights, "{type: folder, root: mine}", "--out", "out")
+    assert outcome.code == 0, outcome.err
+    assert "stra\\xdfe" in (tmp_path / "out/per_image.csv").read_text(encoding="utf-8")
+    arguments = ["mine/images", "-o", "masks", "--weights", tiny_weights, "--rle", "all.csv"]
+    outcome = run_here("predict.py", *arguments, cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert "stra\\xdfe.png," in (tmp_path / "all.csv").read_text(encoding="utf-8")

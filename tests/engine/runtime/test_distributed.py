@@ -1,0 +1,52 @@
+"""Evaluation and prediction shared out between the processes of torchrun: the same results as by one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.runtime.distributed import ALONE, Share
+from tests.helpers.runs import TINY, contents, on_two_processes, run_here, write_photographs
+
+CHANGES = ["train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3"]
+SECONDS = "seconds"
+
+
+@pytest.mark.slow
+def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
+    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *CHANGES, cwd=tmp_path).code == 0
+    one = run_here("evaluate.py", "--out", "one", cwd=tmp_path)
+    two = on_two_processes("evaluate.py", "--out", "two", cwd=tmp_path)
+    assert one.code == two.code == 0, two.err
+    assert two.out.count("evaluating") == 1 and "shared by 2 processes" in two.out
+    results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")]
+    for found in results:
+        found["meta"].pop(SECONDS)
+    assert results[0] == results[1] and results[0]["degraded"]["images"] == 5
+    rows = [list(csv.reader((tmp_path / name / "per_image.csv").open())) for name in ("one", "two")]
+    assert rows[0] == rows[1]
+    pictures = [{path: data for path, data in contents(tmp_path / name).items() if str(path).endswith(".png")}
+                for name in ("one", "two")]
+    assert pictures[0] == pictures[1] and pictures[0]
+
+
+@pytest.mark.slow
+def test_two_processes_predict_like_one(tmp_path: Path) -> None:
+    photographs = write_photographs(tmp_path / "mine", {"a": (40, 48), "b": (33, 50), "c": (64, 32)}) / "images"
+    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *CHANGES, cwd=tmp_path).code == 0
+    assert run_here("predict.py", photographs, "-o", "one", cwd=tmp_path).code == 0
+    two = on_two_processes("predict.py", photographs, "-o", "two", cwd=tmp_path)
+    assert two.code == 0, two.err
+    assert contents(tmp_path / "one") == contents(tmp_path / "two") and len(contents(tmp_path / "one")) > 3
+
+
+def test_shares_are_all_the_work() -> None:
+    items = list(range(7))
+    shares = [Share(rank, 3) for rank in range(3)]
+    assert sorted(item for share in shares for item in share.of(items)) == items
+    for share in shares:
+        assert [share.position(own) for own in range(len(share.of(items)))] == list(share.of(items))
+    assert ALONE.of(items) == items and ALONE.gather("x") == ["x"] and ALONE.first
