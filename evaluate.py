@@ -25,7 +25,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-opt", type=expanduser, metavar="FILE", help="options file; unset: those kept in the weights")
     parser.add_argument(
-        "--weights", type=expanduser, metavar="FILE",
+        "--weights",
+        type=expanduser,
+        metavar="FILE",
         help="weights, a shipped folder, or its name; unset: best, else latest, of the experiment that -opt names, or "
         "of the newest below experiments/; weights/compact, if there is none or all are older than that was made",
     )

@@ -40,56 +40,83 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
     add(
-        "-o", dest="out", type=user_path, metavar="DIR",
+        "-o",
+        dest="out",
+        type=user_path,
+        metavar="DIR",
         help="where to write (results); with --export the file (beside the weights)",
     )
     add("-opt", type=expanduser, metavar="FILE", help="options file; unset: the options kept in the weights")
     add(
-        "--weights", type=expanduser, metavar="FILE",
+        "--weights",
+        type=expanduser,
+        metavar="FILE",
         help="weights, a shipped folder or its name, or an exported model (.onnx); unset: best, else latest, of the "
         "newest experiment below experiments/; weights/compact, if there is none or all are older than that was made",
     )
     add(
-        "--export", choices=("onnx",),
+        "--export",
+        choices=("onnx",),
         help="write the model as an ONNX file, and predict nothing: lr [1,3,h,w], RGB in [0,1], any sides -> "
         "restored, kernel, logits, probability; needs 'pip install onnx onnxruntime'",
     )
     add(
-        "--restore", choices=("auto", "always", "never"), default="auto",
+        "--rle",
+        type=user_path,
+        metavar="FILE",
+        help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
+    )
+    add("--overwrite", action="store_true", help="replace earlier results")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with a batch: leave results alone that are complete, made with the same weights, "
+        "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
+    )
+    add_ways(parser)
+    return parser.parse_args()
+
+
+def add_ways(parser: argparse.ArgumentParser) -> None:
+    """The arguments that change what is found, or how fast."""
+    add = parser.add_argument_group("how cracks are looked for").add_argument
+    add(
+        "--restore",
+        choices=("auto", "always", "never"),
+        default="auto",
         help="restore before segmenting; auto: photographs up to 0.04 megapixels (200x200), and up to 1.5 megapixels "
         "those in which cracks narrower than 4 px on average are found without; always: also in larger ones",
     )
     add("--threshold", type=float, default=0.5, metavar="P", help="crack from this probability on (0.5)")
     add(
-        "--tile", type=int, default=256, metavar="PX",
+        "--tile",
+        type=int,
+        default=256,
+        metavar="PX",
         help="side of a tile in pixels of the photograph before restoring (256); the segmentation sees "
         "tiles of that times the scale; smaller ones need less memory",
     )
     add("--overlap", type=int, default=32, metavar="PX", help="overlap of tiles, blended (32)")
     add(
-        "--rle", type=user_path, metavar="FILE",
-        help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
-    )
-    add(
-        "--min-area", dest="minimum_area", type=int, metavar="PX",
+        "--min-area",
+        dest="minimum_area",
+        type=int,
+        metavar="PX",
         help="regions of fewer pixels, where it was segmented, are no cracks (unset: as the weights' options say)",
     )
     add(
-        "--bits", type=int, choices=(8, 10, 12, 14, 16),
+        "--bits",
+        type=int,
+        choices=(8, 10, 12, 14, 16),
         help="of the values in 16-bit files (unset: the fewest that hold them, told with each photograph)",
     )
     add(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
         help="of the networks; auto: as evaluation.precision of the weights' options, which is by itself bfloat16 on "
         "GPUs and CPUs that compute it natively, else float32",
     )
-    add("--overwrite", action="store_true", help="replace earlier results")
-    add(
-        "--resume", action="store_true",
-        help="go on with a batch: leave results alone that are complete, made with the same weights, "
-        "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
-    )
-    return parser.parse_args()
 
 
 def main() -> None:

@@ -21,11 +21,15 @@ def parse() -> argparse.Namespace:
         "-opt", type=expanduser, required=True, metavar="FILE", help="options file, such as options/joint.yml"
     )
     parser.add_argument(
-        "--force_yml", nargs="+", default=[], metavar="A:B=C",
+        "--force_yml",
+        nargs="+",
+        default=[],
+        metavar="A:B=C",
         help="change options of the file, such as train:total_iter=2000 datasets:train:batch_size=4",
     )
     parser.add_argument(
-        "--auto_resume", action="store_true",
+        "--auto_resume",
+        action="store_true",
         help="go on from the last checkpoint of this experiment (without it an earlier run is moved aside)",
     )
     return parser.parse_args()

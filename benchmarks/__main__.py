@@ -43,7 +43,9 @@ quality: statistics of averaged weights). docs/performance.md says what the rows
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown benchmark or rounds that measure nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", default=list(BENCHMARKS), help="these alone (see below)")
@@ -67,8 +69,18 @@ def measure(name: str, rounds: int, small: bool) -> Row:
     peaks = [peak_of(name, side, small) for side in SIDES]
     between, rounding = (None, None) if difference is None else (difference.between, difference.rounding)
     return Row(
-        name, case.what, case.ours, case.alternative, *seconds, seconds[1] / seconds[0], case.target, between,
-        rounding, case.limit, *peaks, *operations,
+        name,
+        case.what,
+        case.ours,
+        case.alternative,
+        *seconds,
+        seconds[1] / seconds[0],
+        case.target,
+        between,
+        rounding,
+        case.limit,
+        *peaks,
+        *operations,
     )
 
 

@@ -51,10 +51,18 @@ class AuthorsProgram:
         without_downloads()
         cfg = importlib.import_module("model.config").cfg
         cfg.merge_from_file(str(clone / CONFIG))
-        cfg.merge_from_list([
-            "DEVICE", "cpu", "MODEL.SR_SCRATCH", True,
-            "SOLVER.BATCH_SIZE", batch_size, "INPUT.IMAGE_SIZE", [crop, crop],
-        ])
+        cfg.merge_from_list(
+            [
+                "DEVICE",
+                "cpu",
+                "MODEL.SR_SCRATCH",
+                True,
+                "SOLVER.BATCH_SIZE",
+                batch_size,
+                "INPUT.IMAGE_SIZE",
+                [crop, crop],
+            ]
+        )
         self.cfg, self.began = cfg, cfg.SOLVER.SR_PRETRAIN_ITER[1] - 1
         transforms = importlib.import_module("model.data.transforms.transforms")
         reduction = transforms.FactorResize(cfg.MODEL.SCALE_FACTOR, cfg.SOLVER.DOWNSCALE_INTERPOLATION)
@@ -69,7 +77,12 @@ class AuthorsProgram:
     def train(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
         """Their training loop on ``batches`` as they load them (see ``as_theirs``); ``batches`` has a length."""
         arguments = Namespace(
-            resume_iter=self.began, wandb_flag=False, num_gpus=1, log_step=NEVER, save_step=NEVER, eval_step=NEVER,
+            resume_iter=self.began,
+            wandb_flag=False,
+            num_gpus=1,
+            log_step=NEVER,
+            save_step=NEVER,
+            eval_step=NEVER,
             debug=True,
         )
         loop = importlib.import_module("model.engine.trainer").do_train

@@ -57,7 +57,9 @@ class Chosen:
 def parse(arguments: Sequence[str] | None = None) -> Chosen:
     """Read the command line. Raises UserError for a folder that is no clone and numbers that measure nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.authors_step", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.authors_step",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--clone", type=Path, required=True, metavar="DIR", help="clone of their repository")

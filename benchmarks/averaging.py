@@ -48,8 +48,12 @@ def training_batches(options: Options, steps: int) -> Iterator[DegradedBatch]:
     """The first batches of a training, as the trainer makes them."""
     source, _ = build_train_sources(options)
     loader = make_loader(
-        build_dataset(options, source), global_batch=options.datasets.train.batch_size, seed=options.seed,
-        start_step=0, total_steps=steps, workers=0,
+        build_dataset(options, source),
+        global_batch=options.datasets.train.batch_size,
+        seed=options.seed,
+        start_step=0,
+        total_steps=steps,
+        workers=0,
     )
     return (degraded(options, batch) for batch in loader)
 
@@ -104,7 +108,9 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
             ema.update(model)
             if number in at:
                 ways = (
-                    copy.deepcopy(model), with_statistics_of(ema.average, model), ema.average,
+                    copy.deepcopy(model),
+                    with_statistics_of(ema.average, model),
+                    ema.average,
                     with_statistics_estimated(ema.average, step, recent),
                 )
                 found[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
@@ -131,7 +137,9 @@ def table(runs: Sequence[dict[int, dict[str, dict[str, float]]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.averaging", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.averaging",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")

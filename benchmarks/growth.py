@@ -119,7 +119,9 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown size or rounds that measure nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.growth", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.growth",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = ", ".join(GROWTHS)

@@ -40,7 +40,11 @@ def ready_batch(options: Options) -> DegradedBatch:
     train = options.datasets.train
     source = SyntheticSource(PHOTOGRAPHS, size=max(train.crop, 64), seed=1, crack_free=0.0)
     loader = make_loader(
-        build_dataset(options, source), global_batch=train.batch_size, seed=options.seed, start_step=0, total_steps=1,
+        build_dataset(options, source),
+        global_batch=train.batch_size,
+        seed=options.seed,
+        start_step=0,
+        total_steps=1,
         workers=0,
     )
     return degraded(options, next(iter(loader)))

@@ -32,7 +32,9 @@ by autocast, in turn. A ratio below 1 says that bfloat16 is the slower of both.
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a device or numbers that cannot be used."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.precision",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")

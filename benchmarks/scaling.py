@@ -48,7 +48,9 @@ class Timing:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for numbers that mean nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scaling", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.scaling",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
@@ -60,7 +62,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="only calculate, from --step and --links")
     parser.add_argument("--step", type=float, default=0.06, metavar="S", help="seconds of one GPU's step (unset: 0.06)")
     parser.add_argument(
-        "--links", nargs="+", default=["8=370", "64=50"], metavar="N=GB/S",
+        "--links",
+        nargs="+",
+        default=["8=370", "64=50"],
+        metavar="N=GB/S",
         help="GPUs and the rate of the slowest link between them (unset: 8=370 64=50)",
     )
     chosen = parser.parse_args(arguments)
@@ -105,8 +110,10 @@ def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, resul
     if world > 1:
         step.module = DistributedDataParallel(step.module)
     step(batch)
-    times = [statistics.median(timed(work) for _ in range(chosen.steps))
-             for work in (lambda: step(batch), lambda: dist.all_reduce(gradients))]
+    times = [
+        statistics.median(timed(work) for _ in range(chosen.steps))
+        for work in (lambda: step(batch), lambda: dist.all_reduce(gradients))
+    ]
     slowest = torch.tensor(times)
     dist.all_reduce(slowest, dist.ReduceOp.MAX)
     if rank == 0:
@@ -132,8 +139,10 @@ def measured_table(chosen: argparse.Namespace) -> str:
 def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]) -> str:
     """Efficiency for gradients of ``size`` bytes exchanged by rings over links of given rates."""
     lines = [
-        "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "
-        "| efficiency, hidden in the backward pass |",
+        (
+            "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "
+            "| efficiency, hidden in the backward pass |"
+        ),
         "|---|---|---|---|---|",
     ]
     for count, rate in links:

@@ -35,10 +35,13 @@ def sweep(small: bool) -> Case:
         ours=f"metrics.surface.surface_sweep, {SCORERS} threads",
         alternative="surface-distance package for each threshold",
         run_ours=lambda: as_outputs([one for found in pool.map(lambda pair: ours(*pair), pairs) for one in found]),
-        run_alternative=lambda: as_outputs([
-            by_package(surface_distance, prob > np.float32(threshold), mask > 0)
-            for prob, mask in pairs for threshold in THRESHOLDS
-        ]),
+        run_alternative=lambda: as_outputs(
+            [
+                by_package(surface_distance, prob > np.float32(threshold), mask > 0)
+                for prob, mask in pairs
+                for threshold in THRESHOLDS
+            ]
+        ),
         limit=LIMIT,
         target=TARGET,
     )
@@ -72,7 +75,4 @@ def by_package(package: object, predicted: NDArray[np.bool_], truth: NDArray[np.
 
 def as_outputs(found: list[SurfaceDistance]) -> Outputs:
     """The two distances by image and threshold."""
-    return {
-        "hausdorff": np.array([one.hausdorff for one in found]),
-        "mean": np.array([one.mean for one in found]),
-    }
+    return {"hausdorff": np.array([one.hausdorff for one in found]), "mean": np.array([one.mean for one in found])}

@@ -67,8 +67,14 @@ class Machine:
 def describe_machine(matmul: float | None = None, copy: float | None = None) -> Machine:
     """This machine as torch and OpenCV use it, with its rates where they were measured."""
     return Machine(
-        processor(), os.cpu_count() or 1, torch.get_num_threads(), platform.python_version(), torch.__version__,
-        cv2.__version__, matmul, copy,
+        processor(),
+        os.cpu_count() or 1,
+        torch.get_num_threads(),
+        platform.python_version(),
+        torch.__version__,
+        cv2.__version__,
+        matmul,
+        copy,
     )
 
 
@@ -83,12 +89,17 @@ def processor() -> str:
 def markdown(rows: Sequence[Row], machine: Machine) -> str:
     """The table of ratios, the table of counted work, and the machine."""
     lines = [
-        "| what | ours | alternative | ratio of medians (target) | largest relative difference (limit) "
-        "| peak memory beyond inputs, ours / alternative, MiB |",
+        (
+            "| what | ours | alternative | ratio of medians (target) | largest relative difference (limit) "
+            "| peak memory beyond inputs, ours / alternative, MiB |"
+        ),
         "|---|---|---|---|---|---|",
-        *map(_line, rows), "",
-        "| what | counted, ours / alternative, GFLOP | rate of ours, GFLOP/s | share of matmul |", "|---|---|---|---|",
-        *(_work_line(row, machine) for row in rows if row.operations_ours), "",
+        *map(_line, rows),
+        "",
+        "| what | counted, ours / alternative, GFLOP | rate of ours, GFLOP/s | share of matmul |",
+        "|---|---|---|---|",
+        *(_work_line(row, machine) for row in rows if row.operations_ours),
+        "",
         f"Machine: {machine}",
     ]
     return "\n".join(lines)

@@ -39,7 +39,9 @@ def score_all(images: int, side: int) -> tuple[float, dict[str, float]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.test_set", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.test_set",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", type=int, default=KHANHHA, help=f"unset: {KHANHHA}, as khanhha's test set")

@@ -53,7 +53,9 @@ class Speed:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError for one that is not here."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.train_step", description=__doc__, epilog=EXPLANATION,
+        prog="python -m benchmarks.train_step",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")

@@ -11,6 +11,12 @@ from losses.joint import JointLoss
 from losses.sr import KBPNLoss
 
 __all__ = [
-    "IMAGE_LABEL_LOSSES", "SEGMENTATION_LOSSES", "BoundaryCombo", "DegradedBatch", "JointLoss", "KBPNLoss",
-    "LossReport", "RegionCombo",
+    "IMAGE_LABEL_LOSSES",
+    "SEGMENTATION_LOSSES",
+    "BoundaryCombo",
+    "DegradedBatch",
+    "JointLoss",
+    "KBPNLoss",
+    "LossReport",
+    "RegionCombo",
 ]

@@ -12,6 +12,16 @@ from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
 
 __all__ = [
-    "SEG_NETWORKS", "SR_NETWORKS", "WHOLE_NETWORKS", "JointModel", "JointOutput", "Maps", "ParallelModel", "Restored",
-    "Segmentation", "Segmented", "SuperResolution", "WholeModel",
+    "SEG_NETWORKS",
+    "SR_NETWORKS",
+    "WHOLE_NETWORKS",
+    "JointModel",
+    "JointOutput",
+    "Maps",
+    "ParallelModel",
+    "Restored",
+    "Segmentation",
+    "Segmented",
+    "SuperResolution",
+    "WholeModel",
 ]

@@ -21,8 +21,11 @@ AS_ARRAY = "the image"  # in errors, where there is no file to name
 
 
 def load(
-    path: str | PathLike[str] | None = None, device: str | torch.device | None = None, precision: str = "auto",
-    tile: int = 256, overlap: int = 32,
+    path: str | PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    precision: str = "auto",
+    tile: int = 256,
+    overlap: int = 32,
 ) -> Predictor:
     """Weights, ready to look for cracks; read from this machine alone.
 
@@ -44,7 +47,11 @@ class Predictor:
         self.model = TiledModel(source.load(), source.device, tile, overlap, source.precision)
 
     def __call__(
-        self, image: np.ndarray | Image.Image | str | PathLike[str], *, threshold: float = 0.5, restore: str = "auto",
+        self,
+        image: np.ndarray | Image.Image | str | PathLike[str],
+        *,
+        threshold: float = 0.5,
+        restore: str = "auto",
         minimum_area: int | None = None,
     ) -> Prediction:
         """Look for cracks in a photograph of any size.

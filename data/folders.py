@@ -57,7 +57,8 @@ def find_photographs(
     folders = {"": root} if plain else _image_folders(root, part, None if split_list else role, bool(split_list), notes)
     found = {
         f"{name}/{stem}" if name else stem: path
-        for name, folder in folders.items() for stem, path in by_stem(folder, "images").items()
+        for name, folder in folders.items()
+        for stem, path in by_stem(folder, "images").items()
     }
     if split_list:
         names = [_listed(line, file, found) for line, file in read_split_lists(split_list, root).items()]

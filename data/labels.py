@@ -16,8 +16,16 @@ from data.reading import counted_notes, decide_bits
 from data.sources import Loaded, Source, identity_of
 from data.survey import Progress, look_at_photograph, survey
 
-WORDS = {"1": True, "cracked": True, "crack": True, "true": True, "0": False, "uncracked": False,
-         "noncrack": False, "false": False}
+WORDS = {
+    "1": True,
+    "cracked": True,
+    "crack": True,
+    "true": True,
+    "0": False,
+    "uncracked": False,
+    "noncrack": False,
+    "false": False,
+}
 
 
 def labels_by_prefix(names: Iterable[str], uncracked: Sequence[str]) -> dict[str, bool]:

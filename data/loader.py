@@ -51,8 +51,7 @@ class StepSampler(Sampler):
         if global_batch < 1 or global_batch % world:
             lower = max(1, global_batch // world) * world
             raise UserError(
-                f"batch size {global_batch} cannot be shared by {world} processes; "
-                f"give a multiple, such as {lower}"
+                f"batch size {global_batch} cannot be shared by {world} processes; give a multiple, such as {lower}"
             )
         if not 0 <= rank < world:
             raise ValueError(f"rank {rank} is not below the number of processes {world}")

@@ -68,9 +68,7 @@ def _spread(masks: Sequence[MaskFacts]) -> bool:
     return dented >= LEAST * total or bool(several and strong >= LEAST * total)
 
 
-def _refusal(
-    names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[bool], full: dict[Kind, int]
-) -> UserError:
+def _refusal(names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[bool], full: dict[Kind, int]) -> UserError:
     found = [(name, mask) for name, mask, is_odd in zip(names, masks, odd, strict=True) if is_odd]
     counts = np.zeros(65536, np.int64)
     for _, mask in found:

@@ -27,9 +27,12 @@ class LoadedBatch(HRBatch):
 
     def pin_memory(self) -> LoadedBatch:
         """Return the batch with its tensors in page-locked memory."""
-        return LoadedBatch(**{
-            name: value.pin_memory() if isinstance(value, torch.Tensor) else value for name, value in vars(self).items()
-        })
+        return LoadedBatch(
+            **{
+                name: value.pin_memory() if isinstance(value, torch.Tensor) else value
+                for name, value in vars(self).items()
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,12 @@ class PackedBatch:
 
     def unpack(self) -> LoadedBatch:
         """The batch, its tensors over the memory of the arrays."""
-        return LoadedBatch(**{
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-            for name, value in self.fields.items()
-        })
+        return LoadedBatch(
+            **{
+                name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+                for name, value in self.fields.items()
+            }
+        )
 
     def pin_memory(self) -> PackedBatch:
         """Itself: it is unpacked first."""

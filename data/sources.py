@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Sequence
 
@@ -159,7 +160,7 @@ def split_random(source: Source, fractions: Sequence[float], seed: int) -> list[
         raise UserError(f"split fractions {list(fractions)}: each has to be above 0, and their sum at most 1")
     order = sorted(range(len(source)), key=lambda index: _hash(seed, source.name(index)))
     bounds = np.rint(np.cumsum([0.0, *fractions]) * len(source)).astype(int)
-    parts = [order[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [order[start:stop] for start, stop in itertools.pairwise(bounds)]
     return [Subset(source, sorted(part, key=source.name)) for part in parts]
 
 

@@ -40,9 +40,7 @@ def pad_to(image: NDArray, mask: NDArray, side: int) -> Arrays:
     return np.pad(image, [*around, (0, 0)], mode="reflect"), np.pad(mask, around, mode="reflect")
 
 
-def crop(
-    image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0
-) -> Arrays:
+def crop(image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0) -> Arrays:
     """Cut a square of ``side`` pixels, the same from image [H,W,3] and mask [H,W] (neither smaller).
 
     The place is uniform; with ``crack_probability`` it is instead centred near a random crack pixel

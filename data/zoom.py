@@ -44,10 +44,12 @@ class Zoom:
         turn = 2 * math.pi * drawn["angle"] if self.any_angle else 0.0
         along, across = math.cos(turn) / remaining, math.sin(turn) / remaining
         half = (side - 1) / 2
-        back = np.array([  # from pixels (x, y) of the crop to those of the photograph
-            [along, -across, middle[1] - half * (along - across)],
-            [across, along, middle[0] - half * (across + along)],
-        ])
+        back = np.array(
+            [  # from pixels (x, y) of the crop to those of the photograph
+                [along, -across, middle[1] - half * (along - across)],
+                [across, along, middle[0] - half * (across + along)],
+            ]
+        )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         cut, covered = (
             cv2.warpAffine(one, back, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)

@@ -30,9 +30,7 @@ class Exposure(Step):
 
     type = "exposure"
 
-    def __init__(
-        self, gain: object = (0.3, 1.2), gamma: object = (0.8, 1.5), probability: float = 1.0
-    ) -> None:
+    def __init__(self, gain: object = (0.3, 1.2), gamma: object = (0.8, 1.5), probability: float = 1.0) -> None:
         super().__init__(probability)
         self.gain = read_range(gain, "gain", 0.01, 10.0)
         self.gamma = read_range(gamma, "gamma", 0.01, 10.0)

@@ -56,14 +56,9 @@ KERNELS: dict[str, KernelKind] = {
     "isotropic_gaussian": KernelKind(kernels.isotropic_gaussian, {"sigma": _sigma("sigma")}),
     "motion": KernelKind(
         kernels.motion,
-        {
-            "length": Parameter((2.0, 15.0), 0.0, kernels.longest_motion, ("length",)),
-            "angle": _angle("angle"),
-        },
+        {"length": Parameter((2.0, 15.0), 0.0, kernels.longest_motion, ("length",)), "angle": _angle("angle")},
     ),
-    "disk": KernelKind(
-        kernels.disk, {"radius": Parameter((0.5, 5.0), 0.0, kernels.largest_disk, ("radius",))}
-    ),
+    "disk": KernelKind(kernels.disk, {"radius": Parameter((0.5, 5.0), 0.0, kernels.largest_disk, ("radius",))}),
 }
 
 

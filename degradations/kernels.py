@@ -63,7 +63,7 @@ def motion(length: Tensor, angle: Tensor, side: int = 21) -> Tensor:
     length: [B] pixels, 0 (no blur) to side - 1; angle: [B] degrees; returns [B,1,k,k].
     The exposure is the mean over evenly spaced instants.
     """
-    x, y = offsets(side, length)
+    x, _y = offsets(side, length)
     instants = torch.linspace(-0.5, 0.5, MOTION_INSTANTS * side + 1, device=length.device, dtype=length.dtype)
     cosine, sine = _direction(angle)
     at = length.view(-1, 1, 1) * instants.view(1, -1, 1)  # [B,N,1]

@@ -79,9 +79,7 @@ class Pipeline:
         return drawn
 
     @torch.no_grad()
-    def __call__(
-        self, hr: Tensor, names: Sequence[str], seed: int, epochs: int | Sequence[int] = 0
-    ) -> Degraded:
+    def __call__(self, hr: Tensor, names: Sequence[str], seed: int, epochs: int | Sequence[int] = 0) -> Degraded:
         """Degrade a batch on its device.
 
         hr: [B,3,H,W] float in [0, 1], sides that ``scale`` divides (else UserError); names: B image names;

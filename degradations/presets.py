@@ -67,11 +67,7 @@ PRESETS: dict[str, Steps] = {"kondo_ukita": KONDO_UKITA, "field": FIELD, "strong
 
 
 def build_pipeline(
-    preset_or_steps: str | Steps,
-    scale: int = 4,
-    kernel_side: int = 21,
-    border: str = "reflect",
-    quantise: bool = False,
+    preset_or_steps: str | Steps, scale: int = 4, kernel_side: int = 21, border: str = "reflect", quantise: bool = False
 ) -> Pipeline:
     """Return the pipeline of a preset (a key of PRESETS) or of a list of steps; arguments as in Pipeline.
 

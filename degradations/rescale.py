@@ -28,7 +28,7 @@ WAYS_BACK = ("bilinear", "bicubic")
 LEVELS = 5  # factors to draw from: samples that share one are resampled in one call
 
 
-def rescale(image: Tensor, factor: float, filter: str, back: str) -> Tensor:
+def rescale(image: Tensor, factor: float, filter: str, back: str) -> Tensor:  # noqa: A002 (the option's name)
     """Resample [B,C,h,w] to ``factor`` times its sides, rounded, at least 1 pixel, and back to [B,C,h,w]; unclipped.
 
     filter: a key of FILTERS for the way there, back: for the way back. Pixel centres stay in place; bilinear and

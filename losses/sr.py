@@ -35,10 +35,7 @@ class KBPNLoss:
     """
 
     def __init__(
-        self,
-        weights: Sequence[float] = (0.4, 0.4, 0.2),
-        border: str = "reflect",
-        kernel_term: str = "sum",
+        self, weights: Sequence[float] = (0.4, 0.4, 0.2), border: str = "reflect", kernel_term: str = "sum"
     ) -> None:
         """weights: of the image, LR and kernel terms; border: of the blur, "reflect" or "zero".
 

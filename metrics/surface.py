@@ -56,7 +56,7 @@ class Surface:
 
     def squared_distance_at(self, other: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same at the given flat indices only, inside the box that holds both sets of points."""
-        height, width = self.grid
+        _height, width = self.grid
         rows, columns = np.divmod(self.index, width)
         other_rows, other_columns = np.divmod(other, width)
         top, left = min(rows.min(), other_rows.min()), min(columns.min(), other_columns.min())
@@ -123,9 +123,7 @@ class SurfaceTarget:
         if self._map is None or predicted.empty:
             return SurfaceDistance(np.nan, np.nan)
         to_truth = _directed(self._map[predicted.index], predicted.rank, self.percentile)
-        to_prediction = _directed(
-            predicted.squared_distance_at(self.surface.index), self.surface.rank, self.percentile
-        )
+        to_prediction = _directed(predicted.squared_distance_at(self.surface.index), self.surface.rank, self.percentile)
         hausdorff = max(to_truth.hausdorff, to_prediction.hausdorff)
         return SurfaceDistance(hausdorff, (to_truth.mean + to_prediction.mean) / 2)
 

@@ -121,9 +121,7 @@ class WholeModel(nn.Module):
         """What tiles of ``image`` [1,3,H,W] are normalised by; None where nothing of the whole image is needed."""
         return None
 
-    def segment_maps(
-        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
-    ) -> Segmented:
+    def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
         """Segment maps or a tile of them; ``statistics``: of the whole image (None: this is all of it)."""
         raise NotImplementedError
 
@@ -177,9 +175,7 @@ class ParallelModel(WholeModel):
         output = self(lr)
         return Maps(output.sr, logits=output.logits), output.kernel
 
-    def segment_maps(
-        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
-    ) -> Segmented:
+    def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
         return self.segment(maps.image) if maps.logits is None else Segmented(maps.logits)
 
     def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:

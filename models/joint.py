@@ -32,8 +32,14 @@ class JointModel(WholeModel):
     seg: Segmentation
 
     def __init__(
-        self, sr: SuperResolution, seg: Segmentation, scale: int = 4, normalise: str = "instance", clip: bool = True,
-        handover: bool = False, window: int = 224,
+        self,
+        sr: SuperResolution,
+        seg: Segmentation,
+        scale: int = 4,
+        normalise: str = "instance",
+        clip: bool = True,
+        handover: bool = False,
+        window: int = 224,
     ) -> None:
         super().__init__()
         for network, base in ((sr, SuperResolution), (seg, Segmentation)):
@@ -113,9 +119,7 @@ class JointModel(WholeModel):
         """Those of the normalisation."""
         return self.normalise.statistics(image)
 
-    def segment_maps(
-        self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None
-    ) -> Segmented:
+    def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
         """See ``WholeModel``."""
         segmented = self.segment_padded(self.prepared(maps, statistics), kernel)
         if maps.logits_offset is None:
@@ -154,9 +158,13 @@ class JointModel(WholeModel):
         segmented = self.segment_padded(prepared, kernel).logits
         logits = segmented if maps.logits_offset is None else segmented + maps.logits_offset
         found = {
-            "restored": maps.image, "kernel": kernel, "handed_image": maps.image_offset,
-            "handed_logits": maps.logits_offset, "to_segment": None if prepared is maps.image else prepared,
+            "restored": maps.image,
+            "kernel": kernel,
+            "handed_image": maps.image_offset,
+            "handed_logits": maps.logits_offset,
+            "to_segment": None if prepared is maps.image else prepared,
             "segmented": None if maps.logits_offset is None else segmented,
-            "logits": logits, "probability": logits.sigmoid(),
+            "logits": logits,
+            "probability": logits.sigmoid(),
         }
         return {name: value for name, value in found.items() if value is not None}

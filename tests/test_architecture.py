@@ -131,8 +131,14 @@ def test_rooms_of_the_engine() -> None:
     """What a change in one of them can reach: an arrow more is a decision, not an accident."""
     below = {"options", "runtime", "build"}
     assert rooms() == {
-        "__init__": set(), "options": set(), "runtime": set(), "build": {"options", "runtime"},
-        "evaluate": below, "train": {*below, "evaluate"}, "export": {"runtime", "build"}, "predict": {*below, "export"},
+        "__init__": set(),
+        "options": set(),
+        "runtime": set(),
+        "build": {"options", "runtime"},
+        "evaluate": below,
+        "train": {*below, "evaluate"},
+        "export": {"runtime", "build"},
+        "predict": {*below, "export"},
     }
 
 

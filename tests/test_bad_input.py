@@ -191,11 +191,7 @@ def test_weights_of_another_architecture(place: Path, tiny_weights: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("absent.jpg", ["absent.jpg", "no such file"]),
-        ("texts", ["no image", "texts"]),
-    ],
+    ("given", "told"), [("absent.jpg", ["absent.jpg", "no such file"]), ("texts", ["no image", "texts"])]
 )
 def test_what_is_not_there(place: Path, tiny_weights: Path, given: str, told: list[str]) -> None:
     (place / "texts").mkdir()
@@ -258,10 +254,7 @@ def test_one_line_from_a_real_command_line(place: Path, tiny_weights: Path) -> N
         "unknown network option": ["train_joint.py", "-opt", TINY, "--force_yml", "network_seg:widht=8"],
         "no picture": ["predict.py", place / "array.npy", "--weights", tiny_weights],
     }
-    told = {
-        "unknown network option": ["network_seg.widht", "'width'"],
-        "no picture": ["array.npy", "cannot read"],
-    }
+    told = {"unknown network option": ["network_seg.widht", "'width'"], "no picture": ["array.npy", "cannot read"]}
     before = contents(place)
     running = {name: start(ROOT / script, *rest, cwd=place) for name, (script, *rest) in commands.items()}
     for name, process in running.items():

@@ -46,7 +46,8 @@ def test_paths_of_the_command_line_know_the_home_folder(monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", "/home/someone")
     lines = {
         "predict.py": "~/a.jpg -o=~/out --weights=~/w.pth -opt=~/o.yml --rle=~/r.csv",
-        "evaluate.py": "--out=~/out --weights=~/w.pth -opt=~/o.yml", "train_joint.py": "-opt=~/o.yml",
+        "evaluate.py": "--out=~/out --weights=~/w.pth -opt=~/o.yml",
+        "train_joint.py": "-opt=~/o.yml",
     }
     for script, line in lines.items():
         monkeypatch.setattr(sys, "argv", [script, *line.split()])

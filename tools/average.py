@@ -33,7 +33,9 @@ averaged as well.
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.average", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.average",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

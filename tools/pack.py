@@ -36,7 +36,9 @@ and splits/, as in --root.
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.pack", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.pack",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

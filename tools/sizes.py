@@ -26,8 +26,16 @@ from models.whole import count_parameters
 
 PAPER = Path(__file__).resolve().parent.parent / "options" / "paper"
 SYSTEMS = (
-    "hr_pspnet", "bicubic_pspnet", "srcnet_segnet", "dsrl", "cssr_pspnet", "csbsr_pspnet", "csbsr_unet",
-    "csbsr_crackformer", "csbsr_hrnet_ocr", "csbsr_pspnet_blur_skip",
+    "hr_pspnet",
+    "bicubic_pspnet",
+    "srcnet_segnet",
+    "dsrl",
+    "cssr_pspnet",
+    "csbsr_pspnet",
+    "csbsr_unet",
+    "csbsr_crackformer",
+    "csbsr_hrnet_ocr",
+    "csbsr_pspnet_blur_skip",
 )  # the rows of the comparison that differ in size
 EXPLANATION = f"""\
 One forward pass of one image in evaluation mode, from LR to the restored image and the crack probability; a
@@ -52,7 +60,9 @@ class Size:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a side or number of runs that measures nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.sizes", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.sizes",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="*", type=user_path, metavar="FILE", help="options files (unset: see below)")

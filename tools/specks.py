@@ -33,7 +33,9 @@ area is on the surface.
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an area or a scale that means nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.specks", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.specks",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-opt", type=user_path, default=Path("options/joint.yml"), metavar="FILE", help="options file")

@@ -39,7 +39,9 @@ COLUMNS = (
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.table", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.table",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -77,8 +79,9 @@ def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
     folders = [Path(folder) for folder in place.split(",")]
     found = [read_results(folder) for folder in folders]
     runs = [results.get(system, {}) if system else results for results in found]
-    cells = [" / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions)
-             for key, _, form in COLUMNS]
+    cells = [
+        " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions) for key, _, form in COLUMNS
+    ]
     minutes = [] if system else [one for folder in folders if (one := training_minutes(folder)) is not None]
     return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
 

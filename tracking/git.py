@@ -12,11 +12,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """Return what a git command printed, or None where git or the repository is missing."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=True,
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -42,7 +42,9 @@ def _matrix(axes: Axes, cells: np.ndarray) -> None:
 
 
 def bars(
-    scores: Mapping[str, Sequence[float]], labels: Sequence[str], path: Path | None = None,
+    scores: Mapping[str, Sequence[float]],
+    labels: Sequence[str],
+    path: Path | None = None,
     title: str = "Means over images at 0.5",
 ) -> np.ndarray:
     """Draw scores in [0, 1] as groups of bars, one bar for each condition; returns uint8 RGB [H,W,3].

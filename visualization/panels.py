@@ -12,18 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from visualization.drawing import (
-    GREY,
-    INK,
-    PAPER,
-    SKY_BLUE,
-    VERMILLION,
-    colour_map,
-    coloured,
-    font,
-    resized,
-    write,
-)
+from visualization.drawing import GREY, INK, PAPER, SKY_BLUE, VERMILLION, colour_map, coloured, font, resized, write
 
 TRUE_POSITIVE = (255, 255, 255)
 FALSE_POSITIVE = VERMILLION
@@ -128,7 +117,8 @@ def panel(
     restored = [("LR", lr, kernels[0], "true"), ("SR", sr, kernels[1], "estimated")]
     pictures[:0] = [
         (title if kernel is None else f"{title} ({which} kernel)", image, kernel)
-        for title, image, kernel, which in restored if image is not None
+        for title, image, kernel, which in restored
+        if image is not None
     ]
     canvas = Image.new("RGB", layout.canvas(len(pictures)), PAPER)
     for index, (title, image, kernel) in enumerate(pictures):

@@ -75,9 +75,7 @@ def across(size: int, angle: float) -> np.ndarray:
     return np.float32(np.cos(angle)) * axis[:, None] - np.float32(np.sin(angle)) * axis[None, :]
 
 
-def spots(
-    rng: Generator, size: int, count: int, radius: tuple[float, float], roundness: float = 0.6
-) -> np.ndarray:
+def spots(rng: Generator, size: int, count: int, radius: tuple[float, float], roundness: float = 0.6) -> np.ndarray:
     """Scatter ``count`` irregular polygons, each of its own strength: float32 [size,size] in [0,1].
 
     ``radius``: smallest and largest in px (small ones prevail). ``roundness``: smallest ratio of the axes.

@@ -34,16 +34,16 @@ PATIENCE = 3.0  # seconds before progress is shown
 def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
     """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
     if dataset.type == "synthetic":
-        drawn = SyntheticSource(
-            dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free
-        )
+        drawn = SyntheticSource(dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free)
         return finished(drawn, dataset, cache_mb)
     notes: list[str] = []
     try:
         pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
         reading = Reading(
-            bits=dataset.bits, crack_values=None if dataset.crack_values is None else tuple(dataset.crack_values),
-            crack_from=dataset.crack_from, mask_orientation=dataset.mask_orientation,
+            bits=dataset.bits,
+            crack_values=None if dataset.crack_values is None else tuple(dataset.crack_values),
+            crack_from=dataset.crack_from,
+            mask_orientation=dataset.mask_orientation,
         )
         files = FilePairs(pairs[: dataset.count], binary_masks, reading, notes, looking_at(path))
         return finished(files, dataset, cache_mb)
@@ -106,9 +106,7 @@ def build_labelled(train: TrainDataset) -> Labelled:
         raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None
 
 
-def build_train_sources(
-    options: Options, tell: Callable[[str], object] = print
-) -> tuple[Source, Source | None]:
+def build_train_sources(options: Options, tell: Callable[[str], object] = print) -> tuple[Source, Source | None]:
     """Training and validation photographs (None where the options name none); ``tell`` hears what is unusual."""
     train = options.datasets.train
     if train.labels is not None:

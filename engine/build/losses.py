@@ -37,9 +37,13 @@ def build_loss(options: Options) -> JointLoss:
     except ValueError as error:
         raise UserError(f"loss.sr_weights: {error}") from None
     return JointLoss(
-        build_segmentation_loss(options), sr_loss, options.loss.aux_weight,
-        fail_amplitude=options.loss.fail_oriented, crack_amplitude=options.loss.crack_oriented,
-        affinity=build_affinity(options), affinity_weight=options.loss.affinity,
+        build_segmentation_loss(options),
+        sr_loss,
+        options.loss.aux_weight,
+        fail_amplitude=options.loss.fail_oriented,
+        crack_amplitude=options.loss.crack_oriented,
+        affinity=build_affinity(options),
+        affinity_weight=options.loss.affinity,
     )
 
 

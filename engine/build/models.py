@@ -42,7 +42,12 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     seg = _build_network(options.network_seg, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
     joint = options.joint
     model = JointModel(
-        sr, seg, scale=options.scale, normalise=joint.normalise, clip=joint.clip, handover=joint.handover,
+        sr,
+        seg,
+        scale=options.scale,
+        normalise=joint.normalise,
+        clip=joint.clip,
+        handover=joint.handover,
         window=options.datasets.train.crop,
     )
     if pretrained:
@@ -80,5 +85,3 @@ def _how_to_get(weights: Path) -> str:
     if not found:
         return "train first, or give another file"
     return f"train them first: python train_joint.py -opt {found[0].relative_to(ROOT)}; or set it to null"
-
-

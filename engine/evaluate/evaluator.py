@@ -109,9 +109,19 @@ class Evaluator:
     """
 
     def __init__(
-        self, options: Options, source: Source, device: torch.device, conditions: list[str], *, seed: int = 0,
-        surface: int = 1, baselines: Sequence[str] = (), keep: int = 0, frozen: FrozenSet | None = None,
-        extra: Callable[[EvaluatedImage], dict[str, float]] | None = None, share: Share = ALONE,
+        self,
+        options: Options,
+        source: Source,
+        device: torch.device,
+        conditions: list[str],
+        *,
+        seed: int = 0,
+        surface: int = 1,
+        baselines: Sequence[str] = (),
+        keep: int = 0,
+        frozen: FrozenSet | None = None,
+        extra: Callable[[EvaluatedImage], dict[str, float]] | None = None,
+        share: Share = ALONE,
         precision: Precision = FLOAT32,
     ) -> None:
         self.options, self.source, self.device, self.conditions = options, source, device, conditions
@@ -181,7 +191,8 @@ class Evaluator:
 
     def _score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
         return evaluate_image(
-            prob, mask,
+            prob,
+            mask,
             percentile=95.0 if self.options.corrected("hd_percentile_95") else 50.0,
             empty="diagonal" if self.options.corrected("empty_diagonal") else "width",
             surface_thresholds=self.surface or None,
@@ -214,7 +225,10 @@ class Evaluator:
         with self.precision.autocast(self.device.type):
             output = model(lr)
         return EvaluatedImage(
-            name, condition, _array(hr), mask,
+            name,
+            condition,
+            _array(hr),
+            mask,
             prob=self._probability(output.logits),
             lr=_array(lr),
             sr=_array(output.sr.clamp(0, 1)),

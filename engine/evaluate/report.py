@@ -22,8 +22,13 @@ from visualization.charts import bars, confusion
 from visualization.curves import iou_over_threshold, precision_recall
 from visualization.drawing import save_all
 
-BARS = {names.IOU: "IoU", names.DICE: "Dice (F1)", names.PRECISION: "precision", names.RECALL: "recall",
-        names.ACCURACY: "accuracy"}
+BARS = {
+    names.IOU: "IoU",
+    names.DICE: "Dice (F1)",
+    names.PRECISION: "precision",
+    names.RECALL: "recall",
+    names.ACCURACY: "accuracy",
+}
 
 
 def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +44,8 @@ def table(content: dict[str, Any]) -> str:
     rows = list(_of_model(content).items())
     rows += [(f"{name.replace('_', ' ')} {condition}", figures) for name, condition, figures in _of_baselines(content)]
     columns = {
-        key: metric for key, metric in names.METRICS.items()
+        key: metric
+        for key, metric in names.METRICS.items()
         if metric.heading and any(key in figures for _, figures in rows)
     }
     head = f"{'input':<20}" + "".join(f"{metric.heading:>10}" for metric in columns.values())

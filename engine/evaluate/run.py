@@ -51,8 +51,17 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
     chosen = options.evaluation
     precision = share.from_first(choose(chosen.precision, device))  # machines may differ
     evaluator = Evaluator(
-        options, source, device, conditions, seed=dataset.seed, surface=chosen.surface_step,
-        baselines=chosen.baselines(), keep=chosen.panels, frozen=frozen, share=share, precision=precision,
+        options,
+        source,
+        device,
+        conditions,
+        seed=dataset.seed,
+        surface=chosen.surface_step,
+        baselines=chosen.baselines(),
+        keep=chosen.panels,
+        frozen=frozen,
+        share=share,
+        precision=precision,
     )
     if share.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
@@ -66,13 +75,19 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
         return {}
     evaluation = together(shares)
     meta = {
-        **without_photographs(checkpoint.meta), "weights": str(checkpoint.path), "step": checkpoint.step,
+        **without_photographs(checkpoint.meta),
+        "weights": str(checkpoint.path),
+        "step": checkpoint.step,
         "name": options.name,
-        "test_data": fingerprint(source), "test_images": len(source), "frozen": dataset.frozen,
+        "test_data": fingerprint(source),
+        "test_images": len(source),
+        "frozen": dataset.frozen,
         "test_precision": precision.name,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
-        "compat": options.compat, "corrections": options.resolved_corrections(),
-        "trained_on": trained_on, "seconds": round(time.perf_counter() - began, 1),
+        "compat": options.compat,
+        "corrections": options.resolved_corrections(),
+        "trained_on": trained_on,
+        "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
@@ -140,9 +155,7 @@ def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: repo
         moved = put_in_place(place, folder)
         if moved is not None:
             print(f"moved the earlier results to {moved}")
-    tracker = start_tracker(
-        checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"]
-    )
+    tracker = start_tracker(checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"])
     report.track(tracker, results, rows, made, checkpoint.step)
     tracker.finish()
     print(f"wrote {folder}/results.json, per_image.csv, curves and panels")

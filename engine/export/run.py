@@ -97,8 +97,14 @@ def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.Model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # each size in Python is warned of; the tests try other sizes instead
             torch.onnx.export(
-                Traced(model).eval(), (example,), buffer, dynamo=False, opset_version=OPSET, input_names=["lr"],
-                output_names=names, dynamic_axes={"lr": small, "direct": small, **axes},
+                Traced(model).eval(),
+                (example,),
+                buffer,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["lr"],
+                output_names=names,
+                dynamic_axes={"lr": small, "direct": small, **axes},
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(f"this model cannot be exported to ONNX: {str(error).splitlines()[0]}") from None
@@ -106,10 +112,17 @@ def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.Model
     kept = [output for output in content.graph.output if output.name in SHOWN]
     del content.graph.output[:]
     content.graph.output.extend(kept)
-    onnx.helper.set_model_props(content, {
-        "format": FORMAT, "scale": str(model.scale), "stride": str(model.stride), "tensors": json.dumps(names),
-        **model.described(), **(told or {}),
-    })
+    onnx.helper.set_model_props(
+        content,
+        {
+            "format": FORMAT,
+            "scale": str(model.scale),
+            "stride": str(model.stride),
+            "tensors": json.dumps(names),
+            **model.described(),
+            **(told or {}),
+        },
+    )
     return content
 
 

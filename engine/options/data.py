@@ -49,7 +49,8 @@ class Dataset(Section):
     """Photographs with masks: a folder pair, or the embedded generator."""
 
     IDLE: ClassVar[dict[str, tuple[str, ...]]] = {
-        "synthetic": ("root", "lists", "part", *FILE_OPTIONS), "folder": ("size", "crack_free"),
+        "synthetic": ("root", "lists", "part", *FILE_OPTIONS),
+        "folder": ("size", "crack_free"),
     }
     TIED: ClassVar[tuple[str, ...]] = ("count", "seed", "frozen")
 

@@ -30,11 +30,18 @@ def without_effect(options: Options) -> list[str]:
         *_training(options.train),
         *(
             ["joint.normalise: network normalises by itself; leave it out"]
-            if options.network is not None and _given(options.joint, "normalise") else []
+            if options.network is not None and _given(options.joint, "normalise")
+            else []
         ),
         *(
-            [f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "
-             f"{LAST_STEP}, or 0 for none"] if options.evaluation.surface_step > LAST_STEP else []
+            [
+                (
+                    f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "
+                    f"{LAST_STEP}, or 0 for none"
+                )
+            ]
+            if options.evaluation.surface_step > LAST_STEP
+            else []
         ),
     ]
 

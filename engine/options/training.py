@@ -86,8 +86,10 @@ class Scheduler(Section):
 
 class Train(Section):
     total_iter: int = Field(
-        700000, ge=1, description="steps; may be another number with --auto_resume: stages that are passed keep their "
-        "length, the rest is laid out anew"
+        700000,
+        ge=1,
+        description="steps; may be another number with --auto_resume: stages that are passed keep their "
+        "length, the rest is laid out anew",
     )
     stages: list[Stage] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
@@ -105,8 +107,9 @@ class Train(Section):
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="moving average of weights; 0: off")
     precision: PrecisionName = Field(
-        "auto", description="of training and validation; auto: as a resumed run began, else bfloat16 on GPUs and "
-        "CPUs that compute it natively"
+        "auto",
+        description="of training and validation; auto: as a resumed run began, else bfloat16 on GPUs and "
+        "CPUs that compute it natively",
     )
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
 

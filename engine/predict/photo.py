@@ -84,9 +84,14 @@ def examine(
 
 @torch.inference_mode()
 def search(
-    model: TiledModel, pixels: np.ndarray, restore: bool | None, name: str = "",
+    model: TiledModel,
+    pixels: np.ndarray,
+    restore: bool | None,
+    name: str = "",
     clean: Callable[[np.ndarray], np.ndarray] = lambda probability: probability,
-    transparent: np.ndarray | None = None, threshold: float = 0.5, least: int = 1,
+    transparent: np.ndarray | None = None,
+    threshold: float = 0.5,
+    least: int = 1,
 ) -> Prediction:
     """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
 

@@ -33,9 +33,7 @@ from visualization.panels import overlay
 REPAIR = "make room and go on with --resume, or give another folder with -o"
 
 
-def predict(
-    inputs: list[Path], settings: Settings, opt: str | None = None, weights: str | None = None
-) -> list[Job]:
+def predict(inputs: list[Path], settings: Settings, opt: str | None = None, weights: str | None = None) -> list[Job]:
     """Segment photographs (and restore them): write the pictures, print a line for each photograph.
 
     opt, weights: as for ``engine.build.checkpoint.find_checkpoint``. Raises UserError, before any work for what the
@@ -46,9 +44,7 @@ def predict(
         return _predict(inputs, settings, opt, weights, share)
 
 
-def _predict(
-    inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share
-) -> list[Job]:
+def _predict(inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share) -> list[Job]:
     settings.check()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)

@@ -47,7 +47,11 @@ class TiledModel:
     """
 
     def __init__(
-        self, model: WholeModel, device: torch.device, tile: int = 256, overlap: int = 32,
+        self,
+        model: WholeModel,
+        device: torch.device,
+        tile: int = 256,
+        overlap: int = 32,
         precision: Precision = FLOAT32,
     ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
@@ -95,7 +99,13 @@ class TiledModel:
         return found["probability"]
 
     def _run(
-        self, fn: TileFunction, image: Tensor | Mapping[str, Tensor], tile: int, overlap: int, scale: int, what: str,
+        self,
+        fn: TileFunction,
+        image: Tensor | Mapping[str, Tensor],
+        tile: int,
+        overlap: int,
+        scale: int,
+        what: str,
         lengths: tuple[int, ...] | None = None,
     ) -> dict[str, Tensor]:
         sides = image.shape[-2:] if isinstance(image, Tensor) else lengths or ()

@@ -112,12 +112,7 @@ def _check_output(name: str, value: Tensor, rows: int, columns: int) -> None:
 
 
 def _accumulate(
-    result: dict[str, Tensor],
-    name: str,
-    value: Tensor,
-    weight: Tensor,
-    corner: tuple[int, int],
-    size: tuple[int, int],
+    result: dict[str, Tensor], name: str, value: Tensor, weight: Tensor, corner: tuple[int, int], size: tuple[int, int]
 ) -> None:
     """Add a weighted tile at ``corner`` of a result of ``size``, leaving out what lies beyond it."""
     if name not in result:

@@ -79,8 +79,7 @@ def load_weights(
     told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
     if told:
         raise UserError(
-            f"{source}: weights of another architecture: {', '.join(told)}; "
-            "use the options file they were trained with"
+            f"{source}: weights of another architecture: {', '.join(told)}; use the options file they were trained with"
         )
     module.load_state_dict(state, strict=not may_lack)
 

@@ -48,9 +48,7 @@ class Progress:
         self._printed = start
         self._bar: tqdm | None = None
         if not quiet and self._stream.isatty():
-            self._bar = tqdm(
-                total=total, desc=description, initial=start, file=self._stream, dynamic_ncols=True
-            )
+            self._bar = tqdm(total=total, desc=description, initial=start, file=self._stream, dynamic_ncols=True)
 
     def update(self, n: int = 1, **shown: float | int | str) -> None:
         """Count ``n`` more steps; ``shown`` are values to show beside the count."""

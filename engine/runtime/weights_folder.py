@@ -97,7 +97,9 @@ def write_folder(folder: Path, content: dict[str, Any], card: str) -> None:
         PHOTOGRAPHS: json.dumps(seen, separators=(",", ":")).encode(),
     }
     config = {
-        "format": FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds"), "step": content["step"],
+        "format": FORMAT,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "step": content["step"],
         "scale": content["options"]["scale"],
         "meta": {name: value for name, value in content["meta"].items() if name not in ("photographs", "run_id")},
         "sha256": {name: hashlib.sha256(held).hexdigest() for name, held in files.items()},

@@ -13,22 +13,35 @@ from engine.options.load import parse_options
 from engine.runtime.experiment import Experiment
 from engine.runtime.precision import choose
 from engine.train.stages import passed_stages, stage_lengths
+from engine.train.state import TrainingState
 
 MAY_CHANGE = (  # where photographs lie may change, too: their names and contents decide
-    "train.total_iter", "wandb", "logger", "evaluation", "path", "datasets.test",
-    "datasets.train.root", "datasets.train.lists", "datasets.train.labels.file",
-    "datasets.val.root", "datasets.val.lists",
-    "datasets.train.workers", "datasets.train.cache_mb", "train.compile", "train.recompute", "train.optimizer.fused",
+    "train.total_iter",
+    "wandb",
+    "logger",
+    "evaluation",
+    "path",
+    "datasets.test",
+    "datasets.train.root",
+    "datasets.train.lists",
+    "datasets.train.labels.file",
+    "datasets.val.root",
+    "datasets.val.lists",
+    "datasets.train.workers",
+    "datasets.train.cache_mb",
+    "train.compile",
+    "train.recompute",
+    "train.optimizer.fused",
     "train.precision",
 )
 
 
-def check_options(options: Options, state: dict, experiment: Experiment) -> list[int]:
+def check_options(options: Options, state: TrainingState, experiment: Experiment) -> list[int]:
     """A run is resumed with the options it was started with; only lengths, reports and speed may change.
 
     Options that came into being since then count as their defaults. Returns the lengths of the stages it has passed.
     """
-    before = parse_options(state["options"], str(experiment.state))
+    before = parse_options(state.options, str(experiment.state))
     differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
     changed = sorted({path for path in differences if not path.startswith(MAY_CHANGE)})
     if changed:
@@ -37,24 +50,24 @@ def check_options(options: Options, state: dict, experiment: Experiment) -> list
             + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
             + "; use the same options, or another name"
         )
-    lengths = state.get("lengths") or stage_lengths(before.train.stages, before.train.total_iter)
-    return passed_stages(lengths, state["step"])
+    lengths = state.lengths or stage_lengths(before.train.stages, before.train.total_iter)
+    return passed_stages(lengths, state.step)
 
 
-def precision_before(state: dict, device: torch.device) -> str:
+def precision_before(state: TrainingState, device: torch.device) -> str:
     """The name of the precision that a training had when its state was saved.
 
     States of earlier versions do not tell; there, "auto" was bfloat16 on GPUs alone.
     """
-    told = state["meta"].get("precision")
+    told = state.meta.get("precision")
     if told is not None:
         return told
-    asked = state["options"]["train"].get("precision", "auto")
+    asked = state.options["train"].get("precision", "auto")
     return "float32" if asked == "auto" and device.type == "cpu" else choose(asked, device).name
 
 
 def photographs_of(
-    sources: tuple[Source, Source | None], state: dict | None, experiment: Experiment
+    sources: tuple[Source, Source | None], state: TrainingState | None, experiment: Experiment
 ) -> dict[str, Catalogue]:
     """Today's photographs to train on ("train") and to validate with ("val"); of a resumed run they have to be those
     that it was begun with. Raises UserError that names what differs.
@@ -63,9 +76,9 @@ def photographs_of(
     now = {name: catalogue(source) for name, source in named if source is not None}
     if state is None:
         return now
-    before = state.get("photographs")
+    before = state.photographs
     if before is None:  # a state of an earlier version, which tells that they differ, not in what
-        same = state["meta"].get("data") in (None, fingerprint(sources[0]))
+        same = state.meta.get("data") in (None, fingerprint(sources[0]))
         differing = {} if same else {"train": f"{len(now['train'])} now; the state is too old to say more"}
     else:
         told = {name: difference(before.get(name, {}), now.get(name, {})) for name in ("train", "val")}

@@ -23,14 +23,15 @@ from engine.build.data import build_train_sources
 from engine.build.seen import PHOTOGRAPHS, digests_seen, lines_of_training, seen_before, without_photographs
 from engine.build.tracker import start_tracker
 from engine.options import Options
-from engine.runtime.checkpoint import load_file
 from engine.runtime.experiment import Experiment, archive, require_writable
 from engine.runtime.lock import Lock
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.precision import choose
 from engine.runtime.progress import Progress
+from engine.train.fabric import make_fabric
 from engine.train.resuming import check_options, photographs_of, precision_before
-from engine.train.trainer import STATE_KEYS, Trainer, make_fabric
+from engine.train.state import TrainingState
+from engine.train.trainer import Trainer
 from engine.train.training_log import TrainingLog
 from models.base import WholeModel
 from models.whole import count_parameters
@@ -53,12 +54,12 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
 
 
 def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume: bool, lock: Lock) -> None:
-    state = load_file(experiment.state, *STATE_KEYS) if auto_resume and experiment.state.is_file() else None
+    state = TrainingState.read(experiment.state) if auto_resume and experiment.state.is_file() else None
     passed: list[int] = []
     if state is not None:
         passed = check_options(options, state, experiment)
-        if state["step"] >= options.train.total_iter and not state.get("unfinished", False):
-            print(f"{experiment.folder} has all its {state['step']} steps; nothing to resume")
+        if state.step >= options.train.total_iter and not state.unfinished:
+            print(f"{experiment.folder} has all its {state.step} steps; nothing to resume")
             return
     sources = build_train_sources(options, print if fabric.is_global_zero else lambda _: None)
     photographs: dict[str, Catalogue] = {}
@@ -79,7 +80,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
         print("\n".join(lines_of_training(train_source, val_source)))
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
     if fabric.is_global_zero and begun not in (None, precision.name):
-        print(f"train.precision: {begun} until step {state['step']}, {precision.name} from then on")
+        print(f"train.precision: {begun} until step {state.step}, {precision.name} from then on")
     _run(trainer, fabric, options, experiment, state)
 
 
@@ -109,13 +110,18 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experiment, state: dict | None) -> None:
-    start = state["step"] if state is not None else 0
+def _run(
+    trainer: Trainer, fabric: Fabric, options: Options, experiment: Experiment, state: TrainingState | None
+) -> None:
+    start = state.step if state is not None else 0
     tracker: NullTracker = NullTracker()
     if fabric.is_global_zero:
         _announce(trainer, options, experiment, start)
         tracker = start_tracker(
-            options, experiment.folder, state["run_id"] if state else None, without_photographs(trainer.meta),
+            options,
+            experiment.folder,
+            state.run_id if state else None,
+            without_photographs(trainer.meta),
             last_step=start if state else -1,
         )
         trainer.meta["run_id"] = tracker.run_id
@@ -125,7 +131,7 @@ def _run(trainer: Trainer, fabric: Fabric, options: Options, experiment: Experim
             log = TrainingLog(tracker, bar, fabric, every)
             if state is not None:
                 trainer.resume(state)
-                log.load_state_dict(state["log"], fabric.device)
+                log.load_state_dict(state.log, fabric.device)
             trainer.run(log)
     except RuntimeError as error:
         require_workers(error)

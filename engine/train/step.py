@@ -35,7 +35,11 @@ class TrainStep(nn.Module):
     """
 
     def __init__(
-        self, model: WholeModel, loss: JointLoss, teacher_weight: float = 0.0, precision: Precision = FLOAT32,
+        self,
+        model: WholeModel,
+        loss: JointLoss,
+        teacher_weight: float = 0.0,
+        precision: Precision = FLOAT32,
         sharp: int = 0,
     ) -> None:
         super().__init__()

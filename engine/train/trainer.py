@@ -31,15 +31,12 @@ from engine.train.compilation import compile_or_tell
 from engine.train.ema import EMA
 from engine.train.interruption import Interruption, Stopped
 from engine.train.stages import Moment, Plan
+from engine.train.state import TrainingState
 from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
 from engine.train.sync_batchnorm import synchronise
 from engine.train.training_log import TrainingLog, not_finite
 from engine.train.validation import Validator
 from models.checkpointing import checkpoint_gradients
-
-STATE_KEYS = (
-    "options", "step", "trained", "ema", "optimizer", "stage_index", "best", "rng", "teacher", "run_id", "log",
-)
 
 
 class Trainer:
@@ -51,8 +48,15 @@ class Trainer:
     """
 
     def __init__(
-        self, options: Options, fabric: Fabric, precision: Precision, experiment: Experiment, train: Source,
-        val: Source | None, meta: dict, passed: Sequence[int] = (),
+        self,
+        options: Options,
+        fabric: Fabric,
+        precision: Precision,
+        experiment: Experiment,
+        train: Source,
+        val: Source | None,
+        meta: dict,
+        passed: Sequence[int] = (),
     ) -> None:
         self.options, self.fabric, self.precision, self.experiment = options, fabric, precision, experiment
         self.meta = meta | {"precision": precision.name}
@@ -79,9 +83,7 @@ class Trainer:
         self.stage_index = -1
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
-        step_module = TrainStep(
-            self.model, build_loss(options), options.loss.teacher_weight, precision, sharp
-        )
+        step_module = TrainStep(self.model, build_loss(options), options.loss.teacher_weight, precision, sharp)
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module
         self.ema = EMA(self.model, options.train.ema_decay)
@@ -198,9 +200,15 @@ class Trainer:
     def _batches(self) -> Iterator[DegradedBatch]:
         train = self.options.datasets.train
         loader = make_loader(
-            self.dataset, global_batch=train.batch_size, seed=self.options.seed, start_step=self.step,
-            total_steps=self.plan.total, workers=train.workers, rank=self.fabric.global_rank,
-            world=self.fabric.world_size, pin_memory=self.fabric.device.type == "cuda",
+            self.dataset,
+            global_batch=train.batch_size,
+            seed=self.options.seed,
+            start_step=self.step,
+            total_steps=self.plan.total,
+            workers=train.workers,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            pin_memory=self.fabric.device.type == "cuda",
             neighbours=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             finish=partial(degraded_batch, self.degrade, self.options.seed) if train.degrade_in_workers else None,
         )
@@ -247,54 +255,41 @@ class Trainer:
         if not self.fabric.is_global_zero:
             return
         teacher = self.step_module.teacher_state() if self.options.train.teacher is None else None
-        state = {
+        state = TrainingState(
             **self._weights(),
-            "trained": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stage_index": self.stage_index,
-            "photographs": self.photographs,
-            "lengths": self.plan.lengths,
-            "unfinished": self.unfinished,
-            "best": self.best,
-            "rng": [one["rng"] for one in own],
-            "teacher": teacher,
-            "run_id": log.run_id,
-            "log": [one["log"] for one in own],
-        }
+            trained=self.model.state_dict(),
+            ema=self.ema.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            stage_index=self.stage_index,
+            best=self.best,
+            rng=[one["rng"] for one in own],
+            teacher=teacher,
+            run_id=log.run_id,
+            log=[one["log"] for one in own],
+            lengths=self.plan.lengths,
+            photographs=self.photographs,
+            unfinished=self.unfinished,
+        )
         save_atomic(self._weights(), self.experiment.latest)
-        save_atomic(state, self.experiment.state)
+        state.write(self.experiment.state)
         self.saved_step = self.step
 
-    def resume(self, state: dict) -> None:
-        """Continue from the content of a training state. Raises UserError if it does not fit."""
+    def resume(self, state: TrainingState) -> None:
+        """Continue from a training state. Raises UserError if it does not fit."""
         source = str(self.experiment.state)
-        load_weights(self.model, state["trained"], source)
-        self.ema.load_state_dict(state["ema"])
-        go_on(self.optimizer, state["optimizer"])
-        self.step = self.saved_step = state["step"]
-        self.best, self.unfinished = state["best"], state.get("unfinished", False)
+        load_weights(self.model, state.trained, source)
+        self.ema.load_state_dict(state.ema)
+        go_on(self.optimizer, state.optimizer)
+        self.step = self.saved_step = state.step
+        self.best, self.unfinished = state.best, state.unfinished
         self.stage_index = -1
         set_trainable(self.model, self.plan.at(max(1, self.step)).kind, self.options.corrected("train_batchnorm"))
-        if state["teacher"] is not None:
+        if state.teacher is not None:
             teacher = copy.deepcopy(self.ema.average)
-            teacher.load_state_dict(state["teacher"])
+            teacher.load_state_dict(state.teacher)
             self.step_module.set_teacher(teacher)
-        self.stage_index = state["stage_index"]
-        written, world = len(state["rng"]), self.fabric.world_size
+        self.stage_index = state.stage_index
+        written, world = len(state.rng), self.fabric.world_size
         if written != world:
             raise UserError(f"{source} was written by {written} processes; resume with as many, not {world}")
-        restore_rng(state["rng"][self.fabric.global_rank])
-
-
-def make_fabric(processes: int, nodes: int = 1) -> Fabric:
-    """Decide on the device and, for several processes, DDP (gloo on CPUs); the precision is no matter of Fabric's."""
-    from lightning_fabric.strategies import DDPStrategy
-
-    gpu = torch.cuda.is_available()
-    strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
-    fabric = Fabric(
-        accelerator="cuda" if gpu else "cpu", devices=processes // nodes, num_nodes=nodes, strategy=strategy,
-    )
-    fabric.launch()
-    return fabric
+        restore_rng(state.rng[self.fabric.global_rank])

@@ -65,10 +65,7 @@ class TrainingLog:
             raise not_finite(moment)
         elapsed = max(time.perf_counter() - self._since, 1e-9)
         schedule = {keys.TRAIN_LR: moment.lr, keys.TRAIN_ALPHA: moment.alpha, keys.TRAIN_BETA: moment.beta}
-        speed = {
-            keys.TRAIN_STEPS_PER_SECOND: self._steps / elapsed,
-            keys.TRAIN_DATA_WAIT: self._waited / elapsed,
-        }
+        speed = {keys.TRAIN_STEPS_PER_SECOND: self._steps / elapsed, keys.TRAIN_DATA_WAIT: self._waited / elapsed}
         self.tracker.log({TERM_KEYS[name]: value for name, value in means.items()} | schedule | speed, moment.step)
         self._sums, self._counts, self._waited, self._steps = {}, {}, 0.0, 0
         self._since = time.perf_counter()

@@ -29,17 +29,22 @@ class Validator:
     Raises UserError where ``val.best`` names no metric that weights can be chosen by.
     """
 
-    def __init__(
-        self, options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32
-    ) -> None:
+    def __init__(self, options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32) -> None:
         condition, _, self.metric = options.val.best.partition("/")
         lookup(CHOOSABLE, self.metric, "val.best: metric")
         self.best, self.best_key = options.val.best, val_key(condition, self.metric)
         seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
         self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
         self.evaluator = Evaluator(
-            options, source, device, list(options.val.conditions), seed=seed, surface=0,
-            keep=options.logger.pictures, extra=self.losses, precision=precision,
+            options,
+            source,
+            device,
+            list(options.val.conditions),
+            seed=seed,
+            surface=0,
+            keep=options.logger.pictures,
+            extra=self.losses,
+            precision=precision,
         )
 
     def check(self, model: WholeModel) -> None:

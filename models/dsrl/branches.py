@@ -6,6 +6,7 @@ in two steps, and all enlargements align corners.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -29,15 +30,22 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, int], narrow: int, wide: int, last: int, out_channels: int,
+        self,
+        channels: tuple[int, int],
+        narrow: int,
+        wide: int,
+        last: int,
+        out_channels: int,
         dropout: tuple[float, float],
     ) -> None:
         super().__init__()
         context, details = channels
         self.reduce = conv_bn_relu(details, narrow, side=1)
         self.layers = nn.Sequential(
-            *conv_bn_relu(context + narrow, wide), nn.Dropout(dropout[0]),
-            *conv_bn_relu(wide, last), nn.Dropout(dropout[1]),
+            *conv_bn_relu(context + narrow, wide),
+            nn.Dropout(dropout[0]),
+            *conv_bn_relu(wide, last),
+            nn.Dropout(dropout[1]),
             nn.Conv2d(last, out_channels, 1),
         )
 
@@ -49,9 +57,7 @@ class Decoder(nn.Module):
 class SegmentationBranch(nn.Module):
     """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at."""
 
-    def __init__(
-        self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]
-    ) -> None:
+    def __init__(self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]) -> None:
         super().__init__()
         self.decoder = Decoder(channels, narrow, wide, wide, 1, dropout)
         self.to_features = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
@@ -87,12 +93,17 @@ class SuperResolutionBranch(nn.Module):
     """Restored image, without a residual image. steps: channels before and after each enlargement by 2."""
 
     def __init__(
-        self, channels: tuple[int, int], narrow: int, wide: int, last: int, steps: Sequence[int],
+        self,
+        channels: tuple[int, int],
+        narrow: int,
+        wide: int,
+        last: int,
+        steps: Sequence[int],
         dropout: tuple[float, float],
     ) -> None:
         super().__init__()
         self.decoder = Decoder(channels, narrow, wide, last, steps[0], dropout)
-        self.steps = nn.Sequential(*(UpStep(a, b) for a, b in zip(steps, steps[1:], strict=False)))
+        self.steps = nn.Sequential(*(UpStep(a, b) for a, b in itertools.pairwise(steps)))
         self.last = nn.Conv2d(steps[-1], 3, 1)
 
     def forward(self, context: Tensor, details: Tensor) -> Tensor:

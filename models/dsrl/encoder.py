@@ -12,7 +12,7 @@ from contracts.errors import UserError, lookup
 from models.encoders.timm_encoders import build_resnet
 from models.layers import conv_bn_relu
 
-RESNETS = {name: build_resnet for name in ("resnet18", "resnet34", "resnet50", "resnet101")}
+RESNETS = dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101"), build_resnet)
 LEVELS = (1, 4)  # layer1 at stride 4, layer4
 MULTI_GRID = (2, 4, 8)
 RATES = (6, 12, 18)

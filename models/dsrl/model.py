@@ -52,8 +52,15 @@ class DSRL(ParallelModel):
     stride = 16  # of the encoder
 
     def __init__(
-        self, scale: int = 4, encoder: str = "resnet101", pretrained: str = "none", up_steps: int = 3,
-        clip: bool = True, width: float = 1.0, dropout: float = 0.5, last_dropout: float = 0.1,
+        self,
+        scale: int = 4,
+        encoder: str = "resnet101",
+        pretrained: str = "none",
+        up_steps: int = 3,
+        clip: bool = True,
+        width: float = 1.0,
+        dropout: float = 0.5,
+        last_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         check(scale, up_steps, width)

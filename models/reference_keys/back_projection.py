@@ -7,10 +7,18 @@ import re
 from models.reference_keys.rules import Family, Rules, rename
 
 # A projection unit's layers: ours, the authors', and what the authors call the convolution in it.
-UP = (("compress", "conv", "conv"), ("enlarge", "up_conv1", "deconv"), ("reduce", "up_conv2", "conv"),
-      ("enlarge_error", "up_conv3", "deconv"))
-DOWN = (("compress", "conv", "conv"), ("reduce", "down_conv1", "conv"), ("enlarge", "down_conv2", "deconv"),
-        ("reduce_error", "down_conv3", "conv"))
+UP = (
+    ("compress", "conv", "conv"),
+    ("enlarge", "up_conv1", "deconv"),
+    ("reduce", "up_conv2", "conv"),
+    ("enlarge_error", "up_conv3", "deconv"),
+)
+DOWN = (
+    ("compress", "conv", "conv"),
+    ("reduce", "down_conv1", "conv"),
+    ("enlarge", "down_conv2", "deconv"),
+    ("reduce_error", "down_conv3", "conv"),
+)
 EDGE_RULES: Rules = [
     (r"extractor\.(\d)\.0\.", r"sr_model.feat\1.conv."),
     (r"extractor\.(\d)\.1\.", r"sr_model.feat\1.act."),

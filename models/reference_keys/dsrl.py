@@ -24,21 +24,17 @@ DSRL_RULES: Rules = [
 # Numbered parts, which the authors count from 1.
 PYRAMID_BRANCH = re.compile(r"encoder\.pyramid\.branches\.(\d)\.([01])\.")
 UP_STEP = re.compile(r"sr\.steps\.(\d)\.(enlarge|refine|shortcut)\.")
-UP_STEP_PARTS = {
-    "enlarge": "up_sr_{}.",
-    "refine": "up_edsr_{}.conv.",
-    "shortcut": "up_edsr_{}.residual_upsampler.0.",
-}
+UP_STEP_PARTS = {"enlarge": "up_sr_{}.", "refine": "up_edsr_{}.conv.", "shortcut": "up_edsr_{}.residual_upsampler.0."}
 
 
 def dsrl_name(name: str) -> str:
     """The authors' name of a tensor of DSRL."""
     if match := PYRAMID_BRANCH.match(name):
         layer = ("atrous_conv", "bn")[int(match[2])]
-        return f"parallel_model.aspp.aspp{int(match[1]) + 1}.{layer}.{name[match.end():]}"
+        return f"parallel_model.aspp.aspp{int(match[1]) + 1}.{layer}.{name[match.end() :]}"
     if match := UP_STEP.match(name):
         place = UP_STEP_PARTS[match[2]].format(int(match[1]) + 1)
-        return f"parallel_model.{place}{name[match.end():]}"
+        return f"parallel_model.{place}{name[match.end() :]}"
     return rename(name, DSRL_RULES)
 
 

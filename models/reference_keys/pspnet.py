@@ -20,12 +20,18 @@ BLUR_SKIP_RULES: Rules = [
     rule
     for step in (0, 1)
     for rule in (
-        (rf"blur_skip\.modulations\.{step}\.(scale|shift)\.first\.",
-         rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.layer."),
-        (rf"blur_skip\.modulations\.{step}\.(scale|shift)\.activation\.",
-         rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.act."),
-        (rf"blur_skip\.modulations\.{step}\.(scale|shift)\.second\.",
-         rf"segmentation_model.blur_skip.{2 * step}.conv_\1.1.layer."),
+        (
+            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.first\.",
+            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.layer.",
+        ),
+        (
+            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.activation\.",
+            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.act.",
+        ),
+        (
+            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.second\.",
+            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.1.layer.",
+        ),
         (rf"blur_skip\.convolutions\.{step}\.0\.", rf"segmentation_model.blur_skip.{2 * step + 1}.layer."),
         (rf"blur_skip\.convolutions\.{step}\.1\.", rf"segmentation_model.blur_skip.{2 * step + 1}.norm."),
     )

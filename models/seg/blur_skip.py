@@ -104,9 +104,15 @@ class PSPNetBlurSkip(PSPNet):
     may_lack = ("blur_skip.",)  # weights of a PSPNet without it fit, too
 
     def __init__(
-        self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,
-        pyramid_dropout: float = 0.3, step_dropout: float = 0.15, auxiliary_dropout: float = 0.1,
-        kernel_side: int = 21, variant: str = "full",
+        self,
+        encoder: str = "resnet34",
+        pretrained: str = "none",
+        width: float = 1.0,
+        pyramid_dropout: float = 0.3,
+        step_dropout: float = 0.15,
+        auxiliary_dropout: float = 0.1,
+        kernel_side: int = 21,
+        variant: str = "full",
     ) -> None:
         super().__init__(encoder, pretrained, width, pyramid_dropout, step_dropout, auxiliary_dropout)
         if kernel_side < 1 or kernel_side % 2 == 0:

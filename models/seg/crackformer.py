@@ -7,6 +7,7 @@ the last block of the three deeper encoder levels is applied twice with the same
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import torch
@@ -32,7 +33,7 @@ APPLIED_TWICE = (False, False, True, True, True)
 
 def blocks(units: tuple[int, ...], width: int, dropout: float) -> list[nn.Module]:
     """Transformer blocks between successive numbers of channels, ``width`` to a unit."""
-    pairs = zip(units, units[1:], strict=False)
+    pairs = itertools.pairwise(units)
     return [TransformerBlock(before * width, after * width, dropout) for before, after in pairs]
 
 

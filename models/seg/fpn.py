@@ -31,8 +31,13 @@ class FPN(Segmentation):
     multiple = 32
 
     def __init__(
-        self, encoder: str = "tf_efficientnet_lite0", width: int = 48, pretrained: str = "none",
-        full_resolution: bool = False, detail: int = 16, dropout: float = 0.0,
+        self,
+        encoder: str = "tf_efficientnet_lite0",
+        width: int = 48,
+        pretrained: str = "none",
+        full_resolution: bool = False,
+        detail: int = 16,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if width < 1 or detail < 1:

@@ -39,8 +39,13 @@ class HalfPyramid(Segmentation):
     stride = 128  # of its encoder in that view
 
     def __init__(
-        self, encoder: str = "tf_efficientnet_lite0", width: int = 64, pretrained: str = "none", detail: int = 16,
-        dropout: float = 0.0, views: Sequence[float] = (0.5, 1.0),
+        self,
+        encoder: str = "tf_efficientnet_lite0",
+        width: int = 64,
+        pretrained: str = "none",
+        detail: int = 16,
+        dropout: float = 0.0,
+        views: Sequence[float] = (0.5, 1.0),
     ) -> None:
         super().__init__()
         if width < 1 or detail < 1:

@@ -22,9 +22,7 @@ from models.seg.softmax_pooling import softmax_pooling
 def convolution(channels: int, out_channels: int, side: int = 1) -> nn.Sequential:
     """Size-keeping convolution with bias, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=side // 2),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, out_channels, side, padding=side // 2), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
     )
 
 
@@ -70,7 +68,11 @@ class HRNetOCR(Segmentation):
     multiple = 1
 
     def __init__(
-        self, width: int = 48, pretrained: str = "none", pixel_channels: int = 512, context_channels: int = 256,
+        self,
+        width: int = 48,
+        pretrained: str = "none",
+        pixel_channels: int = 512,
+        context_channels: int = 256,
         dropout: float = 0.05,
     ) -> None:
         super().__init__()

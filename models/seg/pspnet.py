@@ -67,11 +67,7 @@ class PyramidPooling(nn.Module):
 
 def up_step(channels: int, out_channels: int) -> nn.Sequential:
     """The convolution after a x2 enlargement: 3x3, batch norm, PReLU with one slope."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, 3, padding=1),
-        nn.BatchNorm2d(out_channels),
-        PReLU(),
-    )
+    return nn.Sequential(nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), PReLU())
 
 
 def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
@@ -96,8 +92,13 @@ class PSPNet(Segmentation):
     multiple = 8
 
     def __init__(
-        self, encoder: str = "resnet34", pretrained: str = "none", width: float = 1.0,
-        pyramid_dropout: float = 0.3, step_dropout: float = 0.15, auxiliary_dropout: float = 0.1,
+        self,
+        encoder: str = "resnet34",
+        pretrained: str = "none",
+        width: float = 1.0,
+        pyramid_dropout: float = 0.3,
+        step_dropout: float = 0.15,
+        auxiliary_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if width <= 0:

@@ -47,7 +47,12 @@ class Darkness(nn.Module):
     """
 
     def __init__(
-        self, reach: float = 8.0, gain: float = 4.0, side: int = 25, smoothing: float = 2.0, level: float = 0.8,
+        self,
+        reach: float = 8.0,
+        gain: float = 4.0,
+        side: int = 25,
+        smoothing: float = 2.0,
+        level: float = 0.8,
         softness: float = 0.2,
     ) -> None:
         super().__init__()

@@ -7,6 +7,8 @@ the place is the first in row-major order.
 
 from __future__ import annotations
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ def layer(channels: int, out_channels: int) -> nn.Sequential:
 
 def chain(channels: list[int]) -> nn.Sequential:
     """Layers from each of the numbers of channels to the next."""
-    return nn.Sequential(*(layer(before, after) for before, after in zip(channels, channels[1:], strict=False)))
+    return nn.Sequential(*(layer(before, after) for before, after in itertools.pairwise(channels)))
 
 
 def unpool(x: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:

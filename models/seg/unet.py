@@ -39,9 +39,7 @@ def deconv_step(channels: int, out_channels: int) -> nn.Sequential:
 def bilinear_step(channels: int, out_channels: int) -> nn.Sequential:
     """x2 by bilinear interpolation (half-pixel centres), before two convolutions."""
     enlarge = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-    return nn.Sequential(
-        enlarge, *conv_relu(channels, 2 * out_channels), *conv_relu(2 * out_channels, out_channels)
-    )
+    return nn.Sequential(enlarge, *conv_relu(channels, 2 * out_channels), *conv_relu(2 * out_channels, out_channels))
 
 
 DECODERS: dict[str, Callable[[int, int], nn.Sequential]] = {

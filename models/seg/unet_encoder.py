@@ -48,8 +48,14 @@ class EncoderUNet(Segmentation):
     multiple = 32
 
     def __init__(
-        self, encoder: str = "resnet50", pretrained: str = "none", width: float = 1.0,
-        freeze_encoder: bool = False, bias: float = 0.0, cam: bool = False, darkness: bool = False,
+        self,
+        encoder: str = "resnet50",
+        pretrained: str = "none",
+        width: float = 1.0,
+        freeze_encoder: bool = False,
+        bias: float = 0.0,
+        cam: bool = False,
+        darkness: bool = False,
     ) -> None:
         super().__init__()
         if width <= 0:

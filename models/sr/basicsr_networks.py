@@ -72,16 +72,21 @@ class SwinIR(BasicSRNetwork):
     """SwinIR (Liang et al., ICCVW 2021), by default the light one; ``width`` divisible by ``heads``."""
 
     def __init__(
-        self, scale: int = 4, width: int = 60, depths: Sequence[int] = (6, 6, 6, 6), heads: int = 6,
-        window: int = 8,
+        self, scale: int = 4, width: int = 60, depths: Sequence[int] = (6, 6, 6, 6), heads: int = 6, window: int = 8
     ) -> None:
         if width % heads:
             raise UserError(f"swinir: width {width} must be divisible by heads {heads}")
         build = architecture("swinir_arch", "SwinIR")
         network = build(
-            img_size=64, window_size=window, embed_dim=width, depths=list(depths),
-            num_heads=[heads] * len(depths), mlp_ratio=2, upscale=scale,
-            upsampler="pixelshuffledirect", resi_connection="1conv",
+            img_size=64,
+            window_size=window,
+            embed_dim=width,
+            depths=list(depths),
+            num_heads=[heads] * len(depths),
+            mlp_ratio=2,
+            upscale=scale,
+            upsampler="pixelshuffledirect",
+            resi_connection="1conv",
         )
         super().__init__(network, scale, multiple=window)
 

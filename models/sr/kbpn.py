@@ -65,8 +65,15 @@ class Stage(nn.Module):
     """
 
     def __init__(
-        self, index: int, last: bool, scale: int, width: int, kernel_side: int, estimated_side: int,
-        corrector_width: int, modulation_width: int | None,
+        self,
+        index: int,
+        last: bool,
+        scale: int,
+        width: int,
+        kernel_side: int,
+        estimated_side: int,
+        corrector_width: int,
+        modulation_width: int | None,
     ) -> None:
         super().__init__()
         done = width * (index + 1)
@@ -79,8 +86,14 @@ class Stage(nn.Module):
         self.modulation = None if last else KernelModulation(done, kernel_side**2, modulation_width)
 
     def forward(
-        self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], reduced: tuple[Tensor, ...],
-        blind: bool, minimum_sum: float,
+        self,
+        low: Tensor,
+        lr: Tensor,
+        kernel: Tensor,
+        high: tuple[Tensor, ...],
+        reduced: tuple[Tensor, ...],
+        blind: bool,
+        minimum_sum: float,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """One stage: what ``restore`` returns, the reduced features [B,width,h,w] and the next LR features.
 
@@ -123,9 +136,17 @@ class KBPN(SuperResolution):
     estimates_kernel = True
 
     def __init__(
-        self, scale: int = 4, stages: int = 4, width: int = 128, kernel_side: int = 21,
-        estimated_side: int = 7, corrector_width: int = 32, modulation_width: int | None = None,
-        correction_gain: float = 1.0, output_gain: float = 1.0, minimum_sum: float = 1e-2,
+        self,
+        scale: int = 4,
+        stages: int = 4,
+        width: int = 128,
+        kernel_side: int = 21,
+        estimated_side: int = 7,
+        corrector_width: int = 32,
+        modulation_width: int | None = None,
+        correction_gain: float = 1.0,
+        output_gain: float = 1.0,
+        minimum_sum: float = 1e-2,
         pretrained: str = "none",
     ) -> None:
         super().__init__()
@@ -136,8 +157,9 @@ class KBPN(SuperResolution):
         self.extractor = feature_extractor(width)
         self.predictor = KernelPredictor(width, estimated_side, kernel_side)
         self.stages = nn.ModuleList(
-            Stage(index, index == stages - 1, scale, width, kernel_side, estimated_side, corrector_width,
-                  modulation_width)
+            Stage(
+                index, index == stages - 1, scale, width, kernel_side, estimated_side, corrector_width, modulation_width
+            )
             for index in range(stages)
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)

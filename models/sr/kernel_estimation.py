@@ -69,13 +69,15 @@ class KernelCorrector(nn.Module):
         super().__init__()
         self.sides = (estimated_side, kernel_side)
         taps = estimated_side**2
-        self.image_layers = nn.ModuleList([
-            convolution(3, taps, 3),
-            convolution(taps, width, 1),
-            convolution(width, width, 3),
-            convolution(width, width, 3),
-            convolution(width, taps, 3),
-        ])
+        self.image_layers = nn.ModuleList(
+            [
+                convolution(3, taps, 3),
+                convolution(taps, width, 1),
+                convolution(width, width, 3),
+                convolution(width, width, 3),
+                convolution(width, taps, 3),
+            ]
+        )
         self.kernel_layers = nn.ModuleList([convolution(kernel_side**2, taps, 3), convolution(taps, taps, 3)])
         self.merge = convolution(2 * taps, width, 1)
         self.mix = convolution(width, width, 3)

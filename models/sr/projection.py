@@ -74,7 +74,12 @@ class UpProjection(nn.Module):
     """
 
     def __init__(
-        self, channels: int, width: int, scale: int, compress: bool = True, bias: bool = False,
+        self,
+        channels: int,
+        width: int,
+        scale: int,
+        compress: bool = True,
+        bias: bool = False,
         slope: float = INITIAL_SLOPE,
     ) -> None:
         super().__init__()
@@ -96,7 +101,12 @@ class DownProjection(nn.Module):
     """
 
     def __init__(
-        self, channels: int, width: int, scale: int, compress: bool = True, bias: bool = False,
+        self,
+        channels: int,
+        width: int,
+        scale: int,
+        compress: bool = True,
+        bias: bool = False,
         slope: float = INITIAL_SLOPE,
     ) -> None:
         super().__init__()

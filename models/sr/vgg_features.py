@@ -24,6 +24,9 @@ def load_vgg_features(extractor: nn.Sequential, pretrained: str) -> None:
     if width != WIDTH:
         raise UserError(f"pretrained: {pretrained} needs KBPN with width {WIDTH}, as VGG-16 has, not {width}")
     state = download() if pretrained == "imagenet" else read_file(pretrained)
-    places = [(f"{ours}.{part}", f"features.{theirs}.{part}") for ours, theirs in OF_VGG.items()
-              for part in ("weight", "bias")]
+    places = [
+        (f"{ours}.{part}", f"features.{theirs}.{part}")
+        for ours, theirs in OF_VGG.items()
+        for part in ("weight", "bias")
+    ]
     load_features(extractor, {ours: state[theirs] for ours, theirs in places if theirs in state}, pretrained)

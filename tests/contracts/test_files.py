@@ -136,7 +136,10 @@ def test_a_picture_is_what_it_was(tmp_path: Path) -> None:
 
 
 OWN_WAYS = {  # throw-away files; the kernel's; a lock is taken over in place; the output of processes
-    "contracts/files.py", "benchmarks/loading.py", "benchmarks/memory.py", "engine/runtime/lock.py",
+    "contracts/files.py",
+    "benchmarks/loading.py",
+    "benchmarks/memory.py",
+    "engine/runtime/lock.py",
     "tools/gpu_check/processes.py",
 }
 STREAMS = {"file", "content", "target", "buffer"}  # what is written to where a library takes a path or a stream

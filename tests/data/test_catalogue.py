@@ -71,9 +71,10 @@ def test_what_is_done_to_a_source_keeps_its_photographs(tmp_path: Path) -> None:
 def test_labels_are_part_of_what_is_learned(tmp_path: Path) -> None:
     root = write_photographs(tmp_path, SIZES)
     source = Photographs(find_photographs(root))
-    one, other = (catalogue(Labelled(source, labels)) for labels in (
-        {"a": True, "b": False, "c": False}, {"a": True, "b": True, "c": False},
-    ))
+    one, other = (
+        catalogue(Labelled(source, labels))
+        for labels in ({"a": True, "b": False, "c": False}, {"a": True, "b": True, "c": False})
+    )
     assert [name for name in one if one[name] != other[name]] == ["b"]
     (root / "masks" / "a.png").unlink()  # masks are not looked at
     assert catalogue(Labelled(source, {"a": True, "b": False, "c": False})) == one
@@ -96,9 +97,7 @@ def test_differences_in_words() -> None:
     before = {"a": "1", "b": "2", "c": "3", "d": "4"}
     assert difference(before, dict(reversed(before.items()))) is None
     now = {"a": "1", "b": "9", "e": "5", **{f"x{number}": "6" for number in range(4)}}
-    assert difference(before, now) == (
-        "4 then, 7 now: 5 added (e, x0, x1, ...), 2 removed (c, d), 1 changed (b)"
-    )
+    assert difference(before, now) == ("4 then, 7 now: 5 added (e, x0, x1, ...), 2 removed (c, d), 1 changed (b)")
 
 
 # -- held out -------------------------------------------------------------------------------------
@@ -124,9 +123,7 @@ def test_photographs_that_come_or_go_move_no_other(
 def test_the_side_by_hand_and_its_share() -> None:
     names = [f"photo_{number}" for number in range(2000)]
     _, held = hold_out(Named(names), 0.1, 7)
-    expected = [
-        name for name in names if int(hashlib.sha256(f"7:{name}".encode()).hexdigest(), 16) / 2**256 < 0.1
-    ]
+    expected = [name for name in names if int(hashlib.sha256(f"7:{name}".encode()).hexdigest(), 16) / 2**256 < 0.1]
     assert [held.name(index) for index in range(len(held))] == sorted(expected)
     assert abs(len(held) - 200) < 5 * np.sqrt(2000 * 0.1 * 0.9)
 

@@ -42,9 +42,7 @@ def test_crop_is_a_window_of_image_and_mask(height: int, width: int, data: st.Da
 
 
 def test_crops_reach_every_place() -> None:
-    places = {
-        tuple(crop(*picture(8, 9), 6, draw(0, epoch, "name"))[0][0, 0, :2].tolist()) for epoch in range(300)
-    }
+    places = {tuple(crop(*picture(8, 9), 6, draw(0, epoch, "name"))[0][0, 0, :2].tolist()) for epoch in range(300)}
     assert places == {(row, column) for row in range(3) for column in range(4)}
 
 

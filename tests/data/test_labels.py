@@ -82,7 +82,7 @@ def test_photographs_are_found_without_masks(folder: Path, tmp_path: Path) -> No
         find_photographs(folder, tmp_path / "list.txt")
     (tmp_path / "set").mkdir()
     folder.rename(tmp_path / "set" / "train")
-    assert [name for name, _ in find_photographs(tmp_path / "set")][0] == "train/a"
+    assert next(name for name, _ in find_photographs(tmp_path / "set")) == "train/a"
     assert len(find_photographs(tmp_path / "set", part="train")) == 4
     with pytest.raises(UserError, match="no part 'test'"):
         find_photographs(tmp_path / "set", part="test")

@@ -138,6 +138,7 @@ def test_digests_stand_for_what_is_seen(tmp_path: Path) -> None:
 
 def test_labels_are_those_of_the_masks_before_resizing(tmp_path: Path) -> None:
     """A crack of one pixel that a smaller mask has lost."""
+
     def thin(mask: np.ndarray, number: int) -> np.ndarray:
         lost = np.zeros_like(mask)
         lost[1::9, 3] = 255 * (number % 2)

@@ -221,9 +221,7 @@ def test_contact_sheet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["--synthetic", "1", "--out", "x.txt"], "x.txt"),
     ],
 )
-def test_contact_sheet_says_what_is_wrong(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
-) -> None:
+def test_contact_sheet_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         sheet(monkeypatch, *arguments)
 

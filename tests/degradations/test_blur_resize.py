@@ -58,9 +58,7 @@ def kernel() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("border", "mode"), [("reflect", "mirror"), ("zero", "constant")])
-def test_blur_is_scipys_correlation(
-    image: torch.Tensor, kernel: torch.Tensor, border: str, mode: str
-) -> None:
+def test_blur_is_scipys_correlation(image: torch.Tensor, kernel: torch.Tensor, border: str, mode: str) -> None:
     blurred = blur(image, kernel, border)
     for sample in range(3):
         for channel in range(2):
@@ -70,9 +68,7 @@ def test_blur_is_scipys_correlation(
 
 
 @pytest.mark.parametrize("border", ["reflect", "zero"])
-def test_one_kernel_serves_all_and_one_plane_works(
-    image: torch.Tensor, kernel: torch.Tensor, border: str
-) -> None:
+def test_one_kernel_serves_all_and_one_plane_works(image: torch.Tensor, kernel: torch.Tensor, border: str) -> None:
     shared = blur(image, kernel[:1], border)
     assert torch.allclose(shared[1], blur(image[1:2], kernel[:1], border)[0], atol=1e-15)
     assert torch.allclose(shared[2:, 1:], blur(image[2:, 1:], kernel[:1], border), atol=1e-15)

@@ -33,8 +33,7 @@ def pillow(plane: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
 def nearest(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The pixel whose area holds the centre of the new one, by exact integers."""
     rows, columns = (
-        [(2 * place + 1) * old // (2 * new) for place in range(new)]
-        for old, new in zip(plane.shape, size, strict=True)
+        [(2 * place + 1) * old // (2 * new) for place in range(new)] for old, new in zip(plane.shape, size, strict=True)
     )
     return plane[np.ix_(rows, columns)]
 

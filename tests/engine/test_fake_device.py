@@ -22,7 +22,10 @@ def faults(device: str, group: str) -> dict[str, str]:
     place = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [sys.executable, "-m", "tests.helpers.fake_device_cases", device, group],
-        env={**os.environ, **place}, capture_output=True, text=True, check=False,
+        env={**os.environ, **place},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = dict(line.split("\t", 1) for line in done.stdout.splitlines())
     asked = [name for name in GROUPS[group] if device == "cuda" or name in DIFFERENTIATED]

@@ -47,10 +47,14 @@ from tests.helpers.small_networks import SEG_CASES, SMALL_DSRL, SMALL_SEG, SMALL
 WHOLE_SMALL = {"dsrl": SMALL_DSRL}
 SIDE_OUTPUTS = "network_seg={type: pspnet, encoder: resnet18, width: 0.05}"
 SMALL_STEP = (
-    "degradation:preset=strong", "datasets:train:crop=64", "network_seg={type: fpn, encoder: plain, width: 8}",
+    "degradation:preset=strong",
+    "datasets:train:crop=64",
+    "network_seg={type: fpn, encoder: plain, width: 8}",
 )
 DSRL_JOINT = (
-    "network={type: dsrl, encoder: resnet18, width: 0.1}", "network_sr=null", "network_seg=null",
+    "network={type: dsrl, encoder: resnet18, width: 0.1}",
+    "network_sr=null",
+    "network_seg=null",
     "joint:normalise=instance",
 )
 Case = Callable[[FakeDevice], None]
@@ -179,8 +183,10 @@ def training_cases() -> dict[str, Case]:
     losses = {name: (f"loss:segmentation={name}", "loss:segmentation_args={}") for name in SEGMENTATION_LOSSES}
     losses |= {
         f"image_label, {name}": (
-            "datasets:train:labels={source: masks}", "datasets:train:crack_crop_probability=0",
-            "loss:segmentation=image_label", f"loss:segmentation_args={{pooling: {name}}}",
+            "datasets:train:labels={source: masks}",
+            "datasets:train:crack_crop_probability=0",
+            "loss:segmentation=image_label",
+            f"loss:segmentation_args={{pooling: {name}}}",
         )
         for name in POOLINGS
     }
@@ -237,7 +243,13 @@ GROUPS: dict[str, dict[str, Case]] = {
 }
 # With a backward pass of their own; those of the other cases consist of torch's.
 DIFFERENTIATED = (
-    *GROUPS["networks"], "stage joint", "stage blur_skip", "as the reference", "recomputed", "sgd", "feature affinity",
+    *GROUPS["networks"],
+    "stage joint",
+    "stage blur_skip",
+    "as the reference",
+    "recomputed",
+    "sgd",
+    "feature affinity",
 )
 
 

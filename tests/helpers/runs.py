@@ -100,8 +100,13 @@ def start(*command: object, cwd: Path, **more: object) -> subprocess.Popen[str]:
     """Start ``python command`` in another process, its output to be read at the end; ``more`` is for Popen."""
     chosen = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "WANDB_MODE": "disabled", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
-        [sys.executable, *map(str, command)], cwd=cwd, env={**os.environ, **chosen}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env={**os.environ, **chosen},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **more,
     )
 
 
@@ -148,6 +153,8 @@ def write_photographs(root: Path, sizes: dict[str, tuple[int, int]], crack: bool
         Image.fromarray(image).save(root / "images" / f"{stem}.png")
         Image.fromarray(mask).save(root / "masks" / f"{stem}.png")
     return root
+
+
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
 
 

@@ -92,9 +92,7 @@ def test_batch_mean_of_equal_halves(batch, output) -> None:
     for i in range(2):
         part = slice(i, i + 1)
         half = JointOutput(output.sr[part], output.kernel[part], output.logits[part], (output.aux[0][part],))
-        fields = {
-            name: getattr(batch, name)[part] for name in ("lr", "hr", "mask", "kernel", "name", "distance")
-        }
+        fields = {name: getattr(batch, name)[part] for name in ("lr", "hr", "mask", "kernel", "name", "distance")}
         halves.append(joint()(half, DegradedBatch(**fields), alpha=0.5).total)
     torch.testing.assert_close(whole, (halves[0] + halves[1]) / 2)
 

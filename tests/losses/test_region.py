@@ -86,9 +86,7 @@ def test_hand_worked_two_by_two() -> None:
 def test_bce_is_torch_bce() -> None:
     prob, mask, _ = batch()
     expected = torch.nn.functional.binary_cross_entropy(prob, mask, reduction="none").mean(dim=(1, 2, 3))
-    torch.testing.assert_close(
-        SEGMENTATION_LOSSES["bce"]()(prob.logit(), mask, None, 1.0), expected
-    )
+    torch.testing.assert_close(SEGMENTATION_LOSSES["bce"]()(prob.logit(), mask, None, 1.0), expected)
 
 
 @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
@@ -143,8 +141,7 @@ def test_combo_is_the_stated_mixture() -> None:
         0.2 * dice(prob, mask) + 0.8 * boundary(prob, distance),
     )
     torch.testing.assert_close(
-        SEGMENTATION_LOSSES["combo"]()(logits, mask, None, 0.2),
-        (weighted_bce(logits, mask) + dice(prob, mask)) / 2,
+        SEGMENTATION_LOSSES["combo"]()(logits, mask, None, 0.2), (weighted_bce(logits, mask) + dice(prob, mask)) / 2
     )
 
 

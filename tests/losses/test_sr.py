@@ -22,8 +22,7 @@ def pieces(size: int = 2, side: int = 24, kernel_side: int = 5) -> dict[str, tor
     generator = torch.Generator().manual_seed(1)
     shapes = {"sr": (3, side, side), "hr": (3, side, side), "lr": (3, side // 4, side // 4)}
     tensors = {
-        name: torch.rand(size, *shape, generator=generator, dtype=torch.float64)
-        for name, shape in shapes.items()
+        name: torch.rand(size, *shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()
     }
     for name in ("kernel", "true_kernel"):
         taps = torch.rand(size, 1, kernel_side, kernel_side, generator=generator, dtype=torch.float64)

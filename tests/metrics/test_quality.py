@@ -16,9 +16,7 @@ from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 def images(size: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(size, 3, 32, 40, generator=generator)
-    noise = (
-        torch.randn(target.shape, generator=generator) * torch.tensor([0.02, 0.1]).view(-1, 1, 1, 1)[:size]
-    )
+    noise = torch.randn(target.shape, generator=generator) * torch.tensor([0.02, 0.1]).view(-1, 1, 1, 1)[:size]
     return target + noise, target
 
 
@@ -28,9 +26,7 @@ def test_psnr_and_ssim_equal_scikit_image() -> None:
     exact = target.double().numpy()
     ours = psnr(prediction, target), ssim(prediction, target, border="valid")
     for i in range(2):
-        assert ours[0][i] == pytest.approx(
-            peak_signal_noise_ratio(exact[i], clipped[i], data_range=1), abs=1e-9
-        )
+        assert ours[0][i] == pytest.approx(peak_signal_noise_ratio(exact[i], clipped[i], data_range=1), abs=1e-9)
         expected = structural_similarity(
             exact[i], clipped[i], data_range=1, gaussian_weights=True, sigma=1.5,
             use_sample_covariance=False, channel_axis=0,

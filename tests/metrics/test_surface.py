@@ -12,15 +12,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist, directed_hausdorff
 
 from metrics import distance, sweep
-from metrics.surface import (
-    LENGTHS,
-    Corners,
-    SurfaceTarget,
-    outlier_distance,
-    surface,
-    surface_distance,
-    surface_sweep,
-)
+from metrics.surface import LENGTHS, Corners, SurfaceTarget, outlier_distance, surface, surface_distance, surface_sweep
 
 
 def blobs(seed: int, shape: tuple[int, int] = (30, 40)) -> np.ndarray:
@@ -36,9 +28,7 @@ def points(mask: np.ndarray) -> np.ndarray:
 
 def test_reference_numbers_subset(root: Path) -> None:
     data = np.load(root / "tests/fixtures/metrics.npz")
-    for levels, mask, hausdorff, mean in zip(
-        *(data[k] for k in ("levels", "mask", "hd95", "assd")), strict=True
-    ):
+    for levels, mask, hausdorff, mean in zip(*(data[k] for k in ("levels", "mask", "hd95", "assd")), strict=True):
         results = surface_sweep(levels, SurfaceTarget(mask), range(99))
         ours = np.array([results[k] for k in range(99)])
         np.testing.assert_allclose(np.nan_to_num(ours, nan=-1), np.stack([hausdorff, mean], 1), atol=1e-12)

@@ -115,11 +115,7 @@ def test_an_sr_network_without_kernel_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"variant": "orign"}, "did you mean 'origin'"),
-        ({"kernel_side": 8}, "kernel_side 8"),
-    ],
+    ("changes", "message"), [({"variant": "orign"}, "did you mean 'origin'"), ({"kernel_side": 8}, "kernel_side 8")]
 )
 def test_wrong_arguments_are_named(changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):

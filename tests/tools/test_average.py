@@ -15,8 +15,10 @@ from tools import average
 def written(place: Path, factor: float, step: int, digests: list[str], **more: torch.Tensor) -> Path:
     """Weights of one layer with batch norm, all numbers multiples of ``factor``."""
     model = {
-        "seg.weight": factor * torch.arange(6.0).reshape(2, 3), "seg.running_var": torch.full((2,), factor),
-        "seg.num_batches_tracked": torch.tensor(step), **more,
+        "seg.weight": factor * torch.arange(6.0).reshape(2, 3),
+        "seg.running_var": torch.full((2,), factor),
+        "seg.num_batches_tracked": torch.tensor(step),
+        **more,
     }
     meta = {"git": f"commit{step}", "photographs": {"train": digests, "val": []}}
     save_atomic({"model": model, "step": step, "options": {"name": f"run{step}"}, "meta": meta}, place)

@@ -65,7 +65,9 @@ def test_what_fails_is_told_and_does_not_stop_the_rest(tmp_path: Path, monkeypat
     assert main(["--device", "cpu", "--out", str(tmp_path / "out"), "--only", "train", "evaluate", "speed"]) == 1
     found = report(tmp_path / "out")
     assert [(name, one["state"]) for name, one in found.items()] == [
-        ("train", FAILED), ("evaluate", SKIPPED), ("speed", OK)
+        ("train", FAILED),
+        ("evaluate", SKIPPED),
+        ("speed", OK),
     ]
     assert found["train"]["told"].startswith("exit code 2: error: unknown W&B mode 'nonsense'")
     assert "no weights of the check 'train'" in found["evaluate"]["told"]
@@ -81,8 +83,11 @@ def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_every_network_is_tried() -> None:
-    named = [f"{kind} {name}" for kind, table in (("sr", SR_NETWORKS), ("seg", SEG_NETWORKS), ("whole", WHOLE_NETWORKS))
-             for name in table]
+    named = [
+        f"{kind} {name}"
+        for kind, table in (("sr", SR_NETWORKS), ("seg", SEG_NETWORKS), ("whole", WHOLE_NETWORKS))
+        for name in table
+    ]
     assert set(named) <= set(GROUPS["networks"])
 
 
@@ -183,9 +188,7 @@ def test_a_piece_that_brings_its_process_down_is_named(tmp_path: Path, monkeypat
     monkeypatch.setitem(GROUPS, "losses", dict.fromkeys("abcde"))
     found: list[Finding] = []
     groups.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, found.append), "losses")
-    assert [(one.name, one.state) for one in found] == [
-        ("a", OK), ("b", FAILED), ("c", OK), ("d", FAILED), ("e", OK)
-    ]
+    assert [(one.name, one.state) for one in found] == [("a", OK), ("b", FAILED), ("c", OK), ("d", FAILED), ("e", OK)]
     assert found[1].told.startswith("its process ended with -11")
 
 

@@ -59,9 +59,7 @@ def test_masks_are_the_same_and_photographs_nearly(root: Path, tmp_path: Path) -
     assert (tmp_path / "out" / LIST).read_text() == (root / LIST).read_text()
 
 
-def test_the_best_quality_that_fits_is_taken(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_best_quality_that_fits_is_taken(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each folder keeps below its limit, and a larger limit gives a larger folder."""
     sizes = []
     for number, megabytes in enumerate((0.006, 0.0085, 60)):
@@ -73,10 +71,14 @@ def test_the_best_quality_that_fits_is_taken(
     assert f"JPEG quality {pack.QUALITIES[0]}," in capsys.readouterr().out.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("more", "told"), [
-    (["--megabytes", "0.001"], "MB at least; give more"), (["--root", "nowhere"], "nowhere"),
-    (["--crack-values", "3"], "no mask holds"),
-])
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--megabytes", "0.001"], "MB at least; give more"),
+        (["--root", "nowhere"], "nowhere"),
+        (["--crack-values", "3"], "no mask holds"),
+    ],
+)
 def test_what_cannot_be_packed_is_refused_before_anything_is_written(
     root: Path, tmp_path: Path, more: list[str], told: str
 ) -> None:

@@ -47,7 +47,7 @@ def run(fixtures: Path, *more: str) -> int:
 
 def test_passes_and_skips_by_name(fixtures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(fixtures) == 0
-    header, skipped, line = capsys.readouterr().out.splitlines()
+    _header, skipped, line = capsys.readouterr().out.splitlines()
     assert skipped == "skipped: mystery_net (not built yet)"
     assert line.split()[:2] == [NAME, "logit"] and line.endswith("ok")
 
@@ -77,10 +77,7 @@ def test_other_keys_fail(fixtures: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [
-        (["--only", "pspnet_resnet81"], f"did you mean '{NAME}'"),
-        (["--keys", "nowhere", "--only", NAME], "no key list"),
-    ],
+    [(["--only", "pspnet_resnet81"], f"did you mean '{NAME}'"), (["--keys", "nowhere", "--only", NAME], "no key list")],
 )
 def test_wrong_options_are_user_errors(fixtures: Path, more: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -57,8 +57,16 @@ def content(folder: Path) -> dict:
 def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_weights: Path, tmp_path: Path) -> None:
     test = f"datasets:test={{type: folder, root: {photographs}, lists: [splits/test_cfd.txt], seed: 5}}"
     outcome = run_here(
-        "evaluate.py", "--weights", tiny_weights, "--hr", "--degraded", "--out", tmp_path / "theirs",
-        "--force_yml", test, cwd=tmp_path,
+        "evaluate.py",
+        "--weights",
+        tiny_weights,
+        "--hr",
+        "--degraded",
+        "--out",
+        tmp_path / "theirs",
+        "--force_yml",
+        test,
+        cwd=tmp_path,
     )
     assert outcome.code == 0, outcome.err
     theirs, ours = content(tmp_path / "theirs"), content(measured)
@@ -82,7 +90,9 @@ def test_what_a_report_holds(measured: Path, tiny_weights: Path) -> None:
     same = found["against"]["same"]
     assert same["sets"] == found["sets"] and same["digest"] == found["digest"]
     assert {key: same["differences"]["test_cfd"]["field"]["iou"][key] for key in ("mean", "low", "high")} == {
-        "mean": 0, "low": 0, "high": 0
+        "mean": 0,
+        "low": 0,
+        "high": 0,
     }
     iou = {condition: figures["iou"]["mean"] for condition, figures in found["sets"]["test_cfd"].items()}
     assert found["ratios"]["test_cfd"]["degraded"]["iou"]["mean"] == pytest.approx(iou["degraded"] / iou["hr"])
@@ -120,10 +130,7 @@ def test_an_earlier_report_is_kept(measured: Path, photographs: Path, tiny_weigh
 
 def test_photographs_that_were_trained_on_are_refused(photographs: Path, tmp_path: Path) -> None:
     changes = [f"datasets:train={{type: folder, root: {photographs / 'drawn'}, crop: 32, batch_size: 2}}"]
-    outcome = run_here(
-        "train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes,
-        cwd=tmp_path,
-    )
+    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes, cwd=tmp_path)
     assert outcome.code == 0, outcome.err
     weights = tmp_path / "experiments" / "tiny" / "models" / "latest.pth"
     given = ["--weights", weights, "--root", photographs, "--sets", "test_cfd", "--out", tmp_path / "out"]
@@ -154,7 +161,8 @@ def test_sets_and_a_quick_look(photographs: Path, tmp_path: Path) -> None:
     own.write_text("drawn/004\ndrawn/005\n")
     sets = read_sets(photographs, list_files(photographs, ["test_cfd"], [("own", str(own))]), count=2)
     assert [[source.name(index) for index in range(len(source))] for source in sets.values()] == [
-        ["drawn/000", "drawn/003"], ["drawn/004", "drawn/005"]
+        ["drawn/000", "drawn/003"],
+        ["drawn/004", "drawn/005"],
     ]
     assert spread(sets["own"], 9) is sets["own"]
     with pytest.raises(UserError, match="two sets of this name"):

@@ -95,8 +95,13 @@ def changed(experiment: Path, factor: float) -> None:
     save_atomic(content, path)
 
 
-@pytest.mark.parametrize(("factor", "told"), [(3e4, r"in float16 probabilities differ by .*, over 0.03; nothing was"),
-                                              (float("nan"), "'seg.head.* is not finite")])
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [
+        (3e4, r"in float16 probabilities differ by .*, over 0.03; nothing was"),
+        (float("nan"), "'seg.head.* is not finite"),
+    ],
+)
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_weights_that_rounding_spoils_are_not_shipped(
     factor: float, told: str, overwrite: bool, experiment: Path, weights_root: Path

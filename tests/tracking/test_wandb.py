@@ -116,7 +116,7 @@ def test_local_files_hold_the_same(recorded):
     with Image.open(folder / "visualization/val/degraded/panel_0/00000020.png") as image:
         assert image.size == (9, 6)
     with (folder / "tables/test/per_image.csv").open(newline="") as file:
-        assert list(csv.DictReader(file))[0] == {"name": "001", "dice": "0.5", "hd95": ""}
+        assert next(iter(csv.DictReader(file))) == {"name": "001", "dice": "0.5", "hd95": ""}
     assert json.loads((folder / "summary.json").read_text()) == {"test/degraded/dice": 0.625}
 
 

@@ -68,9 +68,7 @@ def test_panel_layout_and_content():
     result = panel(lr, hr, hr, prob, mask, caption="001  Dice 0.5")
     assert result.dtype == np.uint8
     assert result.shape == (HEADER + 320 + FOOTER, 5 * (480 + GAP) + GAP, 3)
-    columns = [
-        result[HEADER : HEADER + 320, GAP + i * (480 + GAP) : GAP + i * (480 + GAP) + 480] for i in range(5)
-    ]
+    columns = [result[HEADER : HEADER + 320, GAP + i * (480 + GAP) : GAP + i * (480 + GAP) + 480] for i in range(5)]
     assert np.array_equal(columns[0], lr.repeat(4, 0).repeat(4, 1))
     assert np.array_equal(columns[1], hr) and np.array_equal(columns[2], hr)
     assert np.array_equal(columns[3], coloured(prob))

@@ -46,8 +46,12 @@ def single(setting: Setting, name: str, work: Callable[[Setting], list[Figure]])
 
 
 COMMANDS = {  # with their share of the time in s
-    "train": (commands.train, 75), "evaluate": (commands.evaluate, 60), "predict": (commands.predict, 60),
-    "resume": (commands.resume, 120), "speed": (commands.speed, 60), "speed_of_paper": (commands.speed_of_paper, 90),
+    "train": (commands.train, 75),
+    "evaluate": (commands.evaluate, 60),
+    "predict": (commands.predict, 60),
+    "resume": (commands.resume, 120),
+    "speed": (commands.speed, 60),
+    "speed_of_paper": (commands.speed_of_paper, 90),
     "speed_compiled": (commands.speed_compiled, 180),
 }
 PIECES = {"networks": 100, "losses": 45, "steps": 75}
@@ -57,7 +61,9 @@ ORDER = ("train", "evaluate", "predict", *PIECES, "resume", "speed", "speed_of_p
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.gpu_check", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.gpu_check",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -54,8 +54,11 @@ STEP = (
 )
 BLUR_SKIP = "network_seg={type: pspnet_blurskip, encoder: resnet18, width: 0.1}"
 DSRL = (
-    "network={type: dsrl, encoder: resnet18, width: 0.1}", "network_sr=null", "network_seg=null",
-    "joint:normalise=instance", "train:stages=[{name: joint}]",
+    "network={type: dsrl, encoder: resnet18, width: 0.1}",
+    "network_sr=null",
+    "network_seg=null",
+    "joint:normalise=instance",
+    "train:stages=[{name: joint}]",
 )
 # Of 12,000 values and JPEG's coefficients some lie so near to the middle of two steps that an error of 1e-6 turns them:
 # 3.1e-3 at most in 160 draws each of `field` and `strong`, whose resampling and second JPEG add nothing to that.

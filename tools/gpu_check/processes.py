@@ -54,7 +54,10 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def run(
-    command: Sequence[object], log: Path, device: torch.device, deadline: float,
+    command: Sequence[object],
+    log: Path,
+    device: torch.device,
+    deadline: float,
     watch: Callable[[Path], bool] = lambda _: False,
 ) -> Ended:
     """Run ``python command``, its output kept in the file ``log``.
@@ -67,8 +70,13 @@ def run(
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *map(str, command)], cwd=log.parent, env=environment(device),
-            stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            [sys.executable, *map(str, command)],
+            cwd=log.parent,
+            env=environment(device),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             while process.poll() is None:

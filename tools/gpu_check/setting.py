@@ -15,8 +15,11 @@ from tools.gpu_check.processes import ROOT, Ended, run
 
 SIZES = (  # of a rehearsal
     "datasets:train={type: synthetic, count: 6, seed: 1, size: 128, crop: 64, batch_size: 2, workers: 0}",
-    "datasets:val={type: synthetic, count: 2, seed: 2, size: 64}", "network_seg:width=16", "evaluation:surface_step=20",
-    "datasets:test={type: synthetic, count: 2, seed: 3, size: 128}", "evaluation:panels=1",
+    "datasets:val={type: synthetic, count: 2, seed: 2, size: 64}",
+    "network_seg:width=16",
+    "evaluation:surface_step=20",
+    "datasets:test={type: synthetic, count: 2, seed: 3, size: 128}",
+    "evaluation:panels=1",
 )
 COUNTS = ("datasets:train:count=48", "datasets:val:count=4", "datasets:test:count=8")
 
@@ -44,13 +47,22 @@ class Setting:
         return run(command, self.log(log), self.device, self.deadline, **how)
 
     def train(
-        self, name: str, steps: int, changes: Sequence[str] = (), before: Sequence[str] = (),
-        more: Sequence[str] = (), **how: Callable,
+        self,
+        name: str,
+        steps: int,
+        changes: Sequence[str] = (),
+        before: Sequence[str] = (),
+        more: Sequence[str] = (),
+        **how: Callable,
     ) -> Ended:
         """Train options/joint.yml shortened, below ``folder``/runs; before: of the script on python's command line."""
         chosen = (
-            f"name={name}", f"path:experiments_root={self.folder / 'runs'}", f"train:total_iter={steps}",
-            "logger:print_freq=1", *(SIZES if self.small else COUNTS), *changes,
+            f"name={name}",
+            f"path:experiments_root={self.folder / 'runs'}",
+            f"train:total_iter={steps}",
+            "logger:print_freq=1",
+            *(SIZES if self.small else COUNTS),
+            *changes,
         )
         command = (*before, ROOT / "train_joint.py", "-opt", COMPACT, *more, "--force_yml", *chosen)
         return self.call(f"train {name}", *command, **how)

@@ -39,12 +39,17 @@ examples:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.import_csbsr", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.import_csbsr",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=user_path, metavar="FILE", help="the released checkpoint, such as downloads/x.pth")
     parser.add_argument(
-        "-o", dest="out", type=user_path, metavar="DIR",
+        "-o",
+        dest="out",
+        type=user_path,
+        metavar="DIR",
         help="new folder to write (unset: experiments/released_VARIANT); nothing in it is ever replaced",
     )
     return parser.parse_args(arguments)

@@ -41,8 +41,9 @@ def read_released(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is a checkpoint of this project already; use it as it is, with --weights {path}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise UserError(f"{path} is no released checkpoint ('{name}' is no tensor, found {type(value).__name__}); "
-                            f"{REPAIR}")
+            raise UserError(
+                f"{path} is no released checkpoint ('{name}' is no tensor, found {type(value).__name__}); {REPAIR}"
+            )
     state = strip_parallel(content)
     if len(state) != len(content):
         raise UserError(f"{path} has names both with and without 'module.' in front; {REPAIR}")
@@ -116,6 +117,4 @@ def imported(path: Path) -> tuple[Variant, dict[str, Any]]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     meta = {"released": variant.name, "imported_from": path.name, "sha256": digest}
-    return variant, {
-        "model": weights, "options": variant.options().model_dump(mode="json"), "meta": meta, "step": 0,
-    }
+    return variant, {"model": weights, "options": variant.options().model_dump(mode="json"), "meta": meta, "step": 0}

@@ -36,20 +36,24 @@ SR_KNOWN = (
 )
 SEG_KNOWN = (
     Known(  # before PSPNet, all of whose names it has too
-        r"segmentation_model\.blur_skip\.", "blurskip",
+        r"segmentation_model\.blur_skip\.",
+        "blurskip",
         {"type": "pspnet_blurskip", "encoder": "resnet34", "pretrained": "imagenet", "width": 1.0},
     ),
     Known(
-        r"segmentation_model\.psp\.", "pspnet",
+        r"segmentation_model\.psp\.",
+        "pspnet",
         {"type": "pspnet", "encoder": "resnet34", "pretrained": "imagenet", "width": 1.0},
     ),
     Known(
-        r"segmentation_model\.dec\d\.", "unet",
+        r"segmentation_model\.dec\d\.",
+        "unet",
         {"type": "unet", "decoder": "pixel_shuffle", "pretrained": "imagenet", "width": 1.0},
     ),
     Known(r"segmentation_model\.LABlock_\d\.", "crackformer", {"type": "crackformer", "width": 64}),
     Known(
-        r"segmentation_model\.ocr_distri_head\.", "hrnet_ocr",
+        r"segmentation_model\.ocr_distri_head\.",
+        "hrnet_ocr",
         {"type": "hrnet_ocr", "width": 48, "pretrained": "imagenet"},
     ),
     Known(r"segmentation_model\.ConvEn\d\d\.", "segnet", {"type": "segnet", "width": 1.0}),

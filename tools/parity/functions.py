@@ -79,8 +79,7 @@ def check_sr_losses(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
 def check_metrics(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
     """IoU and surface distances at every threshold, PSNR and SSIM."""
     curves = [
-        _curves(prob, mask, fixture["thresholds"])
-        for prob, mask in zip(fixture["prob"], fixture["mask"], strict=True)
+        _curves(prob, mask, fixture["thresholds"]) for prob, mask in zip(fixture["prob"], fixture["mask"], strict=True)
     ]
     iou, hausdorff, mean = (np.stack(curve) for curve in zip(*curves, strict=True))
     values = {"iou": iou, "hd95": hausdorff, "assd": mean}

@@ -154,9 +154,7 @@ def read_keys(folder: Path, name: str) -> dict[str, list[int]]:
         raise UserError(f"{path} is not a key list of the form {{name: [shape, dtype]}}") from None
 
 
-def network_quantities(
-    name: str, fixture: Mapping[str, np.ndarray], keys: Path
-) -> dict[torch.dtype, list[Quantity]]:
+def network_quantities(name: str, fixture: Mapping[str, np.ndarray], keys: Path) -> dict[torch.dtype, list[Quantity]]:
     """Compare a network's outputs in float64 and float32; returns the compared quantities by precision.
 
     Raises KeyError for a missing array, UserError for a missing key list, WeightsMismatch.

@@ -14,11 +14,7 @@ LIMITS = {torch.float32: 1e-5, torch.float64: 1e-8}
 # Quantities that amplify rounding, with their float32 limit instead; in float64 the common limit holds. Merely
 # rounding CrackFormer's input and weights to float32 moves its finest side output by 1e-4, and the slope of a
 # sigmoid turns an error of 1e-3 in HRNet's logits (up to 290) into 1e-4.
-AMPLIFIED = {
-    ("crackformer", "prob"): 1e-4,
-    ("crackformer", "side_probs"): 2e-3,
-    ("hrnet_w48_ocr", "aux_prob"): 1e-3,
-}
+AMPLIFIED = {("crackformer", "prob"): 1e-4, ("crackformer", "side_probs"): 2e-3, ("hrnet_w48_ocr", "aux_prob"): 1e-3}
 # The reference adds 1e-8 inside the logarithms of its cross-entropy, ours is exact: 1e-8 / p apart at a probability p.
 COMBOS = tuple(f"boundary_combo_alpha_{alpha}" for alpha in ("1.0", "0.5", "0.01"))
 GUARDED = dict.fromkeys((("losses", quantity) for quantity in ("weighted_bce_1_1", *COMBOS)), 1e-7)
@@ -61,9 +57,7 @@ def maximum_error(ours: np.ndarray, expected: np.ndarray) -> float:
 
 
 def judge(
-    fixture: str,
-    compared: Mapping[torch.dtype, Sequence[Quantity]],
-    single_precision: frozenset[tuple[str, str]],
+    fixture: str, compared: Mapping[torch.dtype, Sequence[Quantity]], single_precision: frozenset[tuple[str, str]]
 ) -> list[Verdict]:
     """A verdict for each quantity. Limits are relative to the largest expected absolute value.
 

@@ -60,7 +60,9 @@ def number(text: str) -> int:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.release", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.release",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -87,8 +89,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def settings_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """What the figures depend on besides the weights and the photographs, as plain data."""
     return {
-        "conditions": chosen.conditions, "degradation_seed": SEED, "count": chosen.count, "level": LEVEL,
-        "resamples": RESAMPLES, "resampling_seed": RESAMPLING_SEED, "restore_count": chosen.restore_count,
+        "conditions": chosen.conditions,
+        "degradation_seed": SEED,
+        "count": chosen.count,
+        "level": LEVEL,
+        "resamples": RESAMPLES,
+        "resampling_seed": RESAMPLING_SEED,
+        "restore_count": chosen.restore_count,
     }
 
 

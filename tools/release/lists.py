@@ -62,6 +62,7 @@ def leave_out(source: str, lists: Mapping[str, Sequence[str]], tags: Mapping[str
 
     Raises UserError for a source that no list has, and where nothing else is left of a list.
     """
+
     def folder(line: str) -> str:
         return line.partition("/")[0]
 
@@ -90,7 +91,9 @@ def write_lists(folder: Path, found: LeftOut) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.release.lists", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.release.lists",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

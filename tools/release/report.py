@@ -98,5 +98,6 @@ def _rows(system: str, chosen: str, scores: Mapping[str, Accumulator]) -> list[d
     """A row for each photograph and condition."""
     return [
         {"system": system, "set": chosen, "condition": condition, **row}
-        for condition, accumulator in scores.items() for row in accumulator.rows()
+        for condition, accumulator in scores.items()
+        for row in accumulator.rows()
     ]

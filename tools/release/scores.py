@@ -88,7 +88,10 @@ def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
 
 
 def measure(
-    system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = (),
+    system: System,
+    source: Source,
+    inputs: Mapping[str, Pipeline | None],
+    baselines: tuple[str, ...] = (),
     progress: Callable[[], None] | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
@@ -116,7 +119,8 @@ def ratios(figures: Figures) -> Figures:
         return {}
     return {
         condition: {key: one.over(figures[HR][key]) for key, one in found.items() if key in figures[HR]}
-        for condition, found in figures.items() if condition != HR
+        for condition, found in figures.items()
+        if condition != HR
     }
 
 
@@ -124,5 +128,6 @@ def differences(figures: Figures, others: Figures) -> Figures:
     """How far the figures of the same photographs are above those of another system."""
     return {
         condition: {key: one.minus(others[condition][key]) for key, one in found.items() if key in others[condition]}
-        for condition, found in figures.items() if condition in others
+        for condition, found in figures.items()
+        if condition in others
     }

@@ -113,6 +113,8 @@ def rule(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         short = max(ways["always"].value, ways["never"].value) - ways["auto"].value
         found[name] = {
             **{way: one.figure() for way, one in ways.items()},
-            "restored": float(np.mean([row["restored"] for row in own])), "short": short, "kept": short <= MARGIN,
+            "restored": float(np.mean([row["restored"] for row in own])),
+            "short": short,
+            "kept": short <= MARGIN,
         }
     return found

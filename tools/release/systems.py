@@ -51,9 +51,14 @@ class System:
         """What tells these weights from others, as plain data."""
         meta = without_photographs(self.checkpoint.meta)
         return {
-            "weights": str(self.checkpoint.path), "digest": _digest(self.checkpoint.path), "name": self.options.name,
-            "step": self.checkpoint.step, "scale": self.options.scale, "precision": self.precision.name,
-            "trained_at": meta.get("git"), "training_data": meta.get("data"),
+            "weights": str(self.checkpoint.path),
+            "digest": _digest(self.checkpoint.path),
+            "name": self.options.name,
+            "step": self.checkpoint.step,
+            "scale": self.options.scale,
+            "precision": self.precision.name,
+            "trained_at": meta.get("git"),
+            "training_data": meta.get("data"),
         }
 
 

@@ -99,15 +99,22 @@ def false_alarms(content: Content) -> str:
 def document(content: Content) -> str:
     """All tables there are figures for, with what they were made of."""
     about = f"`{content['weights']}` (step {content['step']}), measured at commit {content['commit']}"
-    parts = ["# Results", f"{about}. Intervals: 95%, over photographs; \"of N\": a precision applies to the N "
-             "photographs in which anything is found."]
+    parts = [
+        "# Results",
+        (
+            f'{about}. Intervals: 95%, over photographs; "of N": a precision applies to the N '
+            "photographs in which anything is found."
+        ),
+    ]
     counted = content["settings"]["count"]
     if counted is not None:
         parts.append(f"**A quick look**: at most {counted} photographs of each set.")
     sections = [(f"## {chosen}", scores(content, chosen)) for chosen in content["sets"]]
     for heading, key, make in (
-        ("## Sharp and degraded", "ratios", ratios), ("## Compared", "against", differences),
-        ("## `--restore`", "restore", restore), ("## False alarms", "false_alarms", false_alarms),
+        ("## Sharp and degraded", "ratios", ratios),
+        ("## Compared", "against", differences),
+        ("## `--restore`", "restore", restore),
+        ("## False alarms", "false_alarms", false_alarms),
     ):
         if content.get(key) and (content["sets"] or key not in ("ratios", "against")):
             sections.append((heading, make(content)))

@@ -53,7 +53,9 @@ CHECKED = 160  # px, side of the drawn photograph
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.ship", description=__doc__, epilog=EXPLANATION,
+        prog="python -m tools.ship",
+        description=__doc__,
+        epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -67,7 +69,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def ship(
-    source: Path, name: str, results: dict[str, Any] | None = None, data: CardData | None = None,
+    source: Path,
+    name: str,
+    results: dict[str, Any] | None = None,
+    data: CardData | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write ``weights/NAME`` and say what it is; returns the folder.

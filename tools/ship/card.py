@@ -74,7 +74,10 @@ LIMITS = (
 
 
 def make_card(
-    name: str, content: Mapping[str, Any], size: str, results: Mapping[str, Any] | None = None,
+    name: str,
+    content: Mapping[str, Any],
+    size: str,
+    results: Mapping[str, Any] | None = None,
     data: CardData | None = None,
 ) -> str:
     """The card of a checkpoint's ``content`` (options, meta, step); size: of its tensors, in words."""
@@ -82,11 +85,19 @@ def make_card(
     parts = {"training": part_of(datasets["train"]), "validation": part_of(datasets.get("val"))}
     terms = strictest(folder for part in parts.values() for folder in part.folders)
     return TEMPLATE.format(
-        name=name, scale=options["scale"], networks=_networks(options), size=size,
+        name=name,
+        scale=options["scale"],
+        networks=_networks(options),
+        size=size,
         licence="research-non-commercial" if terms.startswith(PHRASES[RESEARCH]) else "see-below",
-        summary=f" {data.summary}" if data.summary else "", use=_listed((*USE, *data.intended_use)),
-        limits=_listed((*LIMITS, *data.limits)), terms=terms, data=_data(parts),
-        recipe=_recipe(content, parts), results=tables(results), alarms=false_alarms(results),
+        summary=f" {data.summary}" if data.summary else "",
+        use=_listed((*USE, *data.intended_use)),
+        limits=_listed((*LIMITS, *data.limits)),
+        terms=terms,
+        data=_data(parts),
+        recipe=_recipe(content, parts),
+        results=tables(results),
+        alarms=false_alarms(results),
         failures=_failures(data),
     )
 
@@ -118,8 +129,10 @@ def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         f"Precision of the training: {meta.get('precision', 'not known')}",
         f"Commit of the code that trained: {meta.get('git') or 'not known'}",
         f"Fingerprint of the training photographs: `{meta.get('data', 'not known')}`",
-        f"Photographs seen: {len(seen.get('train', ()))} trained on, {len(seen.get('val', ()))} chosen by; their "
-        f"digests are in `{PHOTOGRAPHS}`, and `evaluate.py` refuses to score the former",
+        (
+            f"Photographs seen: {len(seen.get('train', ()))} trained on, {len(seen.get('val', ()))} chosen by; their "
+            f"digests are in `{PHOTOGRAPHS}`, and `evaluate.py` refuses to score the former"
+        ),
     ]
     for key in NETWORKS:
         network = options.get(key) or {}
@@ -128,7 +141,8 @@ def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
             lines.append(f"`{key}` started from: {start}")
     lines += [
         f"Split list for {name}: `{one}`, SHA-256 {digest or 'not known'}"
-        for name, part in parts.items() for one, digest in part.lists.items()
+        for name, part in parts.items()
+        for one, digest in part.lists.items()
     ]
     return _listed((*lines, "The resolved options are in `config.json`."))
 

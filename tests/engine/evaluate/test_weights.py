@@ -20,8 +20,11 @@ from tests.helpers.runs import ROOT, TINY, assert_error, run_here
 
 def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) -> None:
     ages = {
-        "old/models/best.pth": 300, "new/models/best.pth": 200, "new/models/latest.pth": 100,
-        "new_archived_20260101_000000/models/latest.pth": 50, "empty/training_states/latest.state": 10,
+        "old/models/best.pth": 300,
+        "new/models/best.pth": 200,
+        "new/models/latest.pth": 100,
+        "new_archived_20260101_000000/models/latest.pth": 50,
+        "empty/training_states/latest.state": 10,
     }
     for name, age in ages.items():
         path = tmp_path / name
@@ -136,8 +139,7 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"),
-    [((), None), (("added.",), None), (("added.bias",), "1 missing"), (("kept.",), "2 missing")],
+    ("lost", "told"), [((), None), (("added.",), None), (("added.bias",), "1 missing"), (("kept.",), "2 missing")]
 )
 def test_parts_that_may_lack_are_absent_as_a_whole(lost: tuple[str, ...], told: str | None) -> None:
     module = nn.ModuleDict({"kept": nn.Linear(2, 2), "added": nn.Linear(2, 2)})

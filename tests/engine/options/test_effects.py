@@ -41,8 +41,11 @@ def told_of(*changes: str) -> str:
         ([TEST, "datasets:test:crack_free=0.5"], "datasets.test.crack_free", "folder"),
         ([FOLDER, "datasets:train:seed=4"], "datasets.train.seed", "seed at the top"),
         ([VAL, "datasets:train:holdout=0.5"], "datasets.train.holdout", "datasets.val"),
-        (["datasets:train:labels={source: masks, uncracked: [a]}", "loss:segmentation=image_label"],
-         "datasets.train.labels.uncracked", "masks"),
+        (
+            ["datasets:train:labels={source: masks, uncracked: [a]}", "loss:segmentation=image_label"],
+            "datasets.train.labels.uncracked",
+            "masks",
+        ),
         (["val:val_freq=5"], "val.val_freq", "holdout"),
         ([VAL, "val={conditions: [hr], best: hr/psnr}"], "val.best", "hr/aiu"),
         ([VAL, "val={conditions: [hr], best: hr/kernel_ssim}"], "val.best", "hr/loss"),
@@ -132,8 +135,11 @@ def test_the_same_type_again_changes_nothing() -> None:
 
 
 def test_of_optimiser_scheduler_and_alpha_what_the_new_kind_lacks_is_left_behind() -> None:
-    train = {**MINIMAL["train"], "optimizer": {"betas": [0.5, 0.9], "lr": 0.1, "weight_decay": 0.2},
-             "scheduler": {"type": "cosine", "final": 0.1, "warmup_iter": 3}}
+    train = {
+        **MINIMAL["train"],
+        "optimizer": {"betas": [0.5, 0.9], "lr": 0.1, "weight_decay": 0.2},
+        "scheduler": {"type": "cosine", "final": 0.1, "warmup_iter": 3},
+    }
     kept = {**MINIMAL, "train": train, "loss": {"alpha": {"schedule": "linear", "start": 0.9, "floor": 0.5}}}
     changes = ["train:optimizer:type=sgd", "train:scheduler:type=constant", "loss:alpha:schedule=constant"]
     options = change_options(kept, changes, "kept")
@@ -146,8 +152,11 @@ def test_of_optimiser_scheduler_and_alpha_what_the_new_kind_lacks_is_left_behind
 
 
 def test_arguments_of_another_network_or_step_do_not_stay() -> None:
-    kept = {**MINIMAL, "network_sr": {"type": "kbpn", "stages": 1},
-            "degradation": {"preset": None, "steps": [{"type": "blur", "kernel": "disk"}, {"type": "downscale"}]}}
+    kept = {
+        **MINIMAL,
+        "network_sr": {"type": "kbpn", "stages": 1},
+        "degradation": {"preset": None, "steps": [{"type": "blur", "kernel": "disk"}, {"type": "downscale"}]},
+    }
     options = change_options(kept, ["network_sr:type=edsr", "network_sr:width=8"], "kept")
     assert options.network_sr.arguments() == {"width": 8}
     assert change_options(kept, ["network_sr:type=kbpn"], "kept").network_sr.arguments() == {"stages": 1}
@@ -171,8 +180,11 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     options = changed(
         "datasets:test={type: folder, root: ~/photos, lists: [~/a.txt, b.txt], frozen: ~/set}",
-        "path:experiments_root=~/runs", "train:teacher=~/t.pth", "loss:teacher_weight=0.5",
-        "network_sr:weights=~/w.pth", "datasets:train:labels={source: csv, file: ~/l.csv}",
+        "path:experiments_root=~/runs",
+        "train:teacher=~/t.pth",
+        "loss:teacher_weight=0.5",
+        "network_sr:weights=~/w.pth",
+        "datasets:train:labels={source: csv, file: ~/l.csv}",
         "loss:segmentation=image_label",
     )
     test, home = options.datasets.test, "/home/someone"
@@ -184,8 +196,11 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_option_that_names_a_file_knows_the_home_folder() -> None:
     """By their descriptions: what speaks of a file or a folder."""
     plain = [
-        f"{section.__name__}.{name}" for section in sections(Options) for name, field in section.model_fields.items()
-        if field.annotation in (str, str | None, str | list[str] | None) and not field.metadata
+        f"{section.__name__}.{name}"
+        for section in sections(Options)
+        for name, field in section.model_fields.items()
+        if field.annotation in (str, str | None, str | list[str] | None)
+        and not field.metadata
         and any(word in (field.description or "") for word in ("file", "folder", "weights of a", "rendered"))
     ]
     assert plain == ["Options.name"] or plain == []
@@ -222,7 +237,10 @@ def test_every_option_is_read_outside_the_options() -> None:
     read |= {"corrections"} if "corrected" in read else set()
     by_name = {"Corrections": named, "Evaluation": read | {"classical", "all_crack"}}  # corrected("x"); baselines()
     unread = [
-        f"{section.__name__}.{name}" for section in sections(Options) if issubclass(section, Section)
-        for name in section.model_fields if name not in by_name.get(section.__name__, read)
+        f"{section.__name__}.{name}"
+        for section in sections(Options)
+        if issubclass(section, Section)
+        for name in section.model_fields
+        if name not in by_name.get(section.__name__, read)
     ]
     assert len(sections(Options)) > 20 and unread == []

@@ -15,8 +15,11 @@ from tests.helpers.runs import changed, option_error
 
 def test_force_reads_values_as_yaml() -> None:
     options = changed(
-        "train:optimizer:lr=2e-5", "train:optimizer:betas=[0.5, 0.9]", "wandb:tags=[a, 'b c']",
-        "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:stages:1:beta=.25",
+        "train:optimizer:lr=2e-5",
+        "train:optimizer:betas=[0.5, 0.9]",
+        "wandb:tags=[a, 'b c']",
+        "train:stages=[{name: sr, share: 0.5}, {name: joint}]",
+        "train:stages:1:beta=.25",
     )
     assert options.train.optimizer.lr == 2e-5
     assert options.train.optimizer.betas == [0.5, 0.9]

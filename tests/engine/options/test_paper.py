@@ -26,8 +26,12 @@ STEPS = 20
 REDUCED_RUN = (
     "datasets:train={type: synthetic, count: 4, seed: 1, size: 64, crop: 64, batch_size: 2, workers: 0}",
     "datasets:test={type: synthetic, count: 2, seed: 3, size: 64}",
-    f"train:total_iter={STEPS}", "degradation:kernel_side=9", "val:val_freq=0",
-    "evaluation:surface_step=50", "evaluation:panels=1", "wandb:mode=disabled",
+    f"train:total_iter={STEPS}",
+    "degradation:kernel_side=9",
+    "val:val_freq=0",
+    "evaluation:surface_step=50",
+    "evaluation:panels=1",
+    "wandb:mode=disabled",
 )
 REDUCED_NETWORKS = {
     "kbpn": {"stages": 2, "width": 8, "corrector_width": 4, "modulation_width": 8},
@@ -171,8 +175,11 @@ def test_networks_that_the_reference_pretrains_start_from_weights(name: str) -> 
 def test_row_begins_with_what_its_pretraining_ended_with(name: str, before: str, pretrained: Path) -> None:
     torch.manual_seed(7)
     started = build_model(row(name, *reductions(name, pretrained))).state_dict()
-    ended = {key: value for key, value in trained(f"pretrain_{before}", pretrained).items()
-             if key.startswith("sr.") or name == "dsrl"}
+    ended = {
+        key: value
+        for key, value in trained(f"pretrain_{before}", pretrained).items()
+        if key.startswith("sr.") or name == "dsrl"
+    }
     assert ended and [key for key, value in ended.items() if not torch.equal(value, started[key])] == []
 
 
@@ -190,9 +197,7 @@ def test_pretraining_leaves_the_segmentation_alone(name: str, pretrained: Path) 
     ("name", "section", "before"),
     [("csbsr_unet", "network_sr", "kbpn"), ("cssr_pspnet", "network_sr", "dbpn"), ("dsrl", "network", "dsrl")],
 )
-def test_missing_weights_name_the_command_that_makes_them(
-    name: str, section: str, before: str, tmp_path: Path
-) -> None:
+def test_missing_weights_name_the_command_that_makes_them(name: str, section: str, before: str, tmp_path: Path) -> None:
     changes = reductions(name, tmp_path)
     outcome = run_here("train_joint.py", "-opt", PAPER / f"{name}.yml", "--force_yml", *changes, cwd=tmp_path)
     command = f"python train_joint.py -opt options/paper/pretrain_{before}.yml"

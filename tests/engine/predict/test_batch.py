@@ -88,8 +88,15 @@ def test_a_single_bad_file_is_told_with_its_reason(place: Path, tiny_weights: Pa
     assert "[2/4" in outcome.out and results_of(place / "out") == ["a", "c", "d"]
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 of 99 photographs left out: why 0"), (10, "9; the first: why 0"),
-                                             (11, "9 and 1 more; the first"), (99, "9 and 89 more; the first")])
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "1 of 99 photographs left out: why 0"),
+        (10, "9; the first: why 0"),
+        (11, "9 and 1 more; the first"),
+        (99, "9 and 89 more; the first"),
+    ],
+)
 def test_ten_of_many_bad_files_are_named(count: int, told: str) -> None:
     with pytest.raises(Exception, match=re.escape(told)):
         refuse_left_out([LeftOut(Path(str(index)), f"why {index}") for index in range(count)], 99)
@@ -131,7 +138,7 @@ def test_names_that_are_no_text(tiny_weights: Path, tmp_path: Path) -> None:
     assert "caf\\xe9\\n.png" in outcome.out
     assert (tmp_path / "out" / os.fsdecode(b"caf\xe9\n_mask.png")).is_file()
     text = (tmp_path / "x.csv").read_text(encoding="utf-8")
-    assert text.startswith('ImageId,EncodedPixels\nb.png,') and '\n"caf\\xe9\n.png",' in text
+    assert text.startswith("ImageId,EncodedPixels\nb.png,") and '\n"caf\\xe9\n.png",' in text
 
 
 # -- files of more kinds -------------------------------------------------------------------------
@@ -233,8 +240,9 @@ def other_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 
     content = torch.load(tiny_weights, weights_only=True)
     path = tmp_path_factory.mktemp("other") / "other.pth"
-    content["model"] = {name: value + 1e-3 if value.is_floating_point() else value
-                        for name, value in content["model"].items()}
+    content["model"] = {
+        name: value + 1e-3 if value.is_floating_point() else value for name, value in content["model"].items()
+    }
     torch.save(content, path)
     return path
 
@@ -280,8 +288,9 @@ def test_ctrl_c_and_on(place: Path, tiny_weights: Path) -> None:
     command = ["predict.py", "mine/images", "--weights", tiny_weights, "-o", "out", "--rle", "runs.csv"]
     process = begin(ROOT / command[0], *command[1:], cwd=place)
     outcome = stop(process, lambda: len(list((place / "out").glob("*_mask.png"))) >= 2)
-    found = re.search(r"stopped by Ctrl-C: (\d+) of 64 photographs are done; to go on: python (.*) --resume$",
-                      outcome.err.strip())
+    found = re.search(
+        r"stopped by Ctrl-C: (\d+) of 64 photographs are done; to go on: python (.*) --resume$", outcome.err.strip()
+    )
     assert outcome.code == 130 and found, outcome
     assert not list(place.rglob("*.tmp")) and not (place / "runs.csv").exists()
     done = int(found[1])

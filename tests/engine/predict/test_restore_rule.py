@@ -34,9 +34,10 @@ def wall(width: int, level: int = 45, seed: int = 4) -> np.ndarray:
     return np.repeat(pixels.clip(0, 255).astype(np.uint8)[:, :, None], 3, 2)
 
 
-@pytest.mark.parametrize(("height", "width", "expected"), [
-    (200, 200, True), (200, 201, None), (1000, 1500, None), (1000, 1501, False), (3000, 4000, False),
-])
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(200, 200, True), (200, 201, None), (1000, 1500, None), (1000, 1501, False), (3000, 4000, False)],
+)
 def test_size_decides_at_both_ends(height: int, width: int, expected: bool | None) -> None:
     assert (height * width <= SMALL * 1e6) == (expected is True)
     assert (height * width > UNDECIDED * 1e6) == (expected is False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_aligned_tiles_start_on_the_grid(length, tiles, strides, multiple):
     padded = aligned_length(length, tile, stride, multiple)
     starts = tile_starts(padded, tile, tile - stride)
     assert all(start % multiple == 0 for start in starts)
-    assert all(second - first <= stride for first, second in zip(starts, starts[1:], strict=False))
+    assert all(second - first <= stride for first, second in itertools.pairwise(starts))
     assert 0 <= padded - length < max(1, (len(starts) - 1) * multiple)
 
 

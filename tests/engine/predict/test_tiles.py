@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 
 import pytest
@@ -61,7 +62,7 @@ def test_tiles_cover_and_overlap_enough(length, size, overlap):
     overlap = min(overlap, size - 1)
     starts = tile_starts(length, size, overlap)
     assert starts[0] == 0 and starts[-1] == max(length - size, 0)
-    assert all(b - a <= size - overlap for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= size - overlap for a, b in itertools.pairwise(starts))
     assert len(set(starts)) == len(starts)
 
 

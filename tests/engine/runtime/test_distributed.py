@@ -28,8 +28,10 @@ def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
     assert results[0] == results[1] and results[0]["degraded"]["images"] == 5
     rows = [list(csv.reader((tmp_path / name / "per_image.csv").open())) for name in ("one", "two")]
     assert rows[0] == rows[1]
-    pictures = [{path: data for path, data in contents(tmp_path / name).items() if str(path).endswith(".png")}
-                for name in ("one", "two")]
+    pictures = [
+        {path: data for path, data in contents(tmp_path / name).items() if str(path).endswith(".png")}
+        for name in ("one", "two")
+    ]
     assert pictures[0] == pictures[1] and pictures[0]
 
 

@@ -139,8 +139,14 @@ def wait_for(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
 @pytest.mark.slow
 def test_a_second_training_of_the_name_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     folder = experiment(tmp_path).folder
-    first = start(ROOT / "train_joint.py", "-opt", TINY, *LONG, cwd=tmp_path,
-                  preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    first = start(
+        ROOT / "train_joint.py",
+        "-opt",
+        TINY,
+        *LONG,
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     wait_for(first, lambda: experiment(tmp_path).state.is_file())
     for more in ([], ["--auto_resume"]):
         outcome = run_here("train_joint.py", "-opt", TINY, *more, *LONG, cwd=tmp_path)
@@ -191,9 +197,11 @@ def test_under_torchrun_all_processes_are_refused_by_one_line(tmp_path: Path) ->
     outcome = finish(start(*TORCHRUN, ROOT / "train_joint.py", "-opt", TINY, cwd=tmp_path))
     assert outcome.code != 0
     assert [line for line in outcome.err.splitlines() if line.startswith("error: ")] == [
-        f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
-        f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
-        "else give another name"
+        (
+            f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
+            f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
+            "else give another name"
+        )
     ]
     assert "exitcode  : 2" in outcome.err and "exitcode  : 1" not in outcome.err, outcome.err
     assert [file.name for file in experiment(tmp_path).folder.iterdir()] == [NAME]

@@ -103,7 +103,8 @@ def test_a_training_in_bfloat16_is_close_and_keeps_float32(tmp_path: Path) -> No
     kept = [*state["trained"].values(), *(one["exp_avg"] for one in state["optimizer"]["state"].values())]
     assert {one.dtype for one in kept if one.is_floating_point()} == {torch.float32}
     assert [load(experiment(tmp_path / name).latest)["meta"]["precision"] for name in ("half", "full")] == [
-        "bfloat16", "float32"
+        "bfloat16",
+        "float32",
     ]
 
 
@@ -126,8 +127,13 @@ def test_resumed_elsewhere_it_goes_on_to_the_bit_as_it_was_begun(
     native: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Training, validation and a dropout that draws; the other machine would have chosen the other precision."""
-    changes = ("train:precision=auto", "train:total_iter=5", "val:val_freq=2", "network_seg:dropout=0.3",
-               "logger:save_checkpoint_freq=2")
+    changes = (
+        "train:precision=auto",
+        "train:total_iter=5",
+        "val:val_freq=2",
+        "network_seg:dropout=0.3",
+        "logger:save_checkpoint_freq=2",
+    )
     whole, moved = tmp_path / "whole", tmp_path / "moved"
     hardware(monkeypatch, native)
     train_here(tiny(whole, *changes))
@@ -142,9 +148,7 @@ def test_resumed_elsewhere_it_goes_on_to_the_bit_as_it_was_begun(
     assert_same_run(whole, moved)
 
 
-def test_a_resumed_training_changes_its_precision_if_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_resumed_training_changes_its_precision_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train_here(tiny(tmp_path, "train:total_iter=1"))
     train_here(tiny(tmp_path, "train:precision=bfloat16", "train:total_iter=2"), auto_resume=True)
     assert capsys.readouterr().out.count("train.precision: float32 until step 1, bfloat16 from then on\n") == 1

@@ -132,8 +132,9 @@ def test_masks_in_both_precisions_agree(restore: str, place: Path, tiny_weights:
     assert predict(place, tiny_weights, "--restore", restore, "--precision", "float32", "-o", "first").code == 0
     median = float(np.median(pixels(place / "first" / "a_probability.png"))) / 255
     for name in PRECISIONS:
-        outcome = predict(place, tiny_weights, "--restore", restore, "--threshold", median, "--precision", name,
-                          "-o", name)
+        outcome = predict(
+            place, tiny_weights, "--restore", restore, "--threshold", median, "--precision", name, "-o", name
+        )
         assert outcome.code == 0 and f" on cpu in {name} (as asked" in outcome.out
         told = stamp_of(place / name / "a_mask.png")
         assert told["--precision"] == name and told["device"] == "cpu"

@@ -110,7 +110,7 @@ def replace(folder: Path, name: str, held: bytes) -> None:
 
 def with_tensor(folder: Path, value: torch.Tensor) -> bytes:
     tensors = load_tensors(folder / "model.safetensors")
-    tensors[sorted(tensors)[0]] = value
+    tensors[min(tensors)] = value
     return save(tensors)
 
 

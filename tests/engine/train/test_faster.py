@@ -117,9 +117,7 @@ def test_fused_sgd_is_refused_where_it_would_fail_and_can_be_left_out(tmp_path: 
     assert load_file(file)["step"] == 4
 
 
-def test_without_a_compiler_training_goes_on_as_if_it_were_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_compiler_training_goes_on_as_if_it_were_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_here(tiny(tmp_path / "off", *SHORT))
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")

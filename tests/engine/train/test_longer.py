@@ -77,7 +77,10 @@ def stages_taken(options, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
 
 def test_a_longer_training_does_not_go_back_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stages_taken(tiny(tmp_path, "train:total_iter=4", SHARES), monkeypatch) == {
-        1: "sr", 2: "sr", 3: "joint", 4: "joint",
+        1: "sr",
+        2: "sr",
+        3: "joint",
+        4: "joint",
     }
     taken = stages_taken(tiny(tmp_path, "train:total_iter=8", SHARES), monkeypatch)
     assert taken == dict.fromkeys(range(5, 9), "joint")

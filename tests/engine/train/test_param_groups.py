@@ -97,9 +97,7 @@ def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBat
 
 
 @pytest.mark.parametrize("name", ["blur_skip", "seg"])
-def test_blur_skip_trains_alone_or_with_the_segmentation(
-    skipping: JointModel, batch: DegradedBatch, name: str
-) -> None:
+def test_blur_skip_trains_alone_or_with_the_segmentation(skipping: JointModel, batch: DegradedBatch, name: str) -> None:
     model = copy.deepcopy(skipping)
     before, places = copy.deepcopy(model.state_dict()), part_of(model)
     one_step(model, batch, name)
@@ -120,9 +118,7 @@ def test_blur_skip_trains_alone_or_with_the_segmentation(
         ("seg_bicubic", {"seg", "seg_main"}),
     ],
 )
-def test_a_stage_reports_what_it_optimises(
-    model: JointModel, batch: DegradedBatch, name: str, terms: set
-) -> None:
+def test_a_stage_reports_what_it_optimises(model: JointModel, batch: DegradedBatch, name: str, terms: set) -> None:
     assert set(one_step(model, batch, name)) == terms
 
 
@@ -224,17 +220,18 @@ def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> No
         TrainStep(skipping, build_loss(tiny(Path("nowhere"))), sharp=1)
 
 
-@pytest.mark.parametrize(("changes", "told"), [
-    (["joint:handover=true"], "joint.handover"), (["train:stages=[{name: sr}]"], "no stage"),
-])
+@pytest.mark.parametrize(
+    ("changes", "told"), [(["joint:handover=true"], "joint.handover"), (["train:stages=[{name: sr}]"], "no stage")]
+)
 def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
         load_options("options/joint.yml", ["train:sharp_share=0.5", *changes])
 
 
-@pytest.mark.parametrize(("share", "batch", "parts", "told"), [
-    (0.1, 4, 1, "none of the 4"), (0.9, 4, 1, "all of the 4"), (0.4, 4, 4, "none of the 1"), (0.5, 4, 2, None),
-])
+@pytest.mark.parametrize(
+    ("share", "batch", "parts", "told"),
+    [(0.1, 4, 1, "none of the 4"), (0.9, 4, 1, "all of the 4"), (0.4, 4, 4, "none of the 1"), (0.5, 4, 2, None)],
+)
 def test_a_share_without_sharp_or_degraded_samples_is_refused(
     share: float, batch: int, parts: int, told: str | None
 ) -> None:

@@ -12,7 +12,9 @@ from tests.helpers.run_records import assert_same_run, experiment, load, log_of
 from tests.helpers.runs import ROOT, TINY, TORCHRUN, finish, start, tiny, train_here
 
 CHANGES = [  # lines at steps 1, 4 and 8, the state saved between them
-    "train:total_iter=8", "datasets:train:batch_size=4", "network_seg:dropout=0.3",
+    "train:total_iter=8",
+    "datasets:train:batch_size=4",
+    "network_seg:dropout=0.3",
     "logger={print_freq: 4, save_checkpoint_freq: 6}",
 ]
 

@@ -89,8 +89,11 @@ def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep_aspect", [False, True])
 def test_photographs_of_any_size(tmp_path: Path, keep_aspect: bool) -> None:
     root = write_photographs(tmp_path / "data" / "train", {f"a{i}": (48 + 8 * i, 90) for i in range(10)}).parent
-    resize = [f"datasets:{part}:{key}" for part in ("train", "val", "test")
-              for key in (f"root={root}", "resize=64", f"keep_aspect={str(keep_aspect).lower()}")]
+    resize = [
+        f"datasets:{part}:{key}"
+        for part in ("train", "val", "test")
+        for key in (f"root={root}", "resize=64", f"keep_aspect={str(keep_aspect).lower()}")
+    ]
     chosen = options(
         "pspnet_khanhha", tmp_path, *resize, "train:total_iter=2",
         "network_seg={type: pspnet, encoder: resnet18, width: 0.0625}",

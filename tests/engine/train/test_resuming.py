@@ -52,7 +52,8 @@ def as_bitmap(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (add, r"6 then, 7 now: 1 added \(new\)"), (remove, r"6 then, 5 now: 1 removed \(photo_3\)"),
+        (add, r"6 then, 7 now: 1 added \(new\)"),
+        (remove, r"6 then, 5 now: 1 removed \(photo_3\)"),
         (redraw, r"6 then, 6 now: 1 changed \(photo_2\)"),
     ],
 )

@@ -75,7 +75,8 @@ def test_plan_is_pure() -> None:
 def test_paper_alpha_is_the_closed_form() -> None:
     laid = plan(
         "loss:alpha={schedule: paper, start: 1.0, floor: 0.9}",
-        "train:stages=[{name: sr, iterations: 20}, {name: joint}]", images=7,
+        "train:stages=[{name: sr, iterations: 20}, {name: joint}]",
+        images=7,
     )
     assert laid.epoch_steps == 7 // 2 + 1
     assert [laid.at(step).alpha for step in (1, 20)] == [1.0, 1.0]

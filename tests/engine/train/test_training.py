@@ -31,8 +31,11 @@ from tracking.keys import TRAIN_LOSS
 from tracking.metrics_log import read_metrics
 
 LONG = [
-    "train:total_iter=14", "logger:save_checkpoint_freq=4", "val:val_freq=5",
-    "train:stages=[{name: sr, iterations: 5}, {name: joint}]", "network_seg:dropout=0.3",
+    "train:total_iter=14",
+    "logger:save_checkpoint_freq=4",
+    "val:val_freq=5",
+    "train:stages=[{name: sr, iterations: 5}, {name: joint}]",
+    "network_seg:dropout=0.3",
 ]
 
 
@@ -76,7 +79,10 @@ class Stopped(Exception):
 
 def with_teacher(folder: Path) -> Options:
     return tiny(
-        folder, "loss:teacher_weight=0.5", "train:total_iter=8", "network_seg:dropout=0.3",
+        folder,
+        "loss:teacher_weight=0.5",
+        "train:total_iter=8",
+        "network_seg:dropout=0.3",
         "train:stages=[{name: seg_hr, iterations: 3}, {name: joint}]",
         "logger={print_freq: 4, save_checkpoint_freq: 3}",
     )
@@ -122,7 +128,9 @@ def test_samples_do_not_depend_on_where_they_lie_in_memory(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_two_processes_start_like_one(tmp_path: Path) -> None:
     changes = [
-        "train:total_iter=2", "datasets:train:batch_size=4", "datasets:train:crop=64",
+        "train:total_iter=2",
+        "datasets:train:batch_size=4",
+        "datasets:train:crop=64",
         "train:stages=[{name: joint, iterations: 1, lr: 1e-6}, {name: seg}]",
     ]
     two, one = tmp_path / "two", tmp_path / "one"
@@ -195,10 +203,15 @@ def test_weights_are_no_training_state(tmp_path: Path) -> None:
 
 def test_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     outcome = run_here(
-        "train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=8",
+        "train_joint.py",
+        "-opt",
+        TINY,
+        "--force_yml",
+        "train:total_iter=8",
         "train:optimizer={type: sgd, lr: 1e-6}",
         "train:stages=[{name: joint, iterations: 2}, {name: joint, lr: 1e30}]",
-        "logger={print_freq: 50, save_checkpoint_freq: 2}", cwd=tmp_path,
+        "logger={print_freq: 50, save_checkpoint_freq: 2}",
+        cwd=tmp_path,
     )
     assert_error(outcome, "not finite at step 4", "train.optimizer.lr", "checkpoint is kept")
     state = load(experiment(tmp_path).state)
