@@ -6,7 +6,8 @@ import difflib
 import errno
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from contracts.names import BYTES_AS_HEX, one_line
@@ -19,6 +20,19 @@ class UserError(Exception):
     """A mistake in what the user gave: one line that names the thing and the repair; exit code 2."""
 
 
+class ArgumentError(UserError, ValueError):
+    """An argument of which nothing can be made; names it. ``engine.build`` adds the option that it came from."""
+
+
+@contextmanager
+def at(option: str) -> Iterator[None]:
+    """Say which option of a file (its YAML path) the arguments used inside come from."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{option}: {error}") from None
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the closest valid name, or an empty string."""
     close = difflib.get_close_matches(name, list(valid), n=1)
@@ -26,10 +40,10 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def lookup(table: Mapping[str, Value], name: str, what: str) -> Value:
-    """Return ``table[name]``; raise UserError listing the valid names of this kind (``what``)."""
+    """Return ``table[name]``; raise ArgumentError listing the valid names of this kind (``what``)."""
     if name not in table:
         valid = ", ".join(sorted(table))
-        raise UserError(f"unknown {what} '{name}'{nearest(name, table)}; choose one of: {valid}")
+        raise ArgumentError(f"unknown {what} '{name}'{nearest(name, table)}; choose one of: {valid}")
     return table[name]
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import contracts.basicsr_shim  # noqa: F401
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 
 # isort: split
 from basicsr.utils.img_process_util import filter2D
@@ -19,7 +19,7 @@ def blur(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     image: [B,C,H,W]; kernel: [B,1,k,k], or [1,1,k,k] for one kernel for all, k odd; returns [B,C,H,W].
     border: "reflect" (mirror without repeating the edge; basicsr's ``filter2D``), or "zero" (darkens a rim of
     k // 2 pixels; the reference code of Kondo & Ukita, 2024). Differentiable in both arguments.
-    Raises UserError for an unknown border or an image too small to reflect.
+    Raises ArgumentError for an unknown border or an image too small to reflect.
     """
     correlate = lookup(BORDERS, border, "border")
     batch, channels, height, width = image.shape
@@ -48,10 +48,10 @@ def blur_fft(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
 
 
 def check_reflects(height: int, width: int, side: int) -> None:
-    """Raise UserError unless an image of that size can be reflected by half a kernel's side."""
+    """Raise ArgumentError unless an image of that size can be reflected by half a kernel's side."""
     margin = side // 2
     if min(height, width) <= margin:
-        raise UserError(
+        raise ArgumentError(
             f"an image of {height}x{width} pixels is too small for a kernel of side {side}: "
             f"give sides of at least {margin + 1}, a smaller kernel, or border 'zero'"
         )

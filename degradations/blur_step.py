@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from degradations.blur import BORDERS, blur
 from degradations.kernel_kinds import KernelSource, build_kernels
 from degradations.kernels import check_side
@@ -35,14 +35,14 @@ class Blur(Step):
     ) -> None:
         super().__init__(probability)
         if (kernel is None) == (mixture is None) or (mixture is not None and (ranges or not mixture)):
-            raise UserError("give either 'kernel' with its ranges, or 'mixture', a list of such descriptions")
+            raise ArgumentError("give either 'kernel' with its ranges, or 'mixture', a list of such descriptions")
         lookup(BORDERS, border, "border")
         self.kernel_side, self.border = check_side(kernel_side), border
         entries = _entries(mixture) if mixture else [{"kernel": kernel, **ranges}]
         weights = [read_number(entry.pop("weight", 1.0), "weight", 0.0) for entry in entries]
         self.sources = [_kernel_source(entry, kernel_side) for entry in entries]
         if sum(weights) <= 0:
-            raise UserError("mixture: at least one 'weight' must be above 0")
+            raise ArgumentError("mixture: at least one 'weight' must be above 0")
         self.chances = [weight / sum(weights) for weight in weights]
 
     def parameters(self) -> dict[str, object]:
@@ -60,7 +60,7 @@ class Blur(Step):
 def _entries(mixture: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     """Return copies of a mixture's descriptions; raise UserError if they are anything else."""
     if isinstance(mixture, str | Mapping) or not all(isinstance(entry, Mapping) for entry in mixture):
-        raise UserError(f"mixture: expected a list of {{kernel: name, ...}}, received {mixture!r}")
+        raise ArgumentError(f"mixture: expected a list of {{kernel: name, ...}}, received {mixture!r}")
     return [dict(entry) for entry in mixture]
 
 
@@ -68,5 +68,5 @@ def _kernel_source(entry: dict, side: int) -> KernelSource:
     """Build one entry of a blur from its description."""
     name = entry.pop("kernel", None)
     if name is None:
-        raise UserError("mixture: every entry needs 'kernel', the kind of its kernel")
+        raise ArgumentError("mixture: every entry needs 'kernel', the kind of its kernel")
     return KernelSource(str(name), side, entry)

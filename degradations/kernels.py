@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 
 MOTION_INSTANTS = 8  # positions along the path, per pixel of its greatest length
 DISK_LINES = 16  # lines across each row of taps
@@ -19,7 +19,7 @@ DISK_LINES = 16  # lines across each row of taps
 def check_side(side: int) -> int:
     """Return ``side`` if it is an odd positive number; raise UserError otherwise."""
     if side < 1 or side % 2 == 0:
-        raise UserError(f"kernel side {side} has no centre tap: give an odd positive number, such as 21")
+        raise ArgumentError(f"kernel side {side} has no centre tap: give an odd positive number, such as 21")
     return side
 
 

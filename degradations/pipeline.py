@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, UserError, lookup
 from contracts.records import Degraded
 from degradations.blur import BORDERS
 from degradations.blur_reduce import blur_and_reduce
@@ -36,7 +36,7 @@ class Pipeline:
     Step objects made with the same shared settings; exactly one downscale, at most one blur, before it.
     scale: integer; kernel_side: odd; border: of the blur, "reflect" or "zero"; quantise: round the result to
     8 bit and clamp it (test sets), else it stays unclipped float (training).
-    Raises UserError that names the step for anything else.
+    Raises ArgumentError that names the step for anything else.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Pipeline:
         quantise: bool = False,
     ) -> None:
         if scale < 1:
-            raise UserError(f"scale {scale}: give a whole number of at least 1")
+            raise ArgumentError(f"scale {scale}: give a whole number of at least 1")
         lookup(BORDERS, border, "border")
         self.scale, self.kernel_side = scale, check_side(kernel_side)
         self.border, self.quantise = border, quantise
@@ -130,24 +130,24 @@ def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapp
             raise ValueError(f"step {number} was made with another {wrong[0]} than its pipeline")
         return step
     if not isinstance(step, Mapping):
-        raise UserError(f"degradation step {number}: expected {{type: name, ...}}, received {step!r}")
+        raise ArgumentError(f"degradation step {number}: expected {{type: name, ...}}, received {step!r}")
     try:
         return build_step(step, shared)
     except UserError as error:
-        raise UserError(f"degradation step {number} ({step.get('type', 'no type')}): {error}") from None
+        raise ArgumentError(f"degradation step {number} ({step.get('type', 'no type')}): {error}") from None
 
 
 def _check_order(steps: Sequence[Step]) -> None:
-    """Raise UserError unless there is one downscale and no more than one blur, before it."""
+    """Raise ArgumentError unless there is one downscale and no more than one blur, before it."""
     downscales = [place for place, step in enumerate(steps) if isinstance(step, Downscale)]
     blurs = [place for place, step in enumerate(steps) if isinstance(step, Blur)]
     if len(downscales) != 1:
         found = "none" if not downscales else str(len(downscales))
-        raise UserError(f"degradation: exactly one step of type 'downscale' is needed, found {found}")
+        raise ArgumentError(f"degradation: exactly one step of type 'downscale' is needed, found {found}")
     if len(blurs) > 1:
-        raise UserError(f"degradation: one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
+        raise ArgumentError(f"degradation: one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
     if blurs and blurs[0] > downscales[0]:
-        raise UserError("degradation: put the blur before the downscale; kernels are in sharp pixels")
+        raise ArgumentError("degradation: put the blur before the downscale; kernels are in sharp pixels")
 
 
 def _keyed(steps: Sequence[Step]) -> dict[str, Step]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contracts.errors import UserError, nearest
+from contracts.errors import ArgumentError, nearest
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def read_number(value: object, name: str, least: float, most: float = math.inf) 
     """Return ``value`` as a float; raise UserError naming the parameter unless it is in [least, most]."""
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return float(value)
-    raise UserError(f"{name}: expected a number {_limits(least, most)}, received {value!r}")
+    raise ArgumentError(f"{name}: expected a number {_limits(least, most)}, received {value!r}")
 
 
 def read_range(value: object, name: str, least: float, most: float = math.inf) -> Range:
@@ -44,20 +44,20 @@ def read_range(value: object, name: str, least: float, most: float = math.inf) -
         value = value.plain()
     ends = list(value) if isinstance(value, list | tuple) else [value, value]
     if len(ends) != 2:
-        raise UserError(f"{name}: expected a number or [low, high], received {value!r}")
+        raise ArgumentError(f"{name}: expected a number or [low, high], received {value!r}")
     low, high = (read_number(end, name, least, most) for end in ends)
     if low > high:
-        raise UserError(f"{name}: expected [low, high] with low <= high, received {value!r}")
+        raise ArgumentError(f"{name}: expected [low, high] with low <= high, received {value!r}")
     return Range(low, high)
 
 
 def check_names(given: Mapping[str, object], valid: Iterable[str], what: str) -> None:
-    """Raise UserError for the first key of ``given`` that is not among the valid parameter names."""
+    """Raise ArgumentError for the first key of ``given`` that is not among the valid parameter names."""
     valid = sorted(valid)
     for name in given:
         if name not in valid:
             hint = nearest(str(name), valid)
-            raise UserError(f"unknown parameter '{name}' of {what}{hint}; choose from: {', '.join(valid)}")
+            raise ArgumentError(f"unknown parameter '{name}' of {what}{hint}; choose from: {', '.join(valid)}")
 
 
 def _limits(least: float, most: float) -> str:

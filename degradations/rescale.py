@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from degradations.ranges import read_range
 from degradations.step import Drawn, State, Step
 
@@ -55,7 +55,7 @@ class Rescale(Step):
         super().__init__(probability)
         self.factor = read_range(factor, "factor", 0.1, 4.0)
         if isinstance(filters, str) or not isinstance(filters, Sequence) or not filters:
-            raise UserError(f"filters: expected a list such as [nearest, area], received {filters!r}")
+            raise ArgumentError(f"filters: expected a list such as [nearest, area], received {filters!r}")
         for name in filters:
             lookup(FILTERS, str(name), "filter")
         self.filters = [str(name) for name in filters]

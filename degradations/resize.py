@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 
 
 def check_divisible(height: int, width: int, scale: int) -> None:
-    """Raise UserError with the size to crop to unless both sides are multiples of ``scale``."""
+    """Raise ArgumentError with the size to crop to unless both sides are multiples of ``scale``."""
     if height % scale or width % scale or height < scale or width < scale:
-        raise UserError(
+        raise ArgumentError(
             f"an image of {height}x{width} pixels cannot be reduced by {scale}: crop it to sides that "
             f"{scale} divides, such as {max(height // scale, 1) * scale}x{max(width // scale, 1) * scale}"
         )
@@ -26,7 +26,7 @@ def bicubic_down(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
 
     antialias=True: the cubic (a = -0.5) spans 4 * scale samples; at the borders the window is cut and
     renormalised (torchvision >= 0.17's default). False: 4 samples only (a = -0.75), as older versions did;
-    it aliases. Raises UserError unless ``scale`` divides both sides.
+    it aliases. Raises ArgumentError unless ``scale`` divides both sides.
     """
     height, width = image.shape[-2:]
     check_divisible(height, width, scale)

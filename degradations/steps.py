@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from degradations.blur_step import Blur
 from degradations.exposure import Exposure
 from degradations.jpeg import jpeg
@@ -32,7 +32,7 @@ class Downscale(Step):
     def __init__(self, antialias: bool = True, scale: int = 4) -> None:
         super().__init__()
         if not isinstance(antialias, bool):
-            raise UserError(f"antialias: expected true or false, received {antialias!r}")
+            raise ArgumentError(f"antialias: expected true or false, received {antialias!r}")
         self.antialias, self.scale = antialias, scale
 
     def parameters(self) -> dict[str, object]:
@@ -118,14 +118,14 @@ STEPS: dict[str, type[Step]] = {
 def build_step(description: Mapping[str, object], shared: Mapping[str, object]) -> Step:
     """Build a step from ``{"type": name, parameter: value...}`` and the settings of the whole pipeline.
 
-    Raises UserError for an unknown type or parameter, with the valid names.
+    Raises ArgumentError for an unknown type or parameter, with the valid names.
     """
     given = dict(description)
     name = str(given.pop("type", None))
     step = lookup(STEPS, name, "degradation step")
     for key in shared:
         if key in given:
-            raise UserError(f"'{key}' belongs to the whole pipeline: set it once, beside the list of steps")
+            raise ArgumentError(f"'{key}' belongs to the whole pipeline: set it once, beside the list of steps")
     parameters = inspect.signature(step).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         check_names(given, set(parameters) - set(shared), f"step '{name}'")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 
 REDUCTIONS = ("mean", "sum")
@@ -36,9 +36,9 @@ def feature_affinity(segmentation: Tensor, restoration: Tensor, pool: int = 16, 
         raise ValueError(f"features to compare differ in batch or sides: {shapes}")
     if min(segmentation.shape[2:]) < pool:
         sides = " x ".join(str(side) for side in segmentation.shape[2:])
-        raise UserError(
+        raise ArgumentError(
             f"feature affinity averages over {pool} x {pool} squares, features are {sides}; "
-            "raise datasets.train.crop or lower pool"
+            "give larger crops or a lower pool"
         )
     with torch.autocast(segmentation.device.type, enabled=False):
         ours, theirs = (
@@ -53,14 +53,14 @@ class FeatureAffinity:
 
     pool, normalise: see ``feature_affinity``; reduction: over the batch, "mean", or "sum" as in the code of
     Kondo & Ukita's comparison, which then weighs the term by the batch size.
-    Raises UserError for another reduction and for a pool below 1.
+    Raises ArgumentError for another reduction and for a pool below 1.
     """
 
     def __init__(self, pool: int = 16, normalise: bool = False, reduction: str = "mean") -> None:
         if reduction not in REDUCTIONS:
-            raise UserError(f"the affinity loss's reduction must be 'mean' or 'sum'; received {reduction!r}")
+            raise ArgumentError(f"the affinity loss's reduction must be 'mean' or 'sum'; received {reduction!r}")
         if pool < 1:
-            raise UserError(f"the affinity loss's pool must be at least 1; received {pool}")
+            raise ArgumentError(f"the affinity loss's pool must be at least 1; received {pool}")
         self.pool, self.normalise, self.reduction = pool, normalise, reduction
 
     def __call__(self, features: tuple[Tensor, Tensor]) -> Tensor:

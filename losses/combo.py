@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 from losses import region as regions
 from losses.boundary import boundary
@@ -66,11 +66,11 @@ class RegionCombo:
         """region: a name in REGION_TERMS; bce_weight, region_weight: u1, u2; positive, negative: of WBCE.
 
         positive "ratio": background over crack pixels of the sample, so that both weigh the same at negative 1.
-        Raises UserError when weights are negative or sum to zero.
+        Raises ArgumentError when weights are negative or sum to zero.
         """
         for pair in ((bce_weight, region_weight), (0.0 if positive == "ratio" else positive, negative)):
             if min(pair) < 0 or not 0 < sum(pair) < float("inf"):
-                raise UserError(f"loss weights must not be negative and need a positive sum; received {pair}")
+                raise ArgumentError(f"loss weights must not be negative and need a positive sum; received {pair}")
         self.region = lookup(REGION_TERMS, region, "region term")
         self.bce_weight, self.region_weight = bce_weight, region_weight
         self.positive, self.negative = positive, negative

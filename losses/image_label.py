@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 
 
@@ -49,7 +49,7 @@ class ImageLabelLoss:
 
     pooling: "max" (the original), "log_sum_exp" or "top"; sharpness: of log_sum_exp; share: of the pixels
     that "top" averages; positive: weight of cracked images (uncracked ones weigh 1).
-    Raises UserError for another pooling and for values that make no loss.
+    Raises ArgumentError for another pooling and for values that make no loss.
     """
 
     needs_distance = False
@@ -59,7 +59,7 @@ class ImageLabelLoss:
     ) -> None:
         make = lookup(POOLINGS, pooling, "pooling")
         if sharpness <= 0 or not 0 < share <= 1 or positive <= 0:
-            raise UserError(
+            raise ArgumentError(
                 f"sharpness {sharpness} and positive {positive} must be above 0, share {share} above 0 and at most 1"
             )
         self.pool, self.positive = make(sharpness, share), positive

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from degradations.blur import blur_fft
 from degradations.resize import bicubic_down
@@ -39,18 +39,18 @@ class KBPNLoss:
     ) -> None:
         """weights: of the image, LR and kernel terms; border: of the blur, "reflect" or "zero".
 
-        Raises UserError unless there are three weights, finite, not negative and not all 0.
+        Raises ArgumentError unless there are three weights, finite, not negative and not all 0.
         """
         self.weights = tuple(float(weight) for weight in weights)
         valid = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
         if len(self.weights) != 3 or not valid or not any(self.weights):
-            raise UserError(
+            raise ArgumentError(
                 f"the SR loss takes 3 finite weights (image, LR, kernel), none negative; received {weights}"
             )
         if border not in ("reflect", "zero"):
-            raise UserError(f"the SR loss's border must be 'reflect' or 'zero'; received {border!r}")
+            raise ArgumentError(f"the SR loss's border must be 'reflect' or 'zero'; received {border!r}")
         if kernel_term not in ("sum", "mean"):
-            raise UserError(f"the SR loss's kernel_term must be 'sum' or 'mean'; received {kernel_term!r}")
+            raise ArgumentError(f"the SR loss's kernel_term must be 'sum' or 'mean'; received {kernel_term!r}")
         self.border, self.kernel_term = border, kernel_term
 
     def __call__(

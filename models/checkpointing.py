@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from models.base import SuperResolution
 
 
@@ -28,7 +28,7 @@ def checkpointed(active: bool, function: Callable[..., Any], *arguments: object)
 
 
 def checkpoint_gradients(network: nn.Module) -> None:
-    """Let a network make its maps again. Raises UserError for one that cannot."""
+    """Let a network make its maps again. Raises ArgumentError for one that cannot."""
     if not isinstance(network, SuperResolution) or not network.supports_gradient_checkpointing:
-        raise UserError("train.recompute: this SR network keeps its maps; it is for network_sr kbpn and dbpn")
+        raise ArgumentError("this SR network keeps its maps; kbpn and dbpn can make theirs again")
     network.gradient_checkpointing = True

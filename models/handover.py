@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from models.layers import convolve_concatenated
 
 
@@ -20,7 +20,7 @@ class FeatureHandover(nn.Module):
     def __init__(self, channels: int | None, hidden: int = 16) -> None:
         super().__init__()
         if channels is None:
-            raise UserError("joint.handover: this SR network has no features to hand over; use sr.type kbpn")
+            raise ArgumentError("handover: this SR network has no features to hand over; kbpn and dbpn have")
         self.image_path = nn.Conv2d(channels, 3, 1)
         self.logit_path = nn.Sequential(
             nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 1, 1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import Maps, Segmentation, Statistics, SuperResolution, WholeModel
 from models.handover import FeatureHandover
@@ -46,9 +46,9 @@ class JointModel(WholeModel):
             if not isinstance(network, base):
                 raise TypeError(f"{type(network).__name__}: derive the network from models.base.{base.__name__}")
         if sr.scale != scale:
-            raise UserError(f"the SR network enlarges by {sr.scale}, the joint model expects scale {scale}")
+            raise ArgumentError(f"the SR network enlarges by {sr.scale}, the joint model expects scale {scale}")
         if seg.needs_kernel and not sr.estimates_kernel:
-            raise UserError("network_seg needs the blur kernel, which this SR network does not estimate; use kbpn")
+            raise ArgumentError("seg needs the blur kernel, which this SR network does not estimate; kbpn does")
         self.sr, self.seg = sr, seg
         self.scale, self.clip = scale, clip
         self.normalise = build_normalisation(normalise, window)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.errors import UserError
+from contracts.errors import UserError, at
 from contracts.records import HRBatch
 from data.dataset import CrackDataset
 from data.facts import require_cracks
@@ -152,13 +152,14 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
     """
     degradation = options.degradation
     steps = degradation.preset if degradation.steps is None else degradation.steps
-    return build_pipeline(
-        "clean" if condition == "clean" else steps,
-        scale=options.scale,
-        kernel_side=degradation.kernel_side,
-        border="reflect" if options.corrected("reflected_borders") else "zero",
-        quantise=condition != "train",
-    )
+    with at("degradation"):
+        return build_pipeline(
+            "clean" if condition == "clean" else steps,
+            scale=options.scale,
+            kernel_side=degradation.kernel_side,
+            border="reflect" if options.corrected("reflected_borders") else "zero",
+            quantise=condition != "train",
+        )
 
 
 def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:

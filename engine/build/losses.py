@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.errors import UserError, lookup
+from contracts.errors import at, lookup
 from engine.options import Options
 from engine.options.arguments import checked_arguments
 from losses.affinity import FeatureAffinity
@@ -21,10 +21,8 @@ def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLo
     fixed = getattr(make, "keywords", {})
     cls = getattr(make, "func", make)
     arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=tuple(fixed))
-    try:
+    with at("loss.segmentation_args"):
         return make(**arguments)
-    except ValueError as error:
-        raise UserError(f"loss.segmentation_args: {error}") from None
 
 
 def build_loss(options: Options) -> JointLoss:
@@ -32,10 +30,8 @@ def build_loss(options: Options) -> JointLoss:
     supervised = options.corrected("supervised_kernel")
     weights = options.loss.sr_weights or (DEFAULT_WEIGHTS if supervised else REFERENCE_WEIGHTS)
     border = "reflect" if options.corrected("reflected_borders") else "zero"
-    try:
+    with at("loss.sr_weights"):
         sr_loss = KBPNLoss(weights, border, "sum" if supervised else "mean")
-    except ValueError as error:
-        raise UserError(f"loss.sr_weights: {error}") from None
     return JointLoss(
         build_segmentation_loss(options),
         sr_loss,
@@ -51,7 +47,5 @@ def build_affinity(options: Options) -> FeatureAffinity:
     """The feature-affinity loss, over the batch as ``corrections.mean_affinity`` says unless its arguments do."""
     chosen = checked_arguments(FeatureAffinity, options.loss.affinity_args, "loss.affinity_args")
     reduction = "mean" if options.corrected("mean_affinity") else "sum"
-    try:
+    with at("loss.affinity_args"):
         return FeatureAffinity(**{"reduction": reduction, **chosen})
-    except UserError as error:
-        raise UserError(f"loss.affinity_args: {error}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import UserError, at, lookup
 from engine.options import Network, Options
 from engine.options.arguments import checked_arguments
 from engine.runtime.checkpoint import load_file, load_weights
@@ -28,7 +28,8 @@ def _build_network(network: Network, table: dict, path: str, pretrained: bool, *
         network = network.model_copy(update={"pretrained": "none"})
     known = {name: value for name, value in fixed.items() if name in inspect.signature(cls).parameters}
     arguments = checked_arguments(cls, network.arguments(), path, fixed=tuple(known))
-    return cls(**arguments, **known)
+    with at(path):
+        return cls(**arguments, **known)
 
 
 def build_model(options: Options, pretrained: bool = True) -> WholeModel:
@@ -41,15 +42,16 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     )
     seg = _build_network(options.network_seg, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
     joint = options.joint
-    model = JointModel(
-        sr,
-        seg,
-        scale=options.scale,
-        normalise=joint.normalise,
-        clip=joint.clip,
-        handover=joint.handover,
-        window=options.datasets.train.crop,
-    )
+    with at("joint"):
+        model = JointModel(
+            sr,
+            seg,
+            scale=options.scale,
+            normalise=joint.normalise,
+            clip=joint.clip,
+            handover=joint.handover,
+            window=options.datasets.train.crop,
+        )
     if pretrained:
         _start_from(model.sr, options.network_sr, "sr.", "network_sr.weights")
         _start_from(model.seg, options.network_seg, "seg.", "network_seg.weights")

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import UserError, at
 from contracts.records import DegradedBatch, HRBatch, split, to_device
 from data.loader import make_loader
 from data.sources import Source
@@ -73,7 +73,8 @@ class Trainer:
         self.model = channels_last(build_model(options))
         require_trainable(self.model, options.train.stages)
         if options.train.recompute:
-            checkpoint_gradients(self.model.sr)
+            with at("train.recompute"):
+                checkpoint_gradients(self.model.sr)
         if fabric.world_size > 1:
             synchronise(self.model)
         self.optimizer = build_optimizer(options, self.model)

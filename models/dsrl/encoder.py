@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from models.encoders.timm_encoders import build_resnet
 from models.layers import conv_bn_relu
 
@@ -52,7 +52,7 @@ class SpatialPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.shape[0] == 1:
-            raise UserError("DSRL cannot train on one sample at a time; set datasets.train.batch_size to 2 or more")
+            raise ArgumentError("DSRL cannot train on one sample at a time; give batches of 2 or more")
         pooled = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
         found = [*(branch(x) for branch in self.branches), pooled]
         return self.dropout(self.merge(torch.cat(found, 1)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import ParallelModel
 from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
@@ -45,7 +45,7 @@ class DSRL(ParallelModel):
     4 (outputs x4); clip: clip the restored image to [0,1] outside training; width: factor on the channels
     after the encoder (1.0: the paper's network, 60.5 million parameters with ResNet-101);
     dropout: rate after the pyramid and the first layer of each decoder; last_dropout: after the second.
-    Raises UserError for other up_steps, a scale below what they give, a width that is not positive.
+    Raises ArgumentError for other up_steps, a scale below what they give, a width that is not positive.
     """
 
     multiple = 4  # of the sides that ``outputs`` takes
@@ -128,10 +128,10 @@ def native_scale(up_steps: int) -> int:
 
 
 def check(scale: int, up_steps: int, width: float) -> None:
-    """Raise UserError for arguments that make no network."""
+    """Raise ArgumentError for arguments that make no network."""
     if up_steps not in STEPS:
-        raise UserError(f"up_steps {up_steps} must be 3 (the released network) or 4 (x4 without interpolation)")
+        raise ArgumentError(f"up_steps {up_steps} must be 3 (the released network) or 4 (x4 without interpolation)")
     if scale < native_scale(up_steps):
-        raise UserError(f"{up_steps} up_steps enlarge by {native_scale(up_steps)}, more than scale {scale}")
+        raise ArgumentError(f"{up_steps} up_steps enlarge by {native_scale(up_steps)}, more than scale {scale}")
     if width <= 0:
-        raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
+        raise ArgumentError(f"width {width} must be positive (1.0 is the paper's network)")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from models.encoders.timm_encoders import load_features, read_file
 
 STEM, FIRST = 64, 256
@@ -86,7 +86,7 @@ class HRNet(nn.Module):
     def __init__(self, width: int = 48, pretrained: str = "none") -> None:
         super().__init__()
         if width < 1:
-            raise UserError(f"width {width} must be at least 1 (48 is the authors')")
+            raise ArgumentError(f"width {width} must be at least 1 (48 is the authors')")
         self.channels = [width * 2**level for level in range(4)]
         self.conv1, self.bn1 = nn.Conv2d(3, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
         self.conv2, self.bn2 = nn.Conv2d(STEM, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
@@ -118,7 +118,7 @@ class HRNet(nn.Module):
 
 
 def load_pretrained(network: HRNet, width: int, pretrained: str) -> None:
-    """Load what ``pretrained`` names into the backbone. Raises UserError with the ways out when that fails."""
+    """Load what ``pretrained`` names into the backbone. Raises ArgumentError with the ways out when that fails."""
     if pretrained == "imagenet":
         load_features(network, download(f"hrnet_w{width}"), pretrained)
     elif pretrained != "none":
@@ -126,11 +126,11 @@ def load_pretrained(network: HRNet, width: int, pretrained: str) -> None:
 
 
 def download(name: str) -> dict[str, Tensor]:
-    """timm's ImageNet weights of an HRNet. Raises UserError."""
+    """timm's ImageNet weights of an HRNet. Raises ArgumentError."""
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # hub clients raise many unrelated types when offline
-        raise UserError(
+        raise ArgumentError(
             f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to a "
             f"local weight file (timm names) or to 'none', and width to one that timm has, such as 18, 32 or 48"
         ) from error

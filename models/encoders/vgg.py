@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import timm
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from models.encoders.timm_encoders import load_features, read_file
 
 CHANNELS = (64, 128, 256, 512, 512)
@@ -59,7 +59,7 @@ def stage(channels: int, out_channels: int, count: int) -> list[nn.Module]:
 def load_pretrained(encoder: VGGEncoder, pretrained: str) -> None:
     """Load "imagenet" weights or those of a file (torchvision's or timm's VGG-16) into ``encoder``.
 
-    "none" leaves it as it is. Raises UserError where there are no such weights or they do not fit.
+    "none" leaves it as it is. Raises ArgumentError where there are no such weights or they do not fit.
     """
     if pretrained != "none":
         state = download() if pretrained == "imagenet" else read_file(pretrained)
@@ -67,11 +67,11 @@ def load_pretrained(encoder: VGGEncoder, pretrained: str) -> None:
 
 
 def download() -> Mapping[str, Tensor]:
-    """Let timm fetch VGG-16's ImageNet weights. Raises UserError with the ways out when that fails."""
+    """Let timm fetch VGG-16's ImageNet weights. Raises ArgumentError with the ways out when that fails."""
     try:
         return timm.create_model("vgg16", pretrained=True).state_dict()
     except Exception as error:  # hub clients raise many unrelated types when offline
-        raise UserError(
+        raise ArgumentError(
             f"no ImageNet weights for vgg16 ({type(error).__name__} while downloading): set pretrained to "
             "a local weight file (torchvision or timm names) or to 'none'"
         ) from error

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.layers import conv_bn_relu
@@ -97,7 +97,7 @@ class PSPNetBlurSkip(PSPNet):
     variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone)
     or "reduced" (as "full", with the kernel reduced to 7x7); kernel_side: k, as estimated by the SR network;
     the other arguments are those of PSPNet. ``needs_kernel`` tells the joint model that the SR network
-    must estimate a kernel. Raises UserError for an unknown variant.
+    must estimate a kernel. Raises ArgumentError for an unknown variant.
     """
 
     needs_kernel = True
@@ -116,7 +116,7 @@ class PSPNetBlurSkip(PSPNet):
     ) -> None:
         super().__init__(encoder, pretrained, width, pyramid_dropout, step_dropout, auxiliary_dropout)
         if kernel_side < 1 or kernel_side % 2 == 0:
-            raise UserError(f"kernel_side {kernel_side} must be odd and positive, such as 21")
+            raise ArgumentError(f"kernel_side {kernel_side} must be odd and positive, such as 21")
         self.blur_skip = BlurSkip(self.head.in_channels, kernel_side, variant)
         sharp = torch.zeros(1, 1, kernel_side, kernel_side)
         sharp[..., kernel_side // 2, kernel_side // 2] = 1
@@ -127,21 +127,21 @@ class PSPNetBlurSkip(PSPNet):
 
         Without ``kernel`` the image counts as sharp (a photograph that no SR network restored): the kernel
         is a centred delta. Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
-        Raises UserError for a kernel of another shape.
+        Raises ArgumentError for a kernel of another shape.
         """
         decoded, aux = self.decode(x)
         skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))
         return Segmented(at_least_float32(self.head(decoded + skipped)), (aux,))
 
     def checked(self, kernel: Tensor | None, samples: int) -> Tensor:
-        """The kernels of a batch, deltas where there are none. Raises UserError for another shape."""
+        """The kernels of a batch, deltas where there are none. Raises ArgumentError for another shape."""
         expected = (samples, *self.sharp.shape[1:])
         if kernel is None:
             return self.sharp.expand(expected)
         if kernel.shape != expected:
-            raise UserError(
+            raise ArgumentError(
                 f"kernel has shape {list(kernel.shape)}, the blur skip expects {list(expected)}; "
-                "set network_seg.kernel_side to that of the degradation"
+                "give kernel_side as the SR network estimates it"
             )
         return kernel
 

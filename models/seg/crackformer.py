@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -81,7 +81,7 @@ class CrackFormer(Segmentation):
     Ask for float32 (``train.precision``; ``evaluation.precision``, which predictions follow): its many blocks amplify
     rounding, so that before training the logits in bfloat16 are off by about a third of their standard deviation (at
     the deepest level a tenth of the places of maxima change).
-    Raises UserError for another width, and for images below 32 pixels, which cannot be pooled five times.
+    Raises ArgumentError for another width, and for images below 32 pixels, which cannot be pooled five times.
     """
 
     multiple = 16
@@ -89,7 +89,7 @@ class CrackFormer(Segmentation):
     def __init__(self, width: int = 64, dropout: float = 0.3) -> None:
         super().__init__()
         if width < 1 or width % WIDTH_MULTIPLE:
-            raise UserError(f"width {width} must be a multiple of {WIDTH_MULTIPLE} (64 is the authors')")
+            raise ArgumentError(f"width {width} must be a multiple of {WIDTH_MULTIPLE} (64 is the authors')")
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
         self.encoder = nn.ModuleList(nn.ModuleList(blocks(units, width, dropout)) for units in ENCODER)
         self.decoder = nn.ModuleList(nn.ModuleList(blocks(units, width, dropout)) for units in DECODER)
@@ -107,7 +107,7 @@ class CrackFormer(Segmentation):
         """
         if min(x.shape[2:]) < SMALLEST_SIDE:
             height, width = x.shape[2:]
-            raise UserError(f"crackformer needs images of {SMALLEST_SIDE} pixels or more, got {height} x {width}")
+            raise ArgumentError(f"crackformer needs images of {SMALLEST_SIDE} pixels or more, got {height} x {width}")
         encoded, places, deepest = self.encode(x)
         decoded = self.decode(deepest, encoded, places)
         sides = [

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -41,7 +41,7 @@ class FPN(Segmentation):
     ) -> None:
         super().__init__()
         if width < 1 or detail < 1:
-            raise UserError(f"width {width} and detail {detail} must be at least 1")
+            raise ArgumentError(f"width {width} and detail {detail} must be at least 1")
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
         self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)

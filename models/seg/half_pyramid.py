@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -31,7 +31,7 @@ class HalfPyramid(Segmentation):
     looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
     pyramid, in training.
     views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of the
-    size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged. Raises UserError
+    size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged. Raises ArgumentError
     for others.
     """
 
@@ -49,9 +49,9 @@ class HalfPyramid(Segmentation):
     ) -> None:
         super().__init__()
         if width < 1 or detail < 1:
-            raise UserError(f"width {width} and detail {detail} must be at least 1")
+            raise ArgumentError(f"width {width} and detail {detail} must be at least 1")
         if not views or not set(views) <= {0.5, 1, 2}:
-            raise UserError(f"views {list(views)}: give one or more of 0.5, 1 and 2")
+            raise ArgumentError(f"views {list(views)}: give one or more of 0.5, 1 and 2")
         self.views = tuple(views)
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()

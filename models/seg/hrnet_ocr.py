@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -51,7 +51,7 @@ class ObjectContext(nn.Module):
         try:
             return self.up(self.down(region))
         except ValueError as error:  # torch's batch norm refuses to train on a single value
-            raise UserError(
+            raise ArgumentError(
                 "hrnet_ocr cannot train on a single image (one context vector has no variance to normalise "
                 "by): use a batch_size of 2 or more for each process"
             ) from error
@@ -78,7 +78,7 @@ class HRNetOCR(Segmentation):
         super().__init__()
         if pixel_channels < 1 or context_channels < 1:
             what = f"pixel_channels {pixel_channels} and context_channels {context_channels}"
-            raise UserError(f"{what} must be at least 1 (512 and 256 are the authors')")
+            raise ArgumentError(f"{what} must be at least 1 (512 and 256 are the authors')")
         self.backbone = HRNet(width, pretrained)
         features = sum(self.backbone.channels)
         self.auxiliary = nn.Sequential(*convolution(features, features, 3), nn.Conv2d(features, 1, 1))
@@ -89,7 +89,7 @@ class HRNetOCR(Segmentation):
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W] of any size; ``kernel`` is ignored.
 
-        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better. Raises UserError in training
+        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better. Raises ArgumentError in training
         for a batch of a single image.
         """
         branches = self.backbone(x)

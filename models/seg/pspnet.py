@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -102,7 +102,7 @@ class PSPNet(Segmentation):
     ) -> None:
         super().__init__()
         if width <= 0:
-            raise UserError(f"width {width} must be positive (1.0 is the paper's decoder)")
+            raise ArgumentError(f"width {width} must be positive (1.0 is the paper's decoder)")
         self.encoder = build_encoder(encoder, LEVELS, dilated=True, pretrained=pretrained)
         middle, deep = self.encoder.feature_info.channels()
         pool, wide, half, thin = (scaled_width(channels, width) for channels in (512, 1024, 256, 64))

@@ -12,7 +12,7 @@ import itertools
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -44,7 +44,7 @@ def unpool(x: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
 class SegNet(Segmentation):
     """Five stages down with remembered maxima, five stages up through them; no auxiliary output.
 
-    width: factor on all channels (1.0: 29.4 M parameters). Raises UserError for a width that is not positive.
+    width: factor on all channels (1.0: 29.4 M parameters). Raises ArgumentError for a width that is not positive.
     """
 
     multiple = 32
@@ -52,7 +52,7 @@ class SegNet(Segmentation):
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         if width <= 0:
-            raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
+            raise ArgumentError(f"width {width} must be positive (1.0 is the paper's network)")
         widths = [scaled_width(channels, width) for channels in WIDTHS]
         before = [3, *widths[:-1]]
         self.encoder = nn.ModuleList(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from contracts.errors import UserError, lookup
+from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -55,7 +55,7 @@ class UNet(Segmentation):
     decoder: how maps are enlarged: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear";
     pretrained: encoder weights, "none", "imagenet" or a weight file of VGG-16;
     width: factor on all channels (1.0: the paper's network, 29.5 million parameters).
-    Raises UserError for an unknown decoder, a width that is not positive, and weights that do not fit.
+    Raises ArgumentError for an unknown decoder, a width that is not positive, and weights that do not fit.
     """
 
     multiple = 16
@@ -64,7 +64,7 @@ class UNet(Segmentation):
         super().__init__()
         step = lookup(DECODERS, decoder, "decoder")
         if width <= 0:
-            raise UserError(f"width {width} must be positive (1.0 is the paper's network)")
+            raise ArgumentError(f"width {width} must be positive (1.0 is the paper's network)")
         self.encoder = VGGEncoder(width)
         finest, *finer, deepest = self.encoder.channels
         center, *others = (scaled(channels, width) for channels in STEPS)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
@@ -42,7 +42,7 @@ class EncoderUNet(Segmentation):
     pixels are crack); cam: also learn a class activation map (B. Zhou et al., CVPR 2016) on the deepest features,
     in training an auxiliary output, afterwards a refinement: the geometric mean of both probabilities;
     darkness: outside training, refine the map by what is dark and thin in the image (models.seg.refinement).
-    Raises UserError for a width that is not positive.
+    Raises ArgumentError for a width that is not positive.
     """
 
     multiple = 32
@@ -59,7 +59,7 @@ class EncoderUNet(Segmentation):
     ) -> None:
         super().__init__()
         if width <= 0:
-            raise UserError(f"width {width} must be positive")
+            raise ArgumentError(f"width {width} must be positive")
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         self.freeze_encoder = freeze_encoder
         *skipped, channels = self.encoder.feature_info.channels()

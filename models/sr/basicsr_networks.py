@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.layers import pad_to_multiple
@@ -62,7 +62,7 @@ class RRDBNet(BasicSRNetwork):
 
     def __init__(self, scale: int = 4, width: int = 64, blocks: int = 23, growth: int = 32) -> None:
         if scale not in (2, 4):
-            raise UserError(f"rrdbnet has no scale {scale}; choose 2 or 4")
+            raise ArgumentError(f"rrdbnet has no scale {scale}; choose 2 or 4")
         build = architecture("rrdbnet_arch", "RRDBNet")
         network = build(3, 3, scale=scale, num_feat=width, num_block=blocks, num_grow_ch=growth)
         super().__init__(network, scale, multiple=2 if scale == 2 else 1)
@@ -75,7 +75,7 @@ class SwinIR(BasicSRNetwork):
         self, scale: int = 4, width: int = 60, depths: Sequence[int] = (6, 6, 6, 6), heads: int = 6, window: int = 8
     ) -> None:
         if width % heads:
-            raise UserError(f"swinir: width {width} must be divisible by heads {heads}")
+            raise ArgumentError(f"swinir: width {width} must be divisible by heads {heads}")
         build = architecture("swinir_arch", "SwinIR")
         network = build(
             img_size=64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 
@@ -16,9 +16,9 @@ def bicubic_enlargement(image: Tensor, scale: int) -> Tensor:
 
 
 def check_sides(lr: Tensor) -> None:
-    """Raise UserError unless ``lr`` is [B,3,h,w] with h, w >= 2."""
+    """Raise ArgumentError unless ``lr`` is [B,3,h,w] with h, w >= 2."""
     if lr.ndim != 4 or lr.shape[1] != 3 or min(lr.shape[2:]) < 2:
-        raise UserError(f"low-resolution input has shape {list(lr.shape)}; expected [B,3,h,w] with h, w >= 2")
+        raise ArgumentError(f"low-resolution input has shape {list(lr.shape)}; expected [B,3,h,w] with h, w >= 2")
 
 
 class Bicubic(SuperResolution):
@@ -27,7 +27,7 @@ class Bicubic(SuperResolution):
     def __init__(self, scale: int = 4) -> None:
         super().__init__()
         if scale < 1:
-            raise UserError(f"scale {scale} must be at least 1")
+            raise ArgumentError(f"scale {scale} must be at least 1")
         self.scale = scale
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:

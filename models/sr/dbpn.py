@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
@@ -25,7 +25,7 @@ class DBPN(SuperResolution):
 
     scale: 2, 4 or 8; stages: number of up-projections, 2 to 10; width: channels of a stage's features;
     extractor_width: channels of the first convolution. Weights start Kaiming normal, PReLU slopes at 0.25.
-    Raises UserError for another scale or number of stages.
+    Raises ArgumentError for another scale or number of stages.
     """
 
     supports_gradient_checkpointing = True
@@ -34,9 +34,9 @@ class DBPN(SuperResolution):
         super().__init__()
         check_scale(scale)
         if stages not in STAGES:
-            raise UserError(f"stages {stages} is out of range; DBPN has {STAGES[0]} to {STAGES[-1]}")
+            raise ArgumentError(f"stages {stages} is out of range; DBPN has {STAGES[0]} to {STAGES[-1]}")
         if width < 1 or extractor_width < 1:
-            raise UserError(f"width {width} and extractor_width {extractor_width} must be at least 1")
+            raise ArgumentError(f"width {width} and extractor_width {extractor_width} must be at least 1")
         self.scale, self.feature_channels = scale, stages * width
         self.extractor = nn.Sequential(
             activated(nn.Conv2d(3, extractor_width, 3, padding=1), SLOPE),

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
@@ -171,7 +171,7 @@ class KBPN(SuperResolution):
         """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
 
         Returns sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given);
-        features, ``stages`` times [B,width,H,W]. Raises UserError for a smaller image or a kernel of another side.
+        features, ``stages`` times [B,width,H,W]. Raises ArgumentError for a smaller image or a kernel of another side.
         """
         check_sides(lr)
         low = self.extractor(lr)
@@ -191,10 +191,10 @@ class KBPN(SuperResolution):
         return normalise_kernel(self.predictor(features), self.minimum_sum)
 
     def flatten(self, kernel: Tensor) -> Tensor:
-        """A given kernel [B,1,k,k] as [B,k*k]; raises UserError if its side is not ``kernel_side``."""
+        """A given kernel [B,1,k,k] as [B,k*k]; raises ArgumentError if its side is not ``kernel_side``."""
         if kernel.shape[1:] != (1, self.kernel_side, self.kernel_side):
             expected = f"[B,1,{self.kernel_side},{self.kernel_side}]"
-            raise UserError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
+            raise ArgumentError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
@@ -226,12 +226,12 @@ def feature_extractor(width: int) -> nn.Sequential:
 
 
 def check_sizes(stages: int, width: int, kernel_side: int, estimated_side: int) -> None:
-    """Raise UserError for sizes of which no network can be made."""
+    """Raise ArgumentError for sizes of which no network can be made."""
     if stages < 1:
-        raise UserError(f"stages {stages} is too small; KBPN needs at least 1")
+        raise ArgumentError(f"stages {stages} is too small; KBPN needs at least 1")
     if width < 2 or width % 2:
-        raise UserError(f"width {width} must be even and at least 2")
+        raise ArgumentError(f"width {width} must be even and at least 2")
     if kernel_side % 2 == 0:
-        raise UserError(f"kernel_side {kernel_side} is even; give an odd side such as 21")
+        raise ArgumentError(f"kernel_side {kernel_side} is even; give an odd side such as 21")
     if not 1 <= estimated_side <= kernel_side:
-        raise UserError(f"estimated_side {estimated_side} must be between 1 and kernel_side {kernel_side}")
+        raise ArgumentError(f"estimated_side {estimated_side} must be between 1 and kernel_side {kernel_side}")

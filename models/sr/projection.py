@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from models.layers import convolve_concatenated
 from models.prelu import PReLU
 
@@ -15,10 +15,10 @@ INITIAL_SLOPE = 0.01
 
 
 def check_scale(scale: int) -> None:
-    """Raise UserError unless projection units exist for this scale."""
+    """Raise ArgumentError unless projection units exist for this scale."""
     if scale not in GEOMETRY:
         valid = ", ".join(str(one) for one in GEOMETRY)
-        raise UserError(f"scale {scale} has no back-projection geometry; choose one of: {valid}")
+        raise ArgumentError(f"scale {scale} has no back-projection geometry; choose one of: {valid}")
 
 
 def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:

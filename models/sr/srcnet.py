@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.sr.bicubic import check_sides
@@ -62,16 +62,16 @@ class SrcNet(SuperResolution):
     """Groups of channel-attention blocks at LR size, enlarged by one transposed convolution; not blind.
 
     scale: 2, 4 or 8; width: channels at LR size, even (four times as many at HR size); groups, blocks: number
-    of groups, and of blocks in each. The defaults have 17.1 M parameters. Raises UserError for other sizes.
+    of groups, and of blocks in each. The defaults have 17.1 M parameters. Raises ArgumentError for other sizes.
     """
 
     def __init__(self, scale: int = 4, width: int = 64, groups: int = 10, blocks: int = 20) -> None:
         super().__init__()
         check_scale(scale)
         if width < 2 or width % 2:
-            raise UserError(f"width {width} must be even and at least 2")
+            raise ArgumentError(f"width {width} must be even and at least 2")
         if groups < 1 or blocks < 1:
-            raise UserError(f"groups {groups} and blocks {blocks} must be at least 1")
+            raise ArgumentError(f"groups {groups} and blocks {blocks} must be at least 1")
         self.scale, self.feature_channels = scale, ENLARGED * width
         self.first = convolution(3, width)
         self.body = Residual(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError
 
 OF_VGG = {0: 0, 2: 2, 4: 5, 6: 7}  # the extractor's convolutions -> torchvision's numbers: there is no pooling here
 WIDTH = 128
@@ -13,7 +13,7 @@ WIDTH = 128
 def load_vgg_features(extractor: nn.Sequential, pretrained: str) -> None:
     """Load VGG-16's first four convolutions, "imagenet" or from a file (torchvision's or timm's), into ``extractor``.
 
-    "none" leaves it as it is. Raises UserError where there are no such weights, or for an extractor of another width.
+    "none" leaves it as it is. Raises ArgumentError without such weights, or for an extractor of another width.
     """
     from models.encoders.timm_encoders import load_features, read_file  # here, as models.seg imports from models.sr
     from models.encoders.vgg import download
@@ -22,7 +22,7 @@ def load_vgg_features(extractor: nn.Sequential, pretrained: str) -> None:
         return
     width = extractor[6].out_channels
     if width != WIDTH:
-        raise UserError(f"pretrained: {pretrained} needs KBPN with width {WIDTH}, as VGG-16 has, not {width}")
+        raise ArgumentError(f"pretrained: {pretrained} needs KBPN with width {WIDTH}, as VGG-16 has, not {width}")
     state = download() if pretrained == "imagenet" else read_file(pretrained)
     places = [
         (f"{ours}.{part}", f"features.{theirs}.{part}")

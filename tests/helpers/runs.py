@@ -27,7 +27,6 @@ from PIL import Image
 from contracts.errors import UserError
 from engine.options import Options
 from engine.options.load import force, load_options, parse_options
-from engine.train.interruption import Stopped
 from engine.train.stages import Plan
 from engine.train.trainer import Trainer
 
@@ -158,18 +157,22 @@ def write_photographs(root: Path, sizes: dict[str, tuple[int, int]], crack: bool
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
 
 
+class PowerCut(Exception):
+    """Training stops dead."""
+
+
 def train_until(options: Options, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train, and stop dead when ``step`` is about to be taken."""
     take = Trainer._train_step
 
     def refuse(trainer, batch, moment):
         if moment.step == step:
-            raise Stopped
+            raise PowerCut
         return take(trainer, batch, moment)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_step", refuse)
-        with pytest.raises(Stopped):
+        with pytest.raises(PowerCut):
             train_here(options)
 
 

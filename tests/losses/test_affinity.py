@@ -74,7 +74,7 @@ def test_half_precision_is_widened() -> None:
 def test_wrong_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"\(1, 1, 1, 2\) and \(1, 1, 2, 2\)"):
         feature_affinity(LEFT, torch.zeros(1, 1, 2, 2), pool=1)
-    with pytest.raises(UserError, match=r"16 x 16 squares, features are 1 x 2; raise datasets.train.crop"):
+    with pytest.raises(UserError, match=r"16 x 16 squares, features are 1 x 2; give larger crops"):
         feature_affinity(LEFT, RIGHT)
     with pytest.raises(UserError, match="reduction must be 'mean' or 'sum'; received 'avg'"):
         FeatureAffinity(reduction="avg")

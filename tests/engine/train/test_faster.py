@@ -55,7 +55,9 @@ def test_recomputed_gradients_are_the_same_numbers(network: object) -> None:
 
 
 def test_what_cannot_recompute_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"train.recompute: this SR network keeps its maps; it is for network_sr kbpn"):
+    with pytest.raises(
+        UserError, match=r"train.recompute: this SR network keeps its maps; kbpn and dbpn can make theirs"
+    ):
         train_here(tiny(tmp_path, "network_sr={type: bicubic}", "train:stages=[{name: seg}]", "train:recompute=true"))
 
 

@@ -1,0 +1,49 @@
+"""What networks, losses and degradations refuse is told with the option that it came from, in one place."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.errors import ArgumentError, UserError
+from engine.build.data import build_degradation
+from engine.build.losses import build_loss
+from engine.build.models import build_model
+from losses.combo import RegionCombo
+from models.sr import KBPN, SR_NETWORKS
+from tests.helpers.runs import changed
+
+REFUSED = {
+    "network_sr={type: kbpn, width: 3}": "network_sr: width 3 must be even and at least 2",
+    "network_seg={type: fpn, width: 0}": "network_seg: width 0 and detail 16 must be at least 1",
+    "network_seg={type: pspnet, encoder: resnet99}": "network_seg: unknown encoder 'resnet99'",
+    "network_seg={type: pspnet_blurskip}": "joint: seg needs the blur kernel, which this SR network does not estimate",
+    "joint={handover: true}": "joint: handover: this SR network has no features to hand over; kbpn and dbpn have",
+    "joint={normalise: instances}": "joint.normalise",
+    "loss={segmentation_args: {bce_weight: -1}}": "loss.segmentation_args: loss weights must not be negative",
+    "loss={segmentation_args: {region: dices}}": "loss.segmentation_args: unknown region term 'dices'",
+    "loss={sr_weights: [0, 0, 0]}": "loss.sr_weights",
+    "loss={affinity: 0.1, affinity_args: {pool: 0}}": "loss.affinity_args: the affinity loss's pool must be at least 1",
+    "degradation={preset: null, steps: [{type: blur, kernel: square}]}": "degradation",
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_the_option_is_named(change: str) -> None:
+    with pytest.raises(UserError) as caught:
+        options = changed("network_sr={type: bicubic}", change)
+        build_model(options)
+        build_loss(options)
+        build_degradation(options)
+    told = str(caught.value)
+    assert told.removeprefix("minimal.yml: ").startswith(REFUSED[change]) and "\n" not in told
+
+
+def test_from_python_it_is_a_value_error_that_names_the_argument() -> None:
+    for make, told in (
+        (lambda: KBPN(width=3), "^width 3 must be even"),
+        (lambda: RegionCombo(bce_weight=-1), "^loss weights must not be negative"),
+        (lambda: SR_NETWORKS["rrdbnet"](scale=3), "^rrdbnet has no scale 3"),
+    ):
+        with pytest.raises(ValueError, match=told) as caught:
+            make()
+        assert isinstance(caught.value, ArgumentError)
