@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -13,12 +14,16 @@ import pytest
 from PIL import Image
 
 from engine.options.load import load_options
+from tests.helpers.runs import ROOT
 
 FENCED = re.compile(r"^```\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def commands(root: Path) -> list[str]:
-    blocks = FENCED.findall((root / "README.md").read_text(encoding="utf-8"))
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def commands(root: Path, page: str = "README.md") -> list[str]:
+    blocks = FENCED.findall((root / page).read_text(encoding="utf-8").replace("\\\n", " "))
     lines = [line.strip() for block in blocks for line in block.splitlines()]
     return [part.strip() for line in lines for part in line.split("&&") if part.strip().startswith("python ")]
 
@@ -35,14 +40,39 @@ def test_scripts_and_options_files_of_the_readme_exist(root: Path) -> None:
             load_options(root / words[words.index("-opt") + 1])
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_what_commands_of_a_page_name_exists(root: Path, page: str) -> None:
+    for command in commands(root, page):
+        words = command.split()
+        if words[1] == "-m":
+            assert importlib.util.find_spec(words[2]) is not None, command
+        elif words[1].endswith(".py") and "/" not in words[1]:
+            assert (root / words[1]).is_file(), command
+        named = [word for word in words if word.startswith("options/") and "$" not in word and word.endswith(".yml")]
+        for name in named:
+            load_options(root / name)
+
+
 @pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py", "predict.py"])
-def test_flags_of_the_readme_are_known_to_the_scripts(root: Path, script: str) -> None:
+def test_flags_of_the_pages_are_known_to_the_scripts(root: Path, script: str) -> None:
     done = subprocess.run([sys.executable, script, "--help"], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
-    for command in commands(root):
+    for command in (one for page in PAGES for one in commands(root, page)):
         if script in command:
             for flag in re.findall(r"\s(--?[a-z_]+)", command):
                 assert flag in done.stdout, f"{flag} of '{command}'"
+
+
+def test_every_page_is_in_the_readmes_list_and_its_links_lead_somewhere(root: Path) -> None:
+    for page in PAGES:
+        text = (root / page).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (root / page).parent.joinpath(link).exists(), f"{page}: {link}"
+        assert page == "README.md" or f"]({page})" in (root / "README.md").read_text(encoding="utf-8"), page
+
+
+def test_the_front_page_is_read_in_two_minutes(root: Path) -> None:
+    assert len((root / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_ci_runs_the_test_command_of_the_readme(root: Path) -> None:
