@@ -31,7 +31,7 @@ CORRECTION_GAIN = 0.1  # initial corrections small beside the kernel, as after s
 
 
 def paper(small: bool) -> Case:
-    """The released size, 4 stages of width 128, on one image."""
+    """Released size, 4 stages of width 128, on one image."""
     side = SMALL_SIDE if small else paper_side()
     return compare(SMALL_SIZES if small else {}, 1, side, "paper size")
 
@@ -47,7 +47,7 @@ def compact(small: bool) -> Case:
 
 
 def recompute(small: bool) -> Case:
-    """The released size with its maps made again in the backward pass (train.recompute), against keeping them."""
+    """Released size with maps made again in the backward pass (train.gradient_checkpointing), against keeping them."""
     torch.manual_seed(0)
     network = channels_last(KBPN(**(SMALL_SIZES if small else {}), correction_gain=CORRECTION_GAIN))
     saving = copy.deepcopy(network)
@@ -58,7 +58,7 @@ def recompute(small: bool) -> Case:
     )
     return Case(
         what=f"KBPN forward and backward (paper size), 1 x LR {side}x{side}, float32",
-        ours="train.recompute: maps of a stage made again",
+        ours="train.gradient_checkpointing: maps of a stage made again",
         alternative="all maps kept",
         run_ours=gradients_of(saving, saving, lr, weight),
         run_alternative=gradients_of(network, network, lr, weight),

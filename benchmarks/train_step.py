@@ -62,7 +62,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")
     parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
-    parser.add_argument("--recompute", action="store_true", help="the SR network's maps made again, as train.recompute")
+    parser.add_argument(
+        "--recompute", action="store_true", help="the SR network's maps made again, as train.gradient_checkpointing"
+    )
     parser.add_argument("--channels_last", action="store_true", help="images channels last, as weights always are")
     parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
     parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")

@@ -25,16 +25,16 @@ def to_device(record: Record, device: torch.device, non_blocking: bool = True) -
     return replace(record, **moved)  # type: ignore[type-var]
 
 
-def split(record: Record, parts: int) -> list[Record]:
-    """Cut a record of a batch into ``parts`` records of as many samples each, in order.
+def micro_batches(record: Record, count: int) -> list[Record]:
+    """Cut a record of a batch into ``count`` records of as many samples each, in order.
 
     Fields without a batch (None) are kept. Raises ValueError if the samples cannot be shared out evenly.
     """
     batched = {field.name: value for field in fields(record) if (value := getattr(record, field.name)) is not None}
     samples = len(next(iter(batched.values())))
-    if samples % parts:
-        raise ValueError(f"{samples} samples cannot be cut into {parts} equal parts")
-    size = samples // parts
+    if samples % count:
+        raise ValueError(f"{samples} samples cannot be cut into {count} equal micro-batches")
+    size = samples // count
     return [
         replace(record, **{name: value[start : start + size] for name, value in batched.items()})
         for start in range(0, samples, size)

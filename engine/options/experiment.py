@@ -79,9 +79,9 @@ class Options(Section):
             )
         if self.degradation.kernel_side // 2 >= crop:
             raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
-        parts, batch = self.train.accumulate, self.datasets.train.batch_size
+        parts, batch = self.train.accumulate_grad_batches, self.datasets.train.batch_size
         if batch % parts:
-            raise ValueError(f"train.accumulate {parts} does not divide datasets.train.batch_size {batch}")
+            raise ValueError(f"train.accumulate_grad_batches {parts} does not divide datasets.train.batch_size {batch}")
         sharp_of(self.train.sharp_share, batch // parts)
         self._check_networks()
         self._check_labels()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from contracts.errors import UserError, nearest
 from engine.options import Options
 from engine.options.effects import without_effect
+from engine.options.renamed import rename_keys, renamed
 from engine.options.section import Section
 
 
@@ -79,6 +80,7 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
     tree = parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise UserError(f"{path}: an options file holds 'key: value' lines, found {type(tree).__name__}")
+    rename_keys(tree, str(path))
     base = tree.pop("base", None)
     if base is None:
         return tree
@@ -91,7 +93,7 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
     Where the ``type`` of a section changes, what the new type does not know goes with the old one, unless it is
     given in the same breath, and so does what means something else: the number of images to draw limits no folder.
     """
-    tree, changes = copy.deepcopy(tree), list(changes)
+    tree, changes = copy.deepcopy(tree), [_of_today(change) for change in changes]
     given = {change.partition("=")[0] for change in changes}
     for change in changes:
         keys, equals, value = change.partition("=")
@@ -108,6 +110,12 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
             _forget(node, last, parsed, parents, given)
             node[last] = parsed
     return tree
+
+
+def _of_today(change: str) -> str:
+    """The change with names of today."""
+    keys, equals, value = change.partition("=")
+    return renamed(keys, f"--force_yml {keys}") + equals + value
 
 
 def _forget(node: dict, key: str, new: Any, parents: list[str], given: set[str]) -> None:
@@ -178,6 +186,8 @@ def change_options(kept: dict, changes: Iterable[str], name: str) -> Options:
 
 def parse_options(tree: dict, name: str) -> Options:
     """Validate a tree of options; ``name`` (a file) appears in errors."""
+    tree = copy.deepcopy(tree)
+    rename_keys(tree, None)
     try:
         return Options.model_validate(tree)
     except ValidationError as error:

@@ -94,10 +94,10 @@ class Train(Section):
     stages: list[Stage] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     scheduler: Scheduler = Scheduler()
-    accumulate: int = Field(
-        1, ge=1, description="parts that a batch is taken in, for less memory; batch norm sees a part at a time"
+    accumulate_grad_batches: int = Field(
+        1, ge=1, description="micro-batches that a batch is taken in, for less memory; batch norm sees one at a time"
     )
-    recompute: bool = Field(
+    gradient_checkpointing: bool = Field(
         False, description="make KBPN's and DBPN's maps again in the backward pass: less memory, a third more time"
     )
     sharp_share: float = Field(
@@ -124,6 +124,6 @@ def sharp_of(share: float, samples: int) -> int:
         took = "none" if sharp == 0 else "all"
         raise ValueError(
             f"train.sharp_share {share} takes {took} of the {samples} samples that are trained on together "
-            "(batch_size, by processes and train.accumulate); give another share or larger batches"
+            "(batch_size, by processes and train.accumulate_grad_batches); give another share or larger batches"
         )
     return sharp

@@ -30,7 +30,7 @@ MAY_CHANGE = (  # where photographs lie may change, too: their names and content
     "datasets.train.workers",
     "datasets.train.cache_mb",
     "train.compile",
-    "train.recompute",
+    "train.gradient_checkpointing",
     "train.optimizer.fused",
     "train.precision",
 )

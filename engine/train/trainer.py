@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from contracts.errors import UserError, at
-from contracts.records import DegradedBatch, HRBatch, split, to_device
+from contracts.records import DegradedBatch, HRBatch, micro_batches, to_device
 from data.loader import make_loader
 from data.sources import Source
 from engine.build.data import build_dataset, build_degradation, degraded_batch
@@ -60,11 +60,12 @@ class Trainer:
     ) -> None:
         self.options, self.fabric, self.precision, self.experiment = options, fabric, precision, experiment
         self.meta = meta | {"precision": precision.name}
-        share, parts = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate
-        if share % parts:
-            raise UserError(f"train.accumulate {parts} does not divide the {share} samples of each process")
+        samples, batches = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate_grad_batches
+        if samples % batches:
+            told = f"{batches} does not divide the {samples} samples of each process"
+            raise UserError(f"train.accumulate_grad_batches {told}")
         try:
-            sharp = sharp_of(options.train.sharp_share, share // parts)
+            sharp = sharp_of(options.train.sharp_share, samples // batches)
         except ValueError as error:
             raise UserError(str(error)) from None
         self.plan = Plan(options, len(train), passed)
@@ -72,8 +73,8 @@ class Trainer:
         self.degrade = build_degradation(options, "train")
         self.model = channels_last(build_model(options))
         require_trainable(self.model, options.train.stages)
-        if options.train.recompute:
-            with at("train.recompute"):
+        if options.train.gradient_checkpointing:
+            with at("train.gradient_checkpointing"):
                 checkpoint_gradients(self.model.sr)
         if fabric.world_size > 1:
             synchronise(self.model)
@@ -147,7 +148,7 @@ class Trainer:
     def _compile(self, batch: DegradedBatch, moment: Moment) -> None:
         """Before the first step: compile the networks, or say why not."""
         self.compiles = False
-        part = split(batch, self.options.train.accumulate)[0]
+        part = micro_batches(batch, self.options.train.accumulate_grad_batches)[0]
 
         def loss() -> Tensor:
             return self.step_module(Envelope(part, moment))[0]
@@ -157,15 +158,15 @@ class Trainer:
             print(f"train.compile: off, as torch.compile failed here ({reason})", flush=True)
 
     def _gradients(self, batch: DegradedBatch, moment: Moment) -> dict[str, Tensor]:
-        """Forward and backward, part by part; the means of the loss and of its terms over the parts."""
-        parts = split(batch, self.options.train.accumulate)
+        """Forward and backward, one micro-batch after the other; the means of the loss and of its terms over them."""
+        batches = micro_batches(batch, self.options.train.accumulate_grad_batches)
         values: dict[str, Tensor] = {}
-        for number, part in enumerate(parts, 1):
-            with self.fabric.no_backward_sync(self.module, enabled=number < len(parts)):
-                total, terms = self.module(Envelope(part, moment))
-                self.fabric.backward(total / len(parts))
+        for number, micro_batch in enumerate(batches, 1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
+                total, terms = self.module(Envelope(micro_batch, moment))
+                self.fabric.backward(total / len(batches))
             for name, value in {"loss": total.detach(), **terms}.items():
-                values[name] = values.get(name, 0.0) + value / len(parts)
+                values[name] = values.get(name, 0.0) + value / len(batches)
         return values
 
     def _after_step(self, moment: Moment, log: TrainingLog) -> None:

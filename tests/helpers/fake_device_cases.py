@@ -199,7 +199,7 @@ def training_cases() -> dict[str, Case]:
         "feature affinity": bound(*DSRL_JOINT, "loss:affinity=0.1", "loss:affinity_args={pool: 2}"),
         "in bfloat16": bound(half=True),
         "as the reference": bound("compat=reference"),
-        "recomputed": bound("train:recompute=true"),
+        "recomputed": bound("train:gradient_checkpointing=true"),
         "sgd": bound("train:optimizer:type=sgd"),
     }
 

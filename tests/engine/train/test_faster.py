@@ -56,15 +56,22 @@ def test_recomputed_gradients_are_the_same_numbers(network: object) -> None:
 
 def test_what_cannot_recompute_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"train.recompute: this SR network keeps its maps; kbpn and dbpn can make theirs"
+        UserError, match=r"train.gradient_checkpointing: this SR network keeps its maps; kbpn and dbpn can make theirs"
     ):
-        train_here(tiny(tmp_path, "network_sr={type: bicubic}", "train:stages=[{name: seg}]", "train:recompute=true"))
+        train_here(
+            tiny(
+                tmp_path,
+                "network_sr={type: bicubic}",
+                "train:stages=[{name: seg}]",
+                "train:gradient_checkpointing=true",
+            )
+        )
 
 
 def test_recomputation_trains_the_same_weights(tmp_path: Path) -> None:
     weights = {}
     for way in ("false", "true"):
-        train_here(tiny(tmp_path / way, *SHORT, f"train:recompute={way}"))
+        train_here(tiny(tmp_path / way, *SHORT, f"train:gradient_checkpointing={way}"))
         (file,) = (tmp_path / way).rglob("latest.pth")
         weights[way] = load_file(file)["model"]
     assert all(torch.equal(weights["true"][name], one) for name, one in weights["false"].items())

@@ -236,7 +236,11 @@ def test_a_share_without_sharp_or_degraded_samples_is_refused(
     share: float, batch: int, parts: int, told: str | None
 ) -> None:
     """Silently it would train on something else than its options say."""
-    changes = [f"train:sharp_share={share}", f"datasets:train:batch_size={batch}", f"train:accumulate={parts}"]
+    changes = [
+        f"train:sharp_share={share}",
+        f"datasets:train:batch_size={batch}",
+        f"train:accumulate_grad_batches={parts}",
+    ]
     if told is None:
         assert sharp_of(load_options("options/joint.yml", changes).train.sharp_share, batch // parts) == 1
         return
