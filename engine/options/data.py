@@ -31,7 +31,7 @@ class Split(Section):
 
     use: str = Field(description="name of the fraction to use")
     fractions: dict[str, float] = Field({"train": 0.8, "val": 0.1, "test": 0.1}, description="their sum at most 1")
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, description="of the draw")
 
     @model_validator(mode="after")
     def _known(self) -> Split:
@@ -54,7 +54,7 @@ class Dataset(Section):
     }
     TIED: ClassVar[tuple[str, ...]] = ("count", "seed", "frozen")
 
-    type: Literal["synthetic", "folder"] = "synthetic"
+    type: Literal["synthetic", "folder"] = Field("synthetic", description="drawn photographs, or files")
     root: FilePath | None = Field(None, description="folder with the images and masks (type folder)")
     lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
     part: str | None = Field(None, description="part of the root, such as train; unset: that of this entry, or all")
@@ -122,7 +122,7 @@ class TrainDataset(Dataset):
     crop: int = Field(224, ge=16, description="side of the HR crop in pixels, a multiple of the scale")
     batch_size: int = Field(6, ge=1, description="samples per step over all processes together")
     workers: int = Field(1, ge=0, description="loader processes per training process")
-    horizontal_flip: float = Field(0.5, ge=0, le=1)
+    horizontal_flip: float = Field(0.5, ge=0, le=1, description="probability of a mirrored crop")
     vertical_flip: float | None = Field(None, ge=0, le=1, description="unset: 0.3, or 0 with the reference")
     rotate: bool = Field(False, description="rotate by multiples of 90 degrees")
     crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")

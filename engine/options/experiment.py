@@ -32,10 +32,10 @@ class Options(Section):
     """A whole experiment."""
 
     name: str = Field(description="folder of the results below experiments/")
-    seed: int = Field(1121, ge=0)
+    seed: int = Field(1121, ge=0, description="of weights, crops and degradations")
     compat: Literal["corrected", "reference"] = Field("corrected", description="see corrections")
     corrections: Corrections = Corrections()
-    scale: Literal[2, 4, 8] = 4
+    scale: Literal[2, 4, 8] = Field(4, description="how many times larger a restored image is, by side")
     degradation: Degradation = Degradation()
     datasets: Datasets
     network_sr: Network | None = None

@@ -14,7 +14,7 @@ class Network(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str
+    type: str = Field(description="which network: python -m tools.options --networks")
     weights: FilePath | None = Field(None, description="file of weights to start from")
 
     def arguments(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Condition = Literal["hr", "clean", "degraded"]
 
 class Validation(Section):
     val_freq: int = Field(2000, ge=0, description="steps between validations; 0: never")
-    conditions: list[Condition] = Field(["degraded"], min_length=1)
+    conditions: list[Condition] = Field(["degraded"], min_length=1, description="inputs that are scored")
     best: str = Field("degraded/aiu", description="condition/metric that chooses the best weights")
 
     @model_validator(mode="after")
@@ -24,7 +24,7 @@ class Validation(Section):
 
 
 class Evaluation(Section):
-    conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1)
+    conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1, description="inputs to score")
     surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
     panels: int = Field(8, ge=0, description="pictures to write")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
@@ -47,18 +47,18 @@ class Postprocess(Section):
 
 
 class Logger(Section):
-    print_freq: int = Field(50, ge=1)
-    save_checkpoint_freq: int = Field(2000, ge=1)
+    print_freq: int = Field(50, ge=1, description="steps between lines of the log")
+    save_checkpoint_freq: int = Field(2000, ge=1, description="steps between saved states")
     pictures: int = Field(2, ge=0, description="pictures logged at each validation")
 
 
 class Wandb(Section):
-    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    project: str = "crack-csbsr"
-    entity: str | None = None
-    group: str | None = None
-    tags: list[str] = []
+    mode: Literal["auto", "online", "offline", "disabled"] = Field("auto", description="auto: online where a key is")
+    project: str = Field("crack-csbsr", description="W&B project")
+    entity: str | None = Field(None, description="W&B user or team; unset: that of the key")
+    group: str | None = Field(None, description="runs that belong together")
+    tags: list[str] = Field([], description="words to find the run by")
 
 
 class Paths(Section):
-    experiments_root: FilePath = "experiments"
+    experiments_root: FilePath = Field("experiments", description="folder of the experiments' folders")

@@ -22,8 +22,8 @@ class Alpha(Section):
         description="paper: -0.01 an epoch; linear: start to floor over the stage; boundary_rising: 1 - epoch/epochs, "
         "the share of the boundary term rises from 0 to 1",
     )
-    start: float = Field(1.0, ge=0, le=1)
-    floor: float = Field(0.01, ge=0, le=1)
+    start: float = Field(1.0, ge=0, le=1, description="alpha, the share of the region terms, at first")
+    floor: float = Field(0.01, ge=0, le=1, description="the smallest alpha")
 
 
 class Loss(Section):
@@ -48,9 +48,9 @@ class Loss(Section):
 class Stage(Section):
     """A phase of training. Length: iterations, or share of total_iter, or (one stage) the rest."""
 
-    name: StageName
-    iterations: int | None = Field(None, ge=0)
-    share: float | None = Field(None, ge=0, le=1)
+    name: StageName = Field(description="what trains, on what: engine/train/stages.py")
+    iterations: int | None = Field(None, ge=0, description="length in steps")
+    share: float | None = Field(None, ge=0, le=1, description="length as a share of total_iter")
     beta: float | None = Field(None, ge=0, le=1, description="instead of loss.beta in this stage")
     beta_end: float | None = Field(None, ge=0, le=1, description="beta runs linearly to this value")
     lr: float | None = Field(None, gt=0, description="instead of train.optimizer.lr in this stage")
@@ -66,10 +66,10 @@ class Stage(Section):
 class Optimizer(Section):
     IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"sgd": ("betas",), "adam": ("momentum",), "adamw": ("momentum",)}
 
-    type: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = Field(2e-5, gt=0)
-    betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
-    weight_decay: float = Field(0.0, ge=0)
+    type: Literal["adam", "adamw", "sgd"] = Field("adam", description="torch's optimiser")
+    lr: float = Field(2e-5, gt=0, description="learning rate after the warm-up")
+    betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2, description="of the moments; not for sgd")
+    weight_decay: float = Field(0.0, ge=0, description="per step, times the learning rate")
     momentum: float = Field(0.9, ge=0, description="sgd only")
     fused: bool | None = Field(None, description="each weight in one pass; unset: on, but for sgd")
 
@@ -79,9 +79,9 @@ class Scheduler(Section):
 
     IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"constant": ("final",)}
 
-    type: Literal["constant", "cosine", "linear"] = "constant"
-    warmup_iter: int = Field(0, ge=0)
-    final: float = Field(0.0, ge=0, le=1)
+    type: Literal["constant", "cosine", "linear"] = Field("constant", description="of the decay")
+    warmup_iter: int = Field(0, ge=0, description="steps of the warm-up, in each stage")
+    final: float = Field(0.0, ge=0, le=1, description="share of the rate that is left at the end of a stage")
 
 
 class Train(Section):

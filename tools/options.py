@@ -1,0 +1,153 @@
+"""Every option of an options file: its type, default and meaning, from the schema that reads the files.
+
+python -m tools.options                       all of them
+python -m tools.options train datasets.train  some sections
+python -m tools.options --networks            types of networks and losses, with their arguments
+python -m tools.options --json options.schema.json     a JSON schema, for editors that complete and check YAML
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from contracts.errors import UserError, run_main
+from contracts.files import write_text
+from contracts.paths import user_path
+from engine.options import Options
+from losses.combo import SEGMENTATION_LOSSES
+from losses.image_label import IMAGE_LABEL_LOSSES
+from models.seg import SEG_NETWORKS
+from models.sr import SR_NETWORKS
+from models.whole import WHOLE_NETWORKS
+
+TABLES: dict[str, dict[str, Any]] = {
+    "network_sr.type": SR_NETWORKS,
+    "network_seg.type": SEG_NETWORKS,
+    "network.type": WHOLE_NETWORKS,
+    "loss.segmentation": {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES},
+}
+FOLLOWS = ("scale", "kernel_side", "clip")  # arguments that follow from other options
+EDITORS = "# yaml-language-server: $schema="
+
+
+def sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation holds, also in a list or beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in sections(inner)]
+
+
+def shown(annotation: Any) -> str:
+    """A type as people write it."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return "file"
+    if origin is typing.Literal:
+        return " | ".join(str(value) for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join("null" if one is type(None) else shown(one) for one in inner)
+    if origin is list:
+        return f"list of {shown(inner[0])}"
+    if origin is dict:
+        return "mapping"
+    return {"str": "text", "NoneType": "null"}.get(
+        getattr(annotation, "__name__", ""), getattr(annotation, "__name__", str(annotation))
+    )
+
+
+def limits(field: FieldInfo) -> str:
+    """What a number may be, such as ">= 1"."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = (
+        (signs[name], getattr(rule, name))
+        for rule in field.metadata
+        for name in signs
+        if getattr(rule, name, None) is not None
+    )
+    return ", ".join(f"{sign} {value:g}" for sign, value in found)
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default as YAML would have it."""
+    if field.default is PydanticUndefined:
+        return "required"
+    return "unset" if field.default is None else json.dumps(field.default, default=str)
+
+
+def lines(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """(path, type, default, meaning) of every option below a section."""
+    for name, field in model.model_fields.items():
+        place = f"{path}.{name}".lstrip(".")
+        below = sections(field.annotation)
+        if below:
+            is_list = "list" in str(field.annotation)
+            yield from lines(below[0], f"{place}[]" if is_list else place)
+            continue
+        kind = shown(field.annotation)
+        rule = limits(field)
+        yield place, f"{kind} ({rule})" if rule else kind, default_of(field), field.description or ""
+    if model.model_config.get("extra") == "allow":
+        yield f"{path}.*", "", "", "arguments of the type, listed by --networks"
+
+
+def arguments(cls: Any) -> str:
+    """The arguments of a network or loss with their defaults, as far as options may set them."""
+    fixed = getattr(cls, "keywords", {})
+    parameters = inspect.signature(getattr(cls, "func", cls)).parameters.values()
+    given = (one for one in parameters if one.name not in (*FOLLOWS, *fixed))
+    return ", ".join(one.name if one.default is one.empty else f"{one.name}: {one.default}" for one in given)
+
+
+def main(given: list[str] | None = None) -> None:
+    """Print what is asked for, or write the schema."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.options", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="such as train or datasets.train; unset: all")
+    parser.add_argument("--networks", action="store_true", help="networks and losses with their arguments")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write a JSON schema")
+    chosen = parser.parse_args(given)
+    if chosen.json is not None:
+        write_schema(chosen.json)
+        return
+    if chosen.networks:
+        for option, table in TABLES.items():
+            print(f"{option}:")
+            print("".join(f"  {name:<26} {arguments(cls)}\n" for name, cls in table.items()))
+        return
+    found = list(lines(Options))
+    for section in chosen.sections:
+        if not any(is_below(path, section) for path, *_ in found):
+            raise UserError(f"no option '{section}'; see python -m tools.options")
+    for path, kind, default, meaning in found:
+        if not chosen.sections or any(is_below(path, section) for section in chosen.sections):
+            print(f"{path:<42} {kind}, {default}" + (f"\n    {meaning}" if meaning else ""))
+
+
+def is_below(path: str, section: str) -> bool:
+    """Whether an option is a section's, or the one named."""
+    return path == section or path.startswith((f"{section}.", f"{section}[]"))
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON schema of an options file, with ``base``."""
+    schema = Options.model_json_schema()
+    schema["properties"]["base"] = {"type": "string", "description": "a file that this one changes"}
+    schema["required"] = []  # what a base gives need not be repeated
+    write_text(path, json.dumps(schema, indent=1) + "\n")
+    print(f"wrote {path}; in an options file, for editors with a YAML language server: {EDITORS}{path}")
+
+
+if __name__ == "__main__":
+    run_main(main)
