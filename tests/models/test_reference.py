@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from contracts.errors import UserError
 from models.reference_keys import FAMILIES, convert, load_reference, reference_keys
 from models.sr import KBPN
+from tests.helpers.network_checks import checkpoint
 from tests.helpers.runs import ROOT
 from tools.parity.networks import GIVEN_KERNEL, NetworkCheck, find_check
 from tools.parity.verdict import AMPLIFIED
