@@ -22,12 +22,10 @@ class FeatureHandover(nn.Module):
         if channels is None:
             raise UserError("joint.handover: this SR network has no features to hand over; use sr.type kbpn")
         self.image_path = nn.Conv2d(channels, 3, 1)
-        self.logit_path = nn.Sequential(
-            nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 1, 1)
-        )
-        for layer in (self.image_path, self.logit_path[-1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        first, last = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, 1, 1)
+        self.logit_path = nn.Sequential(first, nn.ReLU(inplace=True), last)
+        for parameter in (*self.image_path.parameters(), *last.parameters()):
+            nn.init.zeros_(parameter)
 
     def to_image(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the normalised image, [B,3,H,W]."""
@@ -36,6 +34,7 @@ class FeatureHandover(nn.Module):
     def to_logits(self, features: Sequence[Tensor]) -> Tensor:
         """What to add to the logits, [B,1,H,W]."""
         first, *others = self.logit_path
+        assert isinstance(first, nn.Conv2d)
         logits = convolve_concatenated(first, features)
         for layer in others:
             logits = layer(logits)

@@ -100,7 +100,7 @@ class Stage(nn.Module):
         high, reduced: what the stages before returned. Of the last stage, the last two are None.
         """
         corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
-        if self.down is None:
+        if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
         smaller = self.down(*high, corrected)
         return corrected, kernel, smaller, self.modulation(torch.cat([*reduced, smaller], 1), kernel)
@@ -197,11 +197,17 @@ class KBPN(SuperResolution):
             raise UserError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
+    def correctors(self) -> Iterator[KernelCorrector]:
+        """That of every stage."""
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            yield stage.corrector
+
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that only estimate the kernel: the first predictor and every stage's corrector."""
         yield from self.predictor.parameters()
-        for stage in self.stages:
-            yield from stage.corrector.parameters()
+        for corrector in self.correctors():
+            yield from corrector.parameters()
 
     def restoration_parameters(self) -> Iterator[nn.Parameter]:
         """All other parameters: those used when the true kernel is given."""
@@ -212,8 +218,8 @@ class KBPN(SuperResolution):
     def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
         """Multiply the initial weights of the output and of every stage's corrector by their gains."""
         self.output.weight.mul_(output_gain)
-        for stage in self.stages:
-            stage.corrector.last.weight.mul_(correction_gain)
+        for corrector in self.correctors():
+            corrector.last.weight.mul_(correction_gain)
 
 
 def feature_extractor(width: int) -> nn.Sequential:
