@@ -10,11 +10,23 @@ from contracts.errors import UserError
 from models.layers import convolve_concatenated
 
 
-class FeatureHandover(nn.Module):
+class Handover(nn.Module):
+    """What the joint model asks of a handover; ``features``: those of ``Restored``."""
+
+    def to_image(self, features: Sequence[Tensor]) -> Tensor:
+        """What to add to the normalised image, [B,3,H,W]."""
+        raise NotImplementedError
+
+    def to_logits(self, features: Sequence[Tensor]) -> Tensor:
+        """What to add to the logits, [B,1,H,W]."""
+        raise NotImplementedError
+
+
+class FeatureHandover(Handover):
     """Two zero-initialised paths, so that a joint model with it starts out equal to one without it.
 
     ``to_image`` adds a 1x1 projection of the features to the normalised image; ``to_logits`` adds a small
-    convolutional head of the features to the logits. Features are those of ``Restored``, ``channels`` in all.
+    convolutional head of the features to the logits. channels: of all features together.
     """
 
     def __init__(self, channels: int | None, hidden: int = 16) -> None:
@@ -28,11 +40,9 @@ class FeatureHandover(nn.Module):
             nn.init.zeros_(parameter)
 
     def to_image(self, features: Sequence[Tensor]) -> Tensor:
-        """What to add to the normalised image, [B,3,H,W]."""
         return convolve_concatenated(self.image_path, features)
 
     def to_logits(self, features: Sequence[Tensor]) -> Tensor:
-        """What to add to the logits, [B,1,H,W]."""
         first, *others = self.logit_path
         assert isinstance(first, nn.Conv2d)
         logits = convolve_concatenated(first, features)
