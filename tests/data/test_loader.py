@@ -13,14 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.joint_step import load
 from contracts.errors import UserError
 from contracts.records import HRBatch, to_device
 from data.dataset import CrackDataset
 from data.decode import Unreadable
 from data.loader import StepSampler, epoch_order, make_loader
 from data.passing import LoadedBatch
-from tests.helpers.photographs import Noise
+from tests.helpers.photographs import Noise, load
 from tests.helpers.run_records import assert_same
 
 lengths, batches, seeds = st.integers(1, 40), st.integers(1, 24), st.integers(0, 1000)
