@@ -19,8 +19,7 @@ from data.dataset import CrackDataset
 from data.decode import Unreadable
 from data.loader import StepSampler, epoch_order, make_loader
 from data.passing import LoadedBatch
-from tests.helpers.photographs import Noise, load
-from tests.helpers.run_records import assert_same
+from tests.helpers.photographs import Noise, assert_same, load
 
 lengths, batches, seeds = st.integers(1, 40), st.integers(1, 24), st.integers(0, 1000)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save
 from skimage.morphology import remove_small_objects
 
 import predict as script
@@ -19,6 +18,7 @@ from engine.build.models import build_model
 from engine.options.load import load_options
 from engine.predict.plan import Settings, output_names, photographs, plan
 from engine.runtime.checkpoint import save_atomic
+from tests.helpers.photographs import save
 
 # -- which files ----------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from contracts.errors import UserError
 from contracts.records import Segmented
-from data.synthetic.light import photograph
 from engine.predict.photo import search
 from engine.predict.tiled_model import TiledModel, aligned_length
 from engine.predict.tiles import tile_starts
@@ -23,6 +22,7 @@ from models.dsrl import DSRL
 from models.joint import JointModel
 from models.sr.bicubic import Bicubic
 from models.sr.kbpn import KBPN
+from tests.helpers.photographs import photograph
 
 CPU = torch.device("cpu")
 

@@ -8,9 +8,9 @@ import pytest
 
 from contracts.errors import UserError
 from engine.options import Stage
-from engine.predict.plan import plan
 from engine.train.stages import stage_lengths
 from losses.schedule import alpha_paper
+from tests.helpers.runs import plan
 
 # -- lengths --------------------------------------------------------------------------------------
 
