@@ -134,6 +134,7 @@ class KBPN(SuperResolution):
 
     supports_gradient_checkpointing = True
     estimates_kernel = True
+    feature_channels: int
 
     def __init__(
         self,
@@ -197,17 +198,17 @@ class KBPN(SuperResolution):
             raise UserError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
-    def correctors(self) -> Iterator[KernelCorrector]:
-        """That of every stage."""
+    def each_stage(self) -> Iterator[Stage]:
+        """The stages in order."""
         for stage in self.stages:
             assert isinstance(stage, Stage)
-            yield stage.corrector
+            yield stage
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that only estimate the kernel: the first predictor and every stage's corrector."""
         yield from self.predictor.parameters()
-        for corrector in self.correctors():
-            yield from corrector.parameters()
+        for stage in self.each_stage():
+            yield from stage.corrector.parameters()
 
     def restoration_parameters(self) -> Iterator[nn.Parameter]:
         """All other parameters: those used when the true kernel is given."""
@@ -218,8 +219,8 @@ class KBPN(SuperResolution):
     def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
         """Multiply the initial weights of the output and of every stage's corrector by their gains."""
         self.output.weight.mul_(output_gain)
-        for corrector in self.correctors():
-            corrector.last.weight.mul_(correction_gain)
+        for stage in self.each_stage():
+            stage.corrector.last.weight.mul_(correction_gain)
 
 
 def feature_extractor(width: int) -> nn.Sequential:
