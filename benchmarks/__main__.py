@@ -63,24 +63,27 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def measure(name: str, rounds: int, small: bool) -> Row:
     """Run one benchmark. Raises Unavailable if its alternative is not installed."""
     case = BENCHMARKS[name](small)
-    operations = [counted(partial(case.run, side))[1] for side in SIDES]
+    operations_ours, operations_alternative = (counted(partial(case.run, side))[1] for side in SIDES)
     difference = None if case.limit is None else difference_of(name, small)
-    seconds = alternate([case.run_ours, case.run_alternative], rounds)
-    peaks = [peak_of(name, side, small) for side in SIDES]
+    seconds_ours, seconds_alternative = alternate([case.run_ours, case.run_alternative], rounds)
+    peak_ours, peak_alternative = (peak_of(name, side, small) for side in SIDES)
     between, rounding = (None, None) if difference is None else (difference.between, difference.rounding)
     return Row(
         name,
         case.what,
         case.ours,
         case.alternative,
-        *seconds,
-        seconds[1] / seconds[0],
+        seconds_ours,
+        seconds_alternative,
+        seconds_alternative / seconds_ours,
         case.target,
         between,
         rounding,
         case.limit,
-        *peaks,
-        *operations,
+        peak_ours,
+        peak_alternative,
+        operations_ours,
+        operations_alternative,
     )
 
 
@@ -95,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in chosen.only:
             try:
                 rows.append(measure(name, chosen.rounds, chosen.small))
-            except Unavailable as reason:
-                skipped[name] = str(reason)
+            except Unavailable as error:
+                skipped[name] = str(error)
             bar.update()
     cpu = torch.device("cpu")
     machine = describe_machine(
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(markdown(rows, machine))
     for name, reason in skipped.items():
         print(f"left out {name}: {reason}", file=sys.stderr)
-    wrong = [row.name for row in rows if row.difference is not None and not row.difference <= row.limit]
+    wrong = [row.name for row in rows if not row.within]
     if wrong:
         print(f"different results: {', '.join(wrong)}", file=sys.stderr)
     return 1 if wrong else 0

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,15 +105,16 @@ def cuda_is_the_cpu() -> None:
 
         return moved
 
-    Tensor.to, nn.Module.to = stays(Tensor.to), stays(nn.Module.to)
-    Tensor.cuda = lambda self, *arguments, **named: self
+    Tensor.to = stays(Tensor.to)  # type: ignore[method-assign]  # the purpose
+    nn.Module.to = stays(nn.Module.to)  # type: ignore[method-assign]
+    Tensor.cuda = lambda self, *arguments, **named: self  # type: ignore[method-assign]
 
 
 def without_downloads() -> None:
     """Let their networks begin with random weights where they would load those of ImageNet."""
     import torchvision
 
-    extractors = importlib.import_module("model.modeling.pspnet_pytorch.extractors")
+    extractors: Any = importlib.import_module("model.modeling.pspnet_pytorch.extractors")
     vgg, resnet = torchvision.models.vgg16, extractors.resnet34
     torchvision.models.vgg16 = lambda pretrained: vgg(weights=None)
     extractors.resnet34 = lambda pretrained: resnet(pretrained=False)

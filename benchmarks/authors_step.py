@@ -121,7 +121,8 @@ class Side:
 
     def __init__(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
-        self.name, self.times = name, []
+        self.name = name
+        self.times: list[float] = []
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=target, args=(arguments[0], other, *arguments[1:]), daemon=True)
         self.process.start()

@@ -59,7 +59,7 @@ def compare(case: Case) -> Difference:
     if case.run_exactly is None:
         return Difference(largest_difference(ours, alternative))
     exact, exact_alternative = case.run_exactly()
-    rounding = tuple(largest_difference(one, exact_alternative) for one in (ours, alternative))
+    rounding = largest_difference(ours, exact_alternative), largest_difference(alternative, exact_alternative)
     return Difference(largest_difference(exact, exact_alternative), rounding)
 
 

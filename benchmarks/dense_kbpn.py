@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from contracts.records import Restored
 from models.sr.kbpn import KBPN, Stage
+from models.sr.kernel_estimation import KernelCorrector
+from models.sr.modulation import KernelModulation
 
 
 class DenseKBPN(nn.Module):
@@ -34,18 +36,17 @@ class DenseKBPN(nn.Module):
 def dense_forward(network: KBPN, lr: Tensor, kernel: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """The restored image [B,3,H,W], the kernel [B,k*k] and the HR features [B,stages*width,H,W]."""
     low = network.extractor(lr)
-    blind = kernel is None
-    if blind:
+    if kernel is None:
         first = enlarged(network.predictor.layers(low).mean((2, 3)), network.predictor.sides)
         state = first / first.sum(1, keepdim=True)
     else:
         state = kernel.flatten(1)
     high: list[Tensor] = []
     reduced: list[Tensor] = []
-    for stage in network.stages:
-        corrected, state = dense_stage(stage, low, lr, state, high, blind)
+    for stage in network.each_stage():
+        corrected, state = dense_stage(stage, low, lr, state, high, blind=kernel is None)
         high.append(corrected)
-        if stage.down is not None:
+        if stage.down is not None and stage.modulation is not None:
             reduced.append(stage.down(torch.cat(high, 1)))
             low = modulated(stage.modulation, torch.cat(reduced, 1), state)
     features = torch.cat(high, 1)
@@ -65,7 +66,7 @@ def dense_stage(
     return h + stage.enlarge_error(blurred_and_sampled(t, kernel, stage.scale) - lr), kernel
 
 
-def correction(corrector: nn.Module, image: Tensor, kernel: Tensor) -> Tensor:
+def correction(corrector: KernelCorrector, image: Tensor, kernel: Tensor) -> Tensor:
     """What is added to the kernel [B,k*k], with every convolution at image size."""
     a = torch.relu(corrector.image_layers[0](image))
     for layer in corrector.image_layers[1:]:
@@ -78,7 +79,7 @@ def correction(corrector: nn.Module, image: Tensor, kernel: Tensor) -> Tensor:
     return enlarged(c.mean((2, 3)), corrector.sides)
 
 
-def modulated(modulation: nn.Module, features: Tensor, kernel: Tensor) -> Tensor:
+def modulated(modulation: KernelModulation, features: Tensor, kernel: Tensor) -> Tensor:
     """Spatial feature transform on the concatenation of features and kernel map."""
     z = torch.cat([features, spread_out(kernel, features)], 1)
     scale, shift = (

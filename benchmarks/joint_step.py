@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contracts.records import DegradedBatch, HRBatch, to_device
 from data.loader import make_loader
@@ -74,7 +74,7 @@ class JointStep:
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
         self.moment = Moment(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
-        self.module = TrainStep(self.model, build_loss(options))
+        self.module: nn.Module = TrainStep(self.model, build_loss(options))
         self.device, self.precision = device, precision
         self.clip = options.train.grad_clip or float("inf")
 

@@ -10,6 +10,7 @@ import copy
 import inspect
 import os
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ from models.sr.kbpn import KBPN
 LIMIT, TARGET, RECOMPUTE_TARGET = 1e-5, 1.6, 0.7
 FULL_SIDE, REDUCED_SIDE, SMALL_SIDE = 56, 32, 8  # of the LR image
 DENSE_NEEDS = 12 * 2**30  # bytes of memory that a machine should have for the dense formulation at FULL_SIDE
-SMALL_SIZES = {"stages": 2, "width": 8, "corrector_width": 4}
+SMALL_SIZES: dict[str, Any] = {"stages": 2, "width": 8, "corrector_width": 4}
 CORRECTION_GAIN = 0.1  # initial corrections small beside the kernel, as after some training
 
 
@@ -40,6 +41,7 @@ def compact(small: bool) -> Case:
     """The size in options/joint.yml, on a batch and a crop of its training."""
     options = load_options(COMPACT)
     known = inspect.signature(KBPN).parameters
+    assert options.network_sr is not None
     sizes = {name: value for name, value in options.network_sr.arguments().items() if name in known}
     train = options.datasets.train
     side = SMALL_SIDE if small else train.crop // options.scale
@@ -73,13 +75,18 @@ def paper_side() -> int:
     return FULL_SIDE if memory >= DENSE_NEEDS else REDUCED_SIDE
 
 
-def compare(sizes: dict[str, object], batch: int, side: int, label: str) -> Case:
+def compare(sizes: dict[str, Any], batch: int, side: int, label: str) -> Case:
     """Both formulations with the same random weights on noise [batch,3,side,side]."""
     torch.manual_seed(0)
     network = KBPN(**{**sizes, "correction_gain": CORRECTION_GAIN, "output_gain": 1.0, "minimum_sum": 0.0})
     lr = torch.rand(batch, 3, side, side)
     weight = torch.rand(batch, 3, side * network.scale, side * network.scale)
     run_ours, run_alternative = both_ways(network, lr, weight)
+
+    def run_exactly() -> tuple[Outputs, Outputs]:
+        ours, dense = both_ways(network, lr, weight, torch.float64)
+        return ours(), dense()
+
     stages = f"{len(network.stages)} stages, width {network.feature_channels // len(network.stages)}"
     return Case(
         what=f"KBPN forward and backward ({label}: {stages}), {batch} x LR {side}x{side}, float32",
@@ -89,7 +96,7 @@ def compare(sizes: dict[str, object], batch: int, side: int, label: str) -> Case
         run_alternative=run_alternative,
         limit=LIMIT,
         target=TARGET,
-        run_exactly=lambda: tuple(run() for run in both_ways(network, lr, weight, torch.float64)),
+        run_exactly=run_exactly,
     )
 
 
@@ -110,6 +117,7 @@ def gradients_of(
 
     def work() -> Outputs:
         restored = run(lr)
+        assert restored.kernel is not None
         loss = (restored.sr * weight).mean() + restored.kernel.square().sum()
         found = torch.autograd.grad(loss, list(parameters.values()))
         gradients = grouped(dict(zip(parameters, found, strict=True)))

@@ -84,10 +84,10 @@ def peak_while(work: Callable[[], object]) -> float:
     """Bytes by which this process's resident memory rises above its present size while ``work()`` runs."""
     _give_back()
     if not RESET.exists():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         work()
         unit = 1 if sys.platform == "darwin" else 1024
-        return unit * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        return unit * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - highest)
     RESET.write_text(RESET_HIGH_WATER, encoding="ascii")
     before = _status("VmRSS")
     result = work()

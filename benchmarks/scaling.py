@@ -9,6 +9,7 @@ import statistics
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import torch
@@ -97,7 +98,7 @@ def measure(chosen: argparse.Namespace, world: int) -> Timing:
     return results.get()
 
 
-def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, results: object) -> None:
+def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, results: SimpleQueue[Timing]) -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1x1 weights, where they mean nothing
     keep_freed_memory()

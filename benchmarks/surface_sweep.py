@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def ours(prob: NDArray[np.float32], mask: NDArray[np.uint8]) -> list[SurfaceDist
     return [found[index] for index in range(len(THRESHOLDS))]
 
 
-def by_package(package: object, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> SurfaceDistance:
+def by_package(package: ModuleType, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> SurfaceDistance:
     """One threshold by the package; NaN where only one mask is empty, as ours has it (the package: infinity)."""
     if not predicted.any() or not truth.any():
         value = 0.0 if not predicted.any() and not truth.any() else np.nan

@@ -43,6 +43,11 @@ class Row:
     operations_ours: int
     operations_alternative: int
 
+    @property
+    def within(self) -> bool:
+        """Whether the difference keeps its limit, if it has one; what is not a number does not."""
+        return self.difference is None or self.limit is None or self.difference <= self.limit
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -117,6 +122,7 @@ def _line(row: Row) -> str:
 
 
 def _work_line(row: Row, machine: Machine) -> str:
+    assert machine.matmul is not None
     rate = row.operations_ours / row.seconds_ours
     counted = f"{row.operations_ours / 1e9:.2f} / {row.operations_alternative / 1e9:.2f}"
     return f"| {row.what} | {counted} | {rate / 1e9:.1f} | {rate / machine.matmul:.0%} |"

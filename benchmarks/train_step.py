@@ -100,9 +100,9 @@ def ways(chosen: argparse.Namespace, options: Options) -> dict[str, tuple[JointS
     extras = [name for name in ("compile", "channels_last", "recompute") if getattr(chosen, name)]
     found = {", ".join(["ours", chosen.precision, *extras]): (ours, on_device(batch, chosen.device, layout))}
     if chosen.dense:
-        if not isinstance(ours.model.sr, KBPN):
-            raise UserError("--dense: the options have no network_sr of type kbpn")
         dense = JointStep(options, chosen.device)
+        if not isinstance(dense.model.sr, KBPN):
+            raise UserError("--dense: the options have no network_sr of type kbpn")
         dense.model.sr = DenseKBPN(dense.model.sr)
         found["dense, float32"] = (dense, on_device(batch, chosen.device, torch.contiguous_format))
     return found

@@ -7,22 +7,25 @@ sides and ``h = H / scale``, ``w = W / scale`` low-resolution (LR) ones.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def to_device(record: Record, device: torch.device, non_blocking: bool = True) -> Record:
     """Return a copy of a record whose tensors live on ``device``; other fields are kept."""
     moved = {
         field.name: value.to(device, non_blocking=non_blocking)
-        for field in fields(record)  # type: ignore[arg-type]
+        for field in fields(record)
         if isinstance(value := getattr(record, field.name), Tensor)
     }
-    return replace(record, **moved)  # type: ignore[type-var]
+    return replace(record, **moved)
 
 
 def micro_batches(record: Record, count: int) -> list[Record]:

@@ -65,7 +65,8 @@ class Predictor:
         settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
         settings.check()
         name, photo = _read(image)
-        return examine(self.model, photo, restores(restore, *photo.pixels.shape[:2], name), settings, name)
+        height, width = photo.pixels.shape[:2]
+        return examine(self.model, photo, restores(restore, height, width, name), settings, name)
 
     def __repr__(self) -> str:
         return f"Predictor({self.source.told})"

@@ -108,7 +108,7 @@ class CrackDataset(Dataset):
 def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
     """Return one photograph unaugmented as a batch of 1, cut to sides divisible by ``multiple`` (epoch 0)."""
     image, mask = crop_to_multiple(*source.load(index), multiple)
-    hr = image.astype(np.float32) / 255
+    hr = image.astype(np.float32) / np.float32(255)
     return collate([_sample(hr, mask, source.name(index), 0, distance)])
 
 

@@ -128,13 +128,14 @@ def _open(path: Path) -> Image.Image | None:
 
 def _from_pillow(image: Image.Image, path: Path) -> Decoded:
     """Decode what Pillow has opened, by another reader where Pillow would lose bits."""
-    notes, lossy = (), image.format in LOSSY_FORMATS
+    notes: tuple[str, ...] = ()
+    lossy = image.format in LOSSY_FORMATS
     if image.format == "TIFF":
         notes = tiff.seek_largest_page(image)
         if tiff.needs_tifffile(image):
             return _from_tiff(path)
         notes += tiff.spare_bands(image)
-        nodata = tiff.nodata_value(image.tag_v2.get(tiff.NODATA))
+        nodata = tiff.nodata_value(tiff.tags_of(image).get(tiff.NODATA))
     else:
         nodata = None
         if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
@@ -157,7 +158,7 @@ def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:
         return np.array(image), None
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         pixels = np.array(image.convert("RGBA"))  # [H,W,4]
-        return pixels[:, :, :3], pixels[:, :, 3] / np.float32(255)
+        return pixels[:, :, :3], pixels[:, :, 3].astype(np.float32) / np.float32(255)
     if image.mode in ("1", "L"):
         return np.array(image.convert("L")), None
     return np.array(image if image.mode == "RGB" else image.convert("RGB")), None
@@ -202,7 +203,7 @@ def _without_nodata(
     if values.dtype.kind == "f":
         absent = absent | np.isnan(values)
         values = np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    absent = absent.all(axis=2) if values.ndim == 3 else absent
+    absent = np.logical_and.reduce(absent, axis=2) if values.ndim == 3 else absent
     if not absent.any():
         return values, opacity
     values = np.where(absent[..., None] if values.ndim == 3 else absent, values.dtype.type(0), values)

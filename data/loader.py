@@ -93,7 +93,7 @@ class StepLoader(DataLoader):
 
     quiet = False
 
-    def __iter__(self) -> Iterator[HRBatch]:
+    def __iter__(self) -> Iterator[HRBatch]:  # type: ignore[override]  # torch's names an iterator of its own
         told = self.quiet
         try:
             for batch in super().__iter__():
@@ -104,8 +104,8 @@ class StepLoader(DataLoader):
                     batch = batch.unpack().pin_memory() if self.pin_memory else batch.unpack()
                 yield batch
         except UserError as error:
-            told = str(error).rsplit(f"{type(error).__name__}: ", 1)[-1]  # behind the traceback of a loader process
-            raise UserError(told.strip()) from None
+            message = str(error).rsplit(f"{type(error).__name__}: ", 1)[-1]  # behind the traceback of a loader process
+            raise UserError(message.strip()) from None
         except RuntimeError as error:
             require_workers(error)
             raise

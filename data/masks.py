@@ -142,7 +142,7 @@ def _are_edges(values: NDArray, full: int, kind: Kind) -> bool:
         between, faint = between & ~faint, np.zeros_like(faint)
     bright = np.ascontiguousarray(values >= BRIGHT * full, dtype=np.uint8)
     near = _lie_near(between & ~faint, bright, REACH) and _lie_near(faint, bright, FAINT_REACH)
-    return near or (kind != "lossy" and bright.any() and _are_reduced(values, between))
+    return near or (kind != "lossy" and bool(bright.any()) and _are_reduced(values, between))
 
 
 def _are_reduced(values: NDArray, between: NDArray[np.bool_]) -> bool:

@@ -27,12 +27,10 @@ class LoadedBatch(HRBatch):
 
     def pin_memory(self) -> LoadedBatch:
         """Return the batch with its tensors in page-locked memory."""
-        return LoadedBatch(
-            **{
-                name: value.pin_memory() if isinstance(value, torch.Tensor) else value
-                for name, value in vars(self).items()
-            }
-        )
+        fields: dict[str, Any] = {
+            name: value.pin_memory() if isinstance(value, torch.Tensor) else value for name, value in vars(self).items()
+        }
+        return LoadedBatch(**fields)
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,11 @@ class PackedBatch:
 
     def unpack(self) -> LoadedBatch:
         """The batch, its tensors over the memory of the arrays."""
-        return LoadedBatch(
-            **{
-                name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-                for name, value in self.fields.items()
-            }
-        )
+        fields: dict[str, Any] = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in self.fields.items()
+        }
+        return LoadedBatch(**fields)
 
     def pin_memory(self) -> PackedBatch:
         """Itself: it is unpacked first."""

@@ -39,20 +39,20 @@ def decide_bits(photos: Iterable[PhotoFacts], asked: int | None) -> tuple[int | 
 
     Raises UserError where ``asked`` is less than a file needs, and where it would have no effect.
     """
-    deep = [photo for photo in photos if photo.largest is not None]
+    deep = [(photo.largest, photo.path) for photo in photos if photo.largest is not None]
     if not deep:
         if asked is not None:
             raise UserError(f"bits: {asked} is for files of 16 bits, and there is none; leave it out")
         return None, []
-    brightest = max(deep, key=lambda photo: photo.largest)
+    largest, brightest = max(deep, key=lambda one: one[0])
     if asked is not None:
-        if brightest.largest >= 2**asked:
-            told = f"'{brightest.path}' holds values up to {brightest.largest}"
+        if largest >= 2**asked:
+            told = f"'{brightest}' holds values up to {largest}"
             raise UserError(f"bits: {told}, more than {asked} allows; give more, such as 16")
         return asked, []
-    bits = depth_of(brightest.largest)
-    guessed = bits < FULL_DEPTH and brightest.largest > 0
-    return bits, [f"{len(deep)} photographs: {depth_note(brightest.largest, bits)}"] if guessed else []
+    bits = depth_of(largest)
+    guessed = bits < FULL_DEPTH and largest > 0
+    return bits, [f"{len(deep)} photographs: {depth_note(largest, bits)}"] if guessed else []
 
 
 def decide_masks(facts: Sequence[PairFacts], reading: Reading) -> Scale:

@@ -38,9 +38,9 @@ class Resized:
         if size == mask.shape:
             return image, mask
         shrinks = size[0] * size[1] < mask.size
-        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         mask = cv2.resize(np.ascontiguousarray(mask), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        return image, mask
+        return resized.astype(np.uint8, copy=False), mask
 
     def new_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that a photograph of this size gets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -13,12 +13,18 @@ from PIL import Image
 from data.orientation import ORIENTATION_TAG
 
 if TYPE_CHECKING:
-    from tifffile import TiffPage
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+    from tifffile import TiffFile, TiffPage
 
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, EXTRA, NODATA = 256, 257, 258, 262, 277, 338, 42113
 RGB = 2  # of PHOTOMETRIC
 ALPHA = (1, 2)  # extra samples that are opacity: premultiplied, or not
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def tags_of(image: Image.Image) -> ImageFileDirectory_v2:
+    """The tags of the current page of an opened TIFF."""
+    return cast("TiffImageFile", image).tag_v2
 
 
 def seek_largest_page(image: Image.Image) -> tuple[str, ...]:
@@ -36,19 +42,20 @@ def seek_largest_page(image: Image.Image) -> tuple[str, ...]:
 
 def stored_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) of the current page as stored: versions of Pillow differ in when they turn it."""
-    return image.tag_v2[HEIGHT], image.tag_v2[WIDTH]
+    return tags_of(image)[HEIGHT], tags_of(image)[WIDTH]
 
 
 def needs_tifffile(image: Image.Image) -> bool:
     """Whether Pillow would lose bits of an opened TIFF: it reads colour with 8 bits only."""
-    tags = image.tag_v2
+    tags = tags_of(image)
     return tags.get(SAMPLES, 1) > 1 and max(tags.get(BITS, (1,))) > 8
 
 
 def spare_bands(image: Image.Image) -> tuple[str, ...]:
     """A note where an opened TIFF has bands beside red, green, blue and opacity; Pillow leaves them out."""
-    spare = any(kind not in ALPHA for kind in image.tag_v2.get(EXTRA, ()))
-    return (bands_note(image.tag_v2[SAMPLES]),) if spare and image.tag_v2.get(PHOTOMETRIC) == RGB else ()
+    tags = tags_of(image)
+    spare = any(kind not in ALPHA for kind in tags.get(EXTRA, ()))
+    return (bands_note(tags[SAMPLES]),) if spare and tags.get(PHOTOMETRIC) == RGB else ()
 
 
 def nodata_value(text: object) -> float | None:
@@ -74,7 +81,7 @@ def read_tiff(path: Path) -> tuple[NDArray, NDArray | None, int, float | None, t
 
     try:
         with tifffile.TiffFile(path) as file:
-            page = max(file.pages, key=lambda page: page.imagelength * page.imagewidth)
+            page = _largest_page(file)
             number, count = page.index + 1, len(file.pages)
             values = _values(page, path)
             axes, extra = page.axes, [int(kind) for kind in page.extrasamples]
@@ -90,6 +97,14 @@ def read_tiff(path: Path) -> tuple[NDArray, NDArray | None, int, float | None, t
     colour, opacity, more = _bands(values, extra)
     orientation = int(tags.get(ORIENTATION_TAG, 1))
     return colour, opacity, orientation, nodata_value(tags.get(NODATA)), notes + more
+
+
+def _largest_page(file: TiffFile) -> TiffPage:
+    """The page with the most pixels, the first of several."""
+    import tifffile
+
+    pages = (page for page in file.pages if isinstance(page, tifffile.TiffPage))  # a TiffFrame is part of a series
+    return max(pages, key=lambda page: page.imagelength * page.imagewidth)
 
 
 def _values(page: TiffPage, path: Path) -> NDArray:
@@ -110,7 +125,7 @@ def read_tiff_size(path: Path) -> tuple[int, int, int]:
 
     try:
         with tifffile.TiffFile(path) as file:
-            page = max(file.pages, key=lambda page: page.imagelength * page.imagewidth)
+            page = _largest_page(file)
             tag = page.tags.get(ORIENTATION_TAG)
             return page.imagelength, page.imagewidth, 1 if tag is None else int(tag.value)
     except Exception as error:

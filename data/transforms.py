@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = tuple[NDArray, NDArray]
-DRAWS = ("crop_row", "crop_column", "on_crack", "crack_pixel", "horizontal_flip", "vertical_flip", "turns")
-DRAWS += ("contrast", "brightness", "gamma", "zoom", "angle", "light")
+DRAWS: tuple[str, ...] = ("crop_row", "crop_column", "on_crack", "crack_pixel", "horizontal_flip", "vertical_flip")
+DRAWS += ("turns", "contrast", "brightness", "gamma", "zoom", "angle", "light")
 
 
 def keyed_bits(*key: str | int) -> np.random.Philox:

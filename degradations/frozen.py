@@ -81,7 +81,9 @@ class FrozenSet:
         entry = self._entry(name)
         path = _image_path(self.root, name)
         _check_file(path, entry["sha256"])
-        return cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1].copy(), self._kernels[name].copy()
+        lr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        assert lr is not None  # the bytes are those of the image that was written
+        return lr[..., ::-1].copy(), self._kernels[name].copy()
 
     def drawn(self, name: str) -> dict[str, object]:
         """Return the parameters that were drawn for an image, by step."""

@@ -89,7 +89,8 @@ class Pipeline:
         epochs = [epochs] * len(hr) if isinstance(epochs, int) else list(epochs)
         if not len(hr) == len(names) == len(epochs):
             raise ValueError(f"as many names and epochs as images: {len(names)}, {len(epochs)}, {len(hr)}")
-        check_divisible(*hr.shape[-2:], self.scale)
+        height, width = hr.shape[-2:]
+        check_divisible(height, width, self.scale)
         drawn = tuple(self.draw(name, seed, epoch) for name, epoch in zip(names, epochs, strict=True))
         state = State(hr, delta(len(hr), self.kernel_side, like=hr))
         with torch.autocast(hr.device.type, enabled=False):
@@ -118,7 +119,7 @@ class Pipeline:
         values = [one[keys[0]] for one in drawn]
         if len(keys) == 1:
             return _apply(self.steps[keys[0]], state, values)
-        kernel = build_kernels(values, self.kernel_side).to(state.image)
+        kernel = build_kernels([one for one in values if one is not None], self.kernel_side).to(state.image)
         return State(blur_and_reduce(state.image, kernel, self.scale, self.border), kernel)
 
 

@@ -74,6 +74,6 @@ def build_pipeline(
     Raises UserError for an unknown preset, step or parameter. The reference code of Kondo & Ukita blurs with
     border="zero".
     """
-    named = isinstance(preset_or_steps, str)
-    steps = lookup(PRESETS, preset_or_steps, "degradation preset") if named else preset_or_steps
-    return Pipeline(steps, scale=scale, kernel_side=kernel_side, border=border, quantise=quantise)
+    if isinstance(preset_or_steps, str):
+        preset_or_steps = lookup(PRESETS, preset_or_steps, "degradation preset")
+    return Pipeline(preset_or_steps, scale=scale, kernel_side=kernel_side, border=border, quantise=quantise)

@@ -6,8 +6,9 @@ the filter for each image. Theirs ends at another size; here the image is brough
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,11 +19,11 @@ from contracts.errors import ArgumentError, lookup
 from degradations.ranges import read_range
 from degradations.step import Drawn, State, Step
 
-FILTERS: dict[str, dict[str, object]] = {
-    "nearest": {"mode": "nearest-exact"},
-    "bilinear": {"mode": "bilinear", "antialias": True},
-    "bicubic": {"mode": "bicubic", "antialias": True},
-    "area": {"mode": "area"},
+FILTERS: dict[str, Callable[..., Tensor]] = {
+    "nearest": partial(F.interpolate, mode="nearest-exact"),
+    "bilinear": partial(F.interpolate, mode="bilinear", antialias=True),
+    "bicubic": partial(F.interpolate, mode="bicubic", antialias=True),
+    "area": partial(F.interpolate, mode="area"),
 }
 WAYS_BACK = ("bilinear", "bicubic")
 LEVELS = 5  # factors to draw from: samples that share one are resampled in one call
@@ -36,8 +37,8 @@ def rescale(image: Tensor, factor: float, filter: str, back: str) -> Tensor:  # 
     """
     height, width = image.shape[-2:]
     size = max(round(height * factor), 1), max(round(width * factor), 1)
-    there = F.interpolate(image, size=size, **FILTERS[filter])
-    return F.interpolate(there, size=(height, width), **FILTERS[back])
+    there = FILTERS[filter](image, size=size)
+    return FILTERS[back](there, size=(height, width))
 
 
 class Rescale(Step):

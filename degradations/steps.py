@@ -7,8 +7,9 @@ once. To add one: a class with ``parameters``, ``draw`` and ``apply``, and its e
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class Jpeg(Step):
         return replace(state, image=jpeg(state.image, column(drawn, "quality", state.image)))
 
 
-STEPS: dict[str, type[Step]] = {
+STEPS: dict[str, Callable[..., Step]] = {
     Blur.type: Blur,
     Downscale.type: Downscale,
     Exposure.type: Exposure,
@@ -138,4 +139,4 @@ def _noise_seed(rng: np.random.Generator) -> int:
 
 def _generators(drawn: Sequence[Drawn]) -> list[torch.Generator]:
     """Return a CPU generator for each sample, at the start of its noise."""
-    return [torch.Generator().manual_seed(one["noise_seed"]) for one in drawn]
+    return [torch.Generator().manual_seed(cast(int, one["noise_seed"])) for one in drawn]

@@ -77,12 +77,13 @@ class RegionCombo:
 
     def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
         """Return one value per sample [B], not negative."""
-        total = 0.0
+        total: Tensor | float = 0.0
         if self.bce_weight:
             positive = regions.background_ratio(mask) if self.positive == "ratio" else self.positive
             total = self.bce_weight * regions.weighted_bce(logits, mask, positive, self.negative)
         if self.region_weight:
             total = total + self.region_weight * self.region(probability(logits), mask)
+        assert isinstance(total, Tensor)  # one of the weights is positive
         return total / (self.bce_weight + self.region_weight)
 
 

@@ -69,10 +69,12 @@ class JointLoss:
         weighted: list[Tensor] = []
         both = len(set(parts)) == 2
         if SR in parts:
+            assert not isinstance(output, Segmented)
             weighted.append(self._sr(output, batch, terms, oriented) * (1 - beta if both else 1.0))
         if SEG in parts:
+            assert not isinstance(output, Restored)
             weighted.append(self._seg(output, batch, alpha, terms) * (beta if both else 1.0))
-        if both and self.affinity is not None and output.features is not None:
+        if both and self.affinity is not None and isinstance(output, JointOutput) and output.features is not None:
             terms["affinity"] = self.affinity(output.features)
             weighted.append(self.affinity_weight * terms["affinity"])
         detached = {name: term.detach() for name, term in terms.items()}
@@ -99,7 +101,8 @@ class JointLoss:
         self, output: JointOutput | Segmented, batch: DegradedBatch, alpha: float, terms: dict[str, Tensor]
     ) -> Tensor:
         if isinstance(self.seg_loss, ImageLabelLoss):
-            return self._labels(output, batch.label, terms)
+            assert batch.label is not None
+            return self._labels(self.seg_loss, output, batch.label, terms)
         main = self.seg_loss(output.logits, batch.mask, batch.distance, alpha)
         terms["seg_main"] = main.mean()
         terms[SEG] = terms["seg_main"]
@@ -109,12 +112,16 @@ class JointLoss:
             terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
         return terms[SEG]
 
-    def _labels(self, output: JointOutput | Segmented, label: Tensor, terms: dict[str, Tensor]) -> Tensor:
+    def _labels(
+        self, loss: ImageLabelLoss, output: JointOutput | Segmented, label: Tensor, terms: dict[str, Tensor]
+    ) -> Tensor:
         """The loss of image labels, of the main and the auxiliary maps."""
-        terms["seg_main"] = self.seg_loss(output.logits, label).mean()
+        terms["seg_main"] = loss(output.logits, label).mean()
         terms[SEG] = terms["seg_main"]
         if output.aux and self.aux_weight:
-            terms["seg_aux"] = sum(self.seg_loss(one, label).mean() for one in output.aux)
+            sides = sum(loss(one, label).mean() for one in output.aux)
+            assert isinstance(sides, Tensor)
+            terms["seg_aux"] = sides
             terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
         return terms[SEG]
 

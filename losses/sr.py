@@ -79,6 +79,7 @@ class KBPNLoss:
             terms["sr_lr"] = self._lr_term(sr, kernel, lr, pixel_weights)
             terms["sr_kernel"] = self._kernel_term(kernel, at_least_float32(true_kernel))
             total = sum(weight * term for weight, term in zip(self.weights, terms.values(), strict=True))
+            assert isinstance(total, Tensor)
         return SRLoss(total, terms)
 
     def _lr_term(self, sr: Tensor, kernel: Tensor, lr: Tensor, pixel_weights: Sequence[Tensor]) -> Tensor:

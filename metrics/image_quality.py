@@ -93,4 +93,5 @@ def _window_mean(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     offsets = np.arange(WINDOW_SIDE) - WINDOW_SIDE // 2
     window = np.exp(-(offsets**2) / (2 * WINDOW_SIGMA**2))
     window /= window.sum()
-    return cv2.sepFilter2D(plane, -1, window, window, borderType=cv2.BORDER_CONSTANT)
+    filtered = cv2.sepFilter2D(plane, -1, window, window, borderType=cv2.BORDER_CONSTANT)
+    return filtered.astype(np.float64, copy=False)

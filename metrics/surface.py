@@ -91,7 +91,7 @@ class Corners:
         return Surface(self.index[on], _RANK_OF_CODE[code], self.grid)
 
 
-def _over_all(choose: np.ufunc, pixels: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
+def _over_all(choose: np.ufunc, pixels: tuple[np.ndarray, ...]) -> np.ndarray:
     """``choose`` (minimum or maximum) over the four pixels around each corner."""
     top_left, top_right, bottom_left, bottom_right = pixels
     return choose(choose(top_left, top_right), choose(bottom_left, bottom_right))

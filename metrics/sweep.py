@@ -61,8 +61,10 @@ def _pixels_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def confusion(counts: Counts, index: int = HALF) -> tuple[int, int, int, int]:
     """True positives, false positives, false negatives and true negatives at one threshold, pixels."""
-    found = (counts.true_positive[index], counts.false_positive[index], counts.false_negative[index])
-    return (*map(int, found), int(counts.pixels - sum(found)))
+    true_positive, false_positive = int(counts.true_positive[index]), int(counts.false_positive[index])
+    false_negative = int(counts.false_negative[index])
+    true_negative = int(counts.pixels) - true_positive - false_positive - false_negative
+    return true_positive, false_positive, false_negative, true_negative
 
 
 def accuracy(counts: Counts) -> NDArray[np.float64]:

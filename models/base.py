@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -64,6 +65,18 @@ class Segmentation(nn.Module):
     def frozen_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters that no stage trains."""
         return ()
+
+
+class FeatureInfo(Protocol):
+    """What is known of feature maps, in timm's form: the channels of each."""
+
+    def channels(self) -> list[int]: ...
+
+
+class Encoder(nn.Module):
+    """A part ``forward(x [B,3,H,W]) -> list of feature maps``, finest first; feature_info: of these maps."""
+
+    feature_info: FeatureInfo
 
 
 @dataclass(frozen=True)

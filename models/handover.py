@@ -10,11 +10,23 @@ from contracts.errors import ArgumentError
 from models.layers import convolve_concatenated
 
 
-class FeatureHandover(nn.Module):
+class Handover(nn.Module):
+    """What the joint model asks of a handover; ``features``: those of ``Restored``."""
+
+    def to_image(self, features: Sequence[Tensor]) -> Tensor:
+        """What to add to the normalised image, [B,3,H,W]."""
+        raise NotImplementedError
+
+    def to_logits(self, features: Sequence[Tensor]) -> Tensor:
+        """What to add to the logits, [B,1,H,W]."""
+        raise NotImplementedError
+
+
+class FeatureHandover(Handover):
     """Two zero-initialised paths, so that a joint model with it starts out equal to one without it.
 
     ``to_image`` adds a 1x1 projection of the features to the normalised image; ``to_logits`` adds a small
-    convolutional head of the features to the logits. Features are those of ``Restored``, ``channels`` in all.
+    convolutional head of the features to the logits. channels: of all features together.
     """
 
     def __init__(self, channels: int | None, hidden: int = 16) -> None:
@@ -22,20 +34,17 @@ class FeatureHandover(nn.Module):
         if channels is None:
             raise ArgumentError("handover: this SR network has no features to hand over; kbpn and dbpn have")
         self.image_path = nn.Conv2d(channels, 3, 1)
-        self.logit_path = nn.Sequential(
-            nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 1, 1)
-        )
-        for layer in (self.image_path, self.logit_path[-1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        first, last = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, 1, 1)
+        self.logit_path = nn.Sequential(first, nn.ReLU(inplace=True), last)
+        for parameter in (*self.image_path.parameters(), *last.parameters()):
+            nn.init.zeros_(parameter)
 
     def to_image(self, features: Sequence[Tensor]) -> Tensor:
-        """What to add to the normalised image, [B,3,H,W]."""
         return convolve_concatenated(self.image_path, features)
 
     def to_logits(self, features: Sequence[Tensor]) -> Tensor:
-        """What to add to the logits, [B,1,H,W]."""
         first, *others = self.logit_path
+        assert isinstance(first, nn.Conv2d)
         logits = convolve_concatenated(first, features)
         for layer in others:
             logits = layer(logits)

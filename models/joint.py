@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import Maps, Segmentation, Statistics, SuperResolution, WholeModel
-from models.handover import FeatureHandover
+from models.handover import FeatureHandover, Handover
 from models.layers import pad_to_multiple
 from models.normalisation import build_normalisation, describe
 
@@ -52,7 +52,7 @@ class JointModel(WholeModel):
         self.sr, self.seg = sr, seg
         self.scale, self.clip = scale, clip
         self.normalise = build_normalisation(normalise, window)
-        self.handover = FeatureHandover(sr.feature_channels) if handover else None
+        self.handover: Handover | None = FeatureHandover(sr.feature_channels) if handover else None
 
     @property
     def stride(self) -> int:  # type: ignore[override]

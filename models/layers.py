@@ -50,8 +50,7 @@ def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     if len(maps) == 1:
         return layer(maps[0])
     slices = layer.weight.split([one.shape[1] for one in maps], dim=1)
-    geometry = (layer.stride, layer.padding, layer.dilation)
-    total = F.conv2d(maps[0], slices[0], layer.bias, *geometry)
+    total = F.conv2d(maps[0], slices[0], layer.bias, layer.stride, layer.padding, layer.dilation)
     for one, weight in zip(maps[1:], slices[1:], strict=True):
-        total += F.conv2d(one, weight, None, *geometry)
+        total += F.conv2d(one, weight, None, layer.stride, layer.padding, layer.dilation)
     return total

@@ -78,7 +78,8 @@ def local_mean(image: Tensor, window: int) -> Tensor:
     for axis in (2, 3):
         length = torch.as_tensor(image.shape[axis])
         side = length.clamp(max=window)
-        starts = (torch.arange(length, device=image.device) - side // 2).clamp(min=0).minimum(length - side)
+        places = torch.arange(length, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
+        starts = (places - side // 2).clamp(min=0).minimum(length - side)
         sums = torch.cat([torch.zeros_like(image.narrow(axis, 0, 1)), image], axis).double().cumsum(axis)
         total = sums.index_select(axis, starts + side) - sums.index_select(axis, starts)
         image = (total / side).to(image.dtype)
@@ -87,6 +88,9 @@ def local_mean(image: Tensor, window: int) -> Tensor:
 
 class FixedNormalisation(Normalisation):
     """Subtract the fixed RGB mean of the authors' training images and divide by their deviation."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()

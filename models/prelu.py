@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ class PReLU(nn.PReLU):
 
 class _OneSlope(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.slope, ctx.dtype = weight.item(), weight.dtype
         ctx.kept_output = ctx.slope >= RECOVERABLE
         if ctx.kept_output:
@@ -47,7 +49,7 @@ class _OneSlope(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         (kept,) = ctx.saved_tensors
         of_x, total = _in_blocks(gradient, kept, ctx.slope, ctx.needs_input_grad[1])
         if total is None:

@@ -111,8 +111,12 @@ def panel(
     for name, array in (("prob", prob), ("mask", mask), ("sr", sr)):
         if array is not None and array.shape[:2] != hr.shape[:2]:
             raise ValueError(f"{name} is {array.shape[:2]}, but hr is {hr.shape[:2]}")
-    layout = _layout(*hr.shape[:2], side)
-    pictures = [("HR", hr, None), ("Probability", coloured(prob), None)]
+    height, width = hr.shape[:2]
+    layout = _layout(height, width, side)
+    pictures: list[tuple[str, np.ndarray, np.ndarray | None]] = [
+        ("HR", hr, None),
+        ("Probability", coloured(prob), None),
+    ]
     pictures.append((f"Error at {threshold:g}", error_image(hr, prob >= threshold, mask), None))
     restored = [("LR", lr, kernels[0], "true"), ("SR", sr, kernels[1], "estimated")]
     pictures[:0] = [

@@ -19,8 +19,8 @@ def smooth_field(rng: Generator, size: int, correlation: float | tuple[float, fl
     columns, rows = (max(3, int(np.ceil(size / along)) + 1) for along in (along_x, along_y))
     grid = rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(1.3)
     if min(along_x, along_y) > 12:  # smooth enough to go the last step, which is then quick, linearly
-        grid = cv2.resize(grid, (size // 4, size // 4), interpolation=cv2.INTER_CUBIC)
-        return cv2.resize(grid, (size, size), interpolation=cv2.INTER_LINEAR)
+        smooth = cv2.resize(grid, (size // 4, size // 4), interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(smooth, (size, size), interpolation=cv2.INTER_LINEAR)
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
@@ -31,7 +31,7 @@ def octaves(rng: Generator, size: int, correlations: Sequence[float], persistenc
     """
     weights = persistence ** np.arange(len(correlations))
     weights /= np.sqrt((weights**2).sum())
-    total = np.zeros((size, size), np.float32)
+    total: np.ndarray = np.zeros((size, size), np.float32)
     for correlation, weight in zip(correlations, weights.tolist(), strict=True):
         total = cv2.scaleAdd(smooth_field(rng, size, correlation), weight, total)
     return total
@@ -42,8 +42,8 @@ def grain(rng: Generator, size: int, sigma: float, sigma_y: float = 0.0) -> np.n
 
     float32 [size,size], zero mean, unit deviation.
     """
-    noise = np.frombuffer(rng.bytes(size * size), np.uint8).reshape(size, size).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigma, sigmaY=sigma_y)
+    white = np.frombuffer(rng.bytes(size * size), np.uint8).reshape(size, size).astype(np.float32)
+    noise = cv2.GaussianBlur(white, (0, 0), sigma, sigmaY=sigma_y)
     (mean,), (deviation,) = cv2.meanStdDev(noise)
     scale = 1 / max(float(deviation[0]), 1e-6)
     return cv2.addWeighted(noise, scale, noise, 0.0, -float(mean[0]) * scale)

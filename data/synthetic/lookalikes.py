@@ -15,7 +15,7 @@ def _line_distance(rng: Generator, size: int, bend: float) -> np.ndarray:
     """Distance in px, signed, to a line somewhere in the image that bends by about ``bend`` px."""
     upright = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.15)
     angle = upright if rng.random() < 0.6 else rng.uniform(0, np.pi)
-    distance = across(size, angle) + np.float32(rng.uniform(-0.42, 0.42) * size)
+    distance: np.ndarray = across(size, angle) + np.float32(rng.uniform(-0.42, 0.42) * size)
     if bend > 0:
         distance = distance + np.float32(bend) * smooth_field(rng, size, size / 2)
     return distance

@@ -34,8 +34,10 @@ PATIENCE = 3.0  # seconds before progress is shown
 def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
     """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
     if dataset.type == "synthetic":
+        assert dataset.count is not None  # options without it are refused
         drawn = SyntheticSource(dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free)
         return finished(drawn, dataset, cache_mb)
+    assert dataset.root is not None
     notes: list[str] = []
     try:
         pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
@@ -58,7 +60,8 @@ def role_of(dataset: Dataset, path: str) -> str | None:
 
 def looking_at(path: str) -> Callable[[int, int], None]:
     """Show how far the look at all files is, in the first process, where it takes more than a few seconds."""
-    began, bars = time.monotonic(), []
+    began = time.monotonic()
+    bars: list[Progress] = []
 
     def show(done: int, total: int) -> None:
         if not bars and time.monotonic() - began > PATIENCE:
@@ -86,18 +89,22 @@ def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
 def build_labelled(train: TrainDataset) -> Labelled:
     """The training photographs with image labels; unless the labels come from them, masks are not even looked for."""
     labels = train.labels
+    assert labels is not None
     try:
         if labels.source == "masks":
             source = build_source(train, "datasets.train", cache_mb=train.cache_mb)
             return Labelled(source, labels_from_masks(source))
         if train.type == "synthetic":
             raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
-        path, notes = "datasets.train", []
+        assert train.root is not None
+        path = "datasets.train"
+        notes: list[str] = []
         files = find_photographs(Path(train.root), train.lists, train.part, role_of(train, path), notes)
         photographs = Photographs(files[: train.count], train.bits, notes, looking_at(path))
         source = finished(photographs, train, train.cache_mb)
         names = [source.name(index) for index in range(len(source))]
         if labels.source == "csv":
+            assert labels.file is not None
             return Labelled(source, labels_from_csv(Path(labels.file), names))
         find = labels_by_folder if labels.source == "folder" else labels_by_prefix
         return Labelled(source, find(names, labels.uncracked))
@@ -130,6 +137,7 @@ def build_dataset(options: Options, source: Source) -> CrackDataset:
     vertical = train.vertical_flip
     if vertical is None:
         vertical = 0.3 if options.corrected("vertical_flip") else 0.0
+    smallest, largest = train.zoom or (1.0, 1.0)
     return CrackDataset(
         source,
         crop=train.crop,
@@ -140,7 +148,7 @@ def build_dataset(options: Options, source: Source) -> CrackDataset:
         distance=build_segmentation_loss(options).needs_distance,
         crack_crop_probability=train.crack_crop_probability,
         photometric=train.photometric,
-        zoom=Zoom(*(train.zoom or (1.0, 1.0)), train.any_angle) if train.zoom or train.any_angle else None,
+        zoom=Zoom(smallest, largest, train.any_angle) if train.zoom or train.any_angle else None,
         lighting=train.lighting,
     )
 
@@ -152,6 +160,7 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
     """
     degradation = options.degradation
     steps = degradation.preset if degradation.steps is None else degradation.steps
+    assert steps is not None  # options without either are refused
     with at("degradation"):
         return build_pipeline(
             "clean" if condition == "clean" else steps,

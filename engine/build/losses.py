@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from contracts.errors import at, lookup
 from engine.options import Options
 from engine.options.arguments import checked_arguments
@@ -17,10 +20,11 @@ DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code 
 def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLoss:
     """The segmentation loss by name, with its arguments checked."""
     loss = options.loss
-    make = lookup({**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES}, loss.segmentation, "loss.segmentation")
-    fixed = getattr(make, "keywords", {})
-    cls = getattr(make, "func", make)
-    arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=tuple(fixed))
+    table: dict[str, Callable[..., SegmentationLoss | ImageLabelLoss]] = {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES}
+    make = lookup(table, loss.segmentation, "loss.segmentation")
+    cls, fixed = (make.func, tuple(make.keywords)) if isinstance(make, partial) else (make, ())
+    assert isinstance(cls, type)
+    arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=fixed)
     with at("loss.segmentation_args"):
         return make(**arguments)
 

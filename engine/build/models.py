@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from torch import nn
 
@@ -19,10 +21,13 @@ from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
 
+Built = TypeVar("Built", bound=nn.Module)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _build_network(network: Network, table: dict, path: str, pretrained: bool, **fixed: object) -> nn.Module:
+def _build_network(
+    network: Network, table: Mapping[str, type[Built]], path: str, pretrained: bool, **fixed: object
+) -> Built:
     cls = lookup(table, network.type, f"{path}.type")
     if not pretrained and "pretrained" in network.arguments():
         network = network.model_copy(update={"pretrained": "none"})
@@ -35,12 +40,11 @@ def _build_network(network: Network, table: dict, path: str, pretrained: bool, *
 def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     """The model. pretrained False builds it without reading any weights (to load others)."""
     if options.network is not None:
-        return _build_whole(options, pretrained)
-    kernel_side = options.degradation.kernel_side
-    sr = _build_network(
-        options.network_sr, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side
-    )
-    seg = _build_network(options.network_seg, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
+        return _build_whole(options.network, options, pretrained)
+    restores, segments, kernel_side = options.network_sr, options.network_seg, options.degradation.kernel_side
+    assert restores is not None and segments is not None  # options without them are refused
+    sr = _build_network(restores, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side)
+    seg = _build_network(segments, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
     joint = options.joint
     with at("joint"):
         model = JointModel(
@@ -53,17 +57,15 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
             window=options.datasets.train.crop,
         )
     if pretrained:
-        _start_from(model.sr, options.network_sr, "sr.", "network_sr.weights")
-        _start_from(model.seg, options.network_seg, "seg.", "network_seg.weights")
+        _start_from(model.sr, restores, "sr.", "network_sr.weights")
+        _start_from(model.seg, segments, "seg.", "network_seg.weights")
     return model
 
 
-def _build_whole(options: Options, pretrained: bool) -> WholeModel:
-    model = _build_network(
-        options.network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip
-    )
+def _build_whole(network: Network, options: Options, pretrained: bool) -> WholeModel:
+    model = _build_network(network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip)
     if pretrained:
-        _start_from(model, options.network, "", "network.weights")
+        _start_from(model, network, "", "network.weights")
     return model
 
 

@@ -28,12 +28,12 @@ def build_optimizer(options: Options, model: WholeModel) -> torch.optim.Optimize
     ]
     groups = [group for group in groups if group["params"]]
     fused = chosen.fused if chosen.fused is not None else chosen.type != "sgd"
-    common = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "fused": fused}
+    decay = chosen.weight_decay
     if chosen.type == "sgd":
-        return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
+        return torch.optim.SGD(groups, lr=chosen.lr, momentum=chosen.momentum, weight_decay=decay, fused=fused)
     cls = torch.optim.AdamW if chosen.type == "adamw" else torch.optim.Adam
     betas = (chosen.betas[0], chosen.betas[1])
-    return cls(groups, betas=betas, **common)
+    return cls(groups, lr=chosen.lr, betas=betas, weight_decay=decay, fused=fused)
 
 
 def go_on(optimizer: torch.optim.Optimizer, state: dict) -> None:

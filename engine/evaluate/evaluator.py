@@ -204,10 +204,10 @@ class Evaluator:
 
     def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
         if condition == "degraded" and self.frozen is not None:
-            pixels, kernel = self.frozen.load(name)
+            pixels, taps = self.frozen.load(name)
             lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
             _check_size(lr, hr, name, self.options.scale)
-            kernel = torch.from_numpy(kernel)[None, None]
+            kernel = torch.from_numpy(taps)[None, None]
         else:
             made = self.degradations[condition](hr, (name,), self.seed, (0,))
             lr, kernel = made.lr, made.kernel
@@ -275,7 +275,7 @@ def _quality(prediction: EvaluatedImage) -> dict[str, float]:
         return {}
     sr, hr = prediction.sr[None], prediction.hr[None]
     values = {PSNR: float(psnr(sr, hr)[0]), SSIM: float(ssim(sr, hr)[0])}
-    if prediction.kernel is not None:
+    if prediction.kernel is not None and prediction.true_kernel is not None:
         kernels = prediction.kernel[None, None], prediction.true_kernel[None, None]
         values |= {KERNEL_PSNR: float(kernel_psnr(*kernels)[0]), KERNEL_SSIM: float(kernel_ssim(*kernels)[0])}
     return values

@@ -101,7 +101,9 @@ def frozen_set(options: Options, source: Source) -> FrozenSet:
     Only its degradation may be another one: to try that is what such a set is for. Raises UserError that
     names the first difference.
     """
-    frozen = read_frozen(Path(options.datasets.test.frozen))
+    test = options.datasets.test
+    assert test is not None and test.frozen is not None
+    frozen = read_frozen(Path(test.frozen))
     difference = next(_differences(frozen, options, source), None)
     if difference is not None:
         raise UserError(f"datasets.test.frozen: {frozen.root} has {difference}; give the set made of this data")

@@ -40,7 +40,7 @@ def _lacking(dataset: Dataset | None) -> str | None:
     if dataset.root is not None and not Path(dataset.root).is_dir():
         return f"{dataset.root}, which the options of these weights test on, is not on this machine"
     for one in lists:
-        if not Path(one).is_file() and not (Path(dataset.root) / one).is_file():
+        if not Path(one).is_file() and not (Path(dataset.root or "") / one).is_file():
             return f"the list {one}, which the options of these weights test on, is not on this machine"
     if dataset.frozen is not None and not Path(dataset.frozen).is_dir():
         return f"the frozen set {dataset.frozen}, which the options of these weights test on, is not on this machine"

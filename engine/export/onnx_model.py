@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import ParallelModel, Segmentation, SuperResolution
+from models.handover import Handover
 from models.joint import JointModel
 
 if TYPE_CHECKING:
@@ -142,13 +144,13 @@ class OnnxSegmentation(Segmentation):
         return kernel
 
 
-class HandedOver(nn.Module):
+class HandedOver(Handover):
     """In place of ``models.handover.FeatureHandover``: the graph has computed both maps, [B,3,H,W] and [B,1,H,W]."""
 
-    def to_image(self, features: tuple[Tensor, ...]) -> Tensor:
+    def to_image(self, features: Sequence[Tensor]) -> Tensor:
         return features[0]
 
-    def to_logits(self, features: tuple[Tensor, ...]) -> Tensor:
+    def to_logits(self, features: Sequence[Tensor]) -> Tensor:
         return features[1]
 
 

@@ -99,7 +99,7 @@ def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.Model
             torch.onnx.export(
                 Traced(model).eval(),
                 (example,),
-                buffer,
+                buffer,  # type: ignore[arg-type]  # the exporter without dynamo writes to buffers, too
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["lr"],

@@ -21,6 +21,8 @@ class Degradation(Section):
     def _one_of_both(self) -> Degradation:
         if self.steps is not None and "preset" in self.model_fields_set and self.preset is not None:
             raise ValueError("give either preset or steps (set preset: null to use steps)")
+        if self.steps is None and self.preset is None:
+            raise ValueError("give a preset or steps")
         if self.kernel_side % 2 == 0:
             raise ValueError(f"kernel_side {self.kernel_side} is even; give an odd side such as 21")
         return self

@@ -116,11 +116,14 @@ def search(
         if restore:
             answer, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
     fine = clean(answer.fine)
-    told = {"transparent": transparent, "threshold": threshold, "width": width, "precision": used, "notes": notes}
+    found = Prediction(
+        fine, fine, transparent=transparent, threshold=threshold, width=width, precision=used, notes=notes
+    )
     if answer.image is None:
-        return Prediction(fine, fine, **told)
+        return found
     coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)[0].numpy()
-    return Prediction(coarse, fine, _to_pixels(answer.image), answer.kernel, scale=model.scale, **told)
+    restored = _to_pixels(answer.image)
+    return replace(found, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ def _sure_answer(
 ) -> tuple[_Answer, str, tuple[str, ...]]:
     """``_answer``, done again in float32 where it is doubtful; with the precision used and what is to be noted."""
     nowhere = None if transparent is None else _enlarged(transparent, model.scale if restore else 1)
-    answer, notes = _answer(model, photo, restore, nowhere, name), ()
+    notes: tuple[str, ...] = ()
+    answer = _answer(model, photo, restore, nowhere, name)
     failed = answer.failure(threshold)
     if failed is not None and model.precision.dtype != torch.float32:
         notes = (f"done again in float32, as {model.precision.name} {failed}",)

@@ -82,4 +82,4 @@ def read_mask_file(path: Path) -> NDArray[np.uint8]:
         mask = None
     if mask is None:
         raise UserError(f"{path}: this mask was changed or removed meanwhile; run the same with --resume")
-    return mask
+    return mask.astype(np.uint8, copy=False)

@@ -96,7 +96,8 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapp
 
     Raises UserError where the disk refuses, as it would for the next photograph, and KeyboardInterrupt.
     """
-    began, left_out = time.perf_counter(), []
+    began = time.perf_counter()
+    left_out: list[LeftOut] = []
     for number, job in enumerate(jobs, start=1):
         try:
             told = _one(model, job, settings, made_with)
@@ -161,6 +162,7 @@ def write(job: Job, pixels: np.ndarray, found: Prediction, made: Mapping[str, An
         if kind == "overlay":
             picture = overlay(pixels, found.probability, found.threshold)
         elif kind == "restored":
+            assert found.restored is not None  # there is such a file
             picture = found.restored
         elif kind == "probability":
             picture = np.round(found.probability * 255).astype(np.uint8)

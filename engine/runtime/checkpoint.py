@@ -87,7 +87,9 @@ def load_weights(
 def rng_state() -> dict[str, Any]:
     """All random states as plain tensors, numbers and lists."""
     version, keys, gauss = random.getstate()
-    name, array, position, has_gauss, cached = np.random.get_state()
+    of_numpy = np.random.get_state()
+    assert isinstance(of_numpy, tuple)
+    name, array, position, has_gauss, cached = of_numpy
     return {
         "python": [version, list(keys), gauss],
         "numpy": [name, torch.from_numpy(array.astype(np.int64)), position, has_gauss, cached],

@@ -87,13 +87,12 @@ class Lock:
         """
         if self._owner is not None:
             return None
-        own = Owner.this()
+        own, told = Owner.this(), None
         try:
             file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             told = self._take_over(own)
         else:
-            told = None
             with os.fdopen(file, "w") as opened:
                 opened.write(json.dumps(asdict(own)))
         self._owner = own

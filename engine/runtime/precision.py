@@ -46,9 +46,12 @@ def choose(wanted: str, device: torch.device, begun: str | None = None) -> Preci
     begun: the name of the precision in which a resumed training began, which "auto" keeps on any device.
     """
     native = native_bfloat16(device)
-    if wanted == "auto" and begun is None:
+    if wanted != "auto":
+        name, why = wanted, "as asked"
+    elif begun is not None:
+        name, why = begun, "as it was begun"
+    else:
         return FLOAT32 if native is None else Precision(torch.bfloat16, native)
-    name, why = (begun, "as it was begun") if wanted == "auto" else (wanted, "as asked")
     if name == "bfloat16":
         why += f", {native or 'slow here'}"
     return Precision(DTYPES[name], why)
@@ -65,7 +68,7 @@ def onednn_multiplies() -> bool:
     """Whether oneDNN is on and may use ``NATIVE``: torch's own convolutions in bfloat16 are ten times slower."""
     most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # read by oneDNN; without AMX it ends at SSE, AVX, ...
     allowed = "AMX" in most or not most.startswith(("SSE", "AVX"))
-    return allowed and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    return allowed and torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
 
 def cpu_multiplies(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class EMA:
+
+class EMA(Generic[Model]):
     """Keeps ``average``, a copy of a model whose weights follow it slowly; decay 0 copies it.
 
     Batch-norm statistics are averaged as the weights are: those of the model's latest steps belong to other weights
@@ -16,7 +19,7 @@ class EMA:
     so that the first steps do not hold the average back.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.decay = decay
         self.updates = 0
         self.average = copy.deepcopy(model).eval().requires_grad_(False)

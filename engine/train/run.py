@@ -46,7 +46,7 @@ def train(options: Options, auto_resume: bool = False) -> Experiment:
     fabric = make_fabric(int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
     lock = Lock(experiment.folder)
     try:
-        _first_decides(fabric, lambda: experiment.folder.is_dir() and any(experiment.folder.iterdir()) and _take(lock))
+        _first_decides(fabric, lambda: _take_if_used(experiment.folder, lock))
         _train(options, fabric, experiment, auto_resume, lock)
     finally:
         lock.release()
@@ -79,7 +79,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     if fabric.is_global_zero:
         print("\n".join(lines_of_training(train_source, val_source)))
     _first_decides(fabric, lambda: _prepare(options, experiment, lock, resuming=state is not None))
-    if fabric.is_global_zero and begun not in (None, precision.name):
+    if fabric.is_global_zero and state is not None and begun not in (None, precision.name):
         print(f"train.precision: {begun} until step {state.step}, {precision.name} from then on")
     _run(trainer, fabric, options, experiment, state)
 
@@ -96,6 +96,11 @@ def _first_decides(fabric: Fabric, work: Callable[[], object]) -> None:
         raise SystemExit(2)
     if refused is not None:
         raise refused
+
+
+def _take_if_used(folder: Path, lock: Lock) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        _take(lock)
 
 
 def _take(lock: Lock) -> None:
@@ -182,5 +187,6 @@ def _announce(trainer: Trainer, options: Options, experiment: Experiment, start:
 def _networks(model: WholeModel, options: Options) -> str:
     if options.network is not None:
         return f"{options.network.type} ({count_parameters(model):,} parameters)"
+    assert options.network_sr is not None and options.network_seg is not None
     sr, seg = count_parameters(model.sr), count_parameters(model.seg)
     return f"{options.network_sr.type} ({sr:,} parameters) + {options.network_seg.type} ({seg:,})"

@@ -78,6 +78,7 @@ class TrainStep(nn.Module):
         )
         if not kind.segments or not self._teacher or kind.sees == "sharp" or self.teacher_weight == 0:
             return report.total, report.terms
+        assert not isinstance(output, Restored)  # this stage segments
         soft = self._soft_loss(batch, output)
         weight = self.teacher_weight * (moment.beta if moment.name == "joint" else 1.0)
         return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}

@@ -16,7 +16,7 @@ from torch.distributed.nn.functional import all_reduce
 from contracts.precision import at_least_float32
 
 
-class _Synchronised:
+class _Synchronised(nn.BatchNorm2d):
     """Statistics over all processes; every process has a batch of the same shape."""
 
     def _alone(self) -> bool:
@@ -35,12 +35,14 @@ class _Synchronised:
 
     @torch.no_grad()
     def _update(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / max(1, count - 1), self.momentum)
 
 
-class SyncBatchNorm2d(_Synchronised, nn.BatchNorm2d):
+class SyncBatchNorm2d(_Synchronised):
     """nn.BatchNorm2d with synchronised training statistics."""
 
     def forward(self, x: Tensor) -> Tensor:

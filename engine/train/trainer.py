@@ -89,8 +89,9 @@ class Trainer:
         self.module, self.optimizer = fabric.setup(step_module, self.optimizer)
         self.step_module = step_module
         self.ema = EMA(self.model, options.train.ema_decay)
-        validates = val is not None and options.val.val_freq > 0
-        self.validator = Validator(options, val, fabric.device, precision) if validates else None
+        self.validator: Validator | None = None
+        if val is not None and options.val.val_freq > 0:
+            self.validator = Validator(options, val, fabric.device, precision)
         self.compiles = options.train.compile
         self._set_teacher_from_file()
 
@@ -138,9 +139,11 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         values = self._gradients(batch, moment)
         clip = self.options.train.grad_clip
-        values["grad_norm"] = self.fabric.clip_gradients(
+        norm = self.fabric.clip_gradients(
             self.module, self.optimizer, max_norm=clip or float("inf"), error_if_nonfinite=False
         )
+        assert norm is not None  # clipped by norm
+        values["grad_norm"] = norm
         self.optimizer.step()
         self.ema.update(self.model)
         return values
@@ -183,7 +186,7 @@ class Trainer:
             self.save(log)
 
     def _validate(self, moment: Moment, log: TrainingLog) -> None:
-        if not self.fabric.is_global_zero:
+        if self.validator is None or not self.fabric.is_global_zero:
             return
         values, pictures = self.validator.run(self.ema.average, moment.alpha, self.interruption.check)
         log.validation(moment, values, pictures)
@@ -221,6 +224,7 @@ class Trainer:
     def _degraded(self, batch: HRBatch) -> DegradedBatch:
         if batch.lr is None:
             batch = degraded_batch(self.degrade, self.options.seed, batch)
+        assert batch.lr is not None and batch.kernel is not None
         lr, hr = (image.contiguous(memory_format=torch.channels_last) for image in (batch.lr, batch.hr))
         return DegradedBatch(lr, hr, batch.mask, batch.kernel, batch.name, batch.distance, batch.label)
 

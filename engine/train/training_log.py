@@ -72,8 +72,9 @@ class TrainingLog:
         return means
 
     def _mean(self, name: str) -> float:
-        mean = self._sums[name] / self._counts[name]
-        return float(self.fabric.all_reduce(mean, reduce_op="mean"))
+        mean = self.fabric.all_reduce(self._sums[name] / self._counts[name], reduce_op="mean")
+        assert isinstance(mean, Tensor)
+        return float(mean)
 
     def validation(self, moment: Moment, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
         """Record a validation and show its main figures."""

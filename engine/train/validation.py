@@ -70,12 +70,14 @@ class Validator:
 
     def losses(self, prediction: EvaluatedImage) -> dict[str, float]:
         """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
+        assert prediction.logits is not None
         logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):
             value = self.loss(logits, mask.amax((1, 2, 3)).float())
         else:
-            distance = signed_distance_map(prediction.mask)[None, None] if self.loss.needs_distance else None
-            distance = None if distance is None else torch.from_numpy(distance)
+            distance = None
+            if self.loss.needs_distance:
+                distance = torch.from_numpy(signed_distance_map(prediction.mask)[None, None])
             value = self.loss(logits, mask.float(), distance, self.alpha)
         return {names.LOSS: float(value[0])}
 

@@ -68,7 +68,7 @@ class SegmentationBranch(nn.Module):
 
     def features(self, probability: Tensor) -> Tensor:
         """Probability of crack [B,1,H,W] -> [B,3,H,W], not negative."""
-        return self.to_features(probability.to(self.to_features[0].weight.dtype))
+        return self.to_features(probability.to(next(self.to_features.parameters()).dtype))
 
 
 class UpStep(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError, lookup
+from models.base import Encoder
 from models.encoders.timm_encoders import build_resnet
 from models.layers import conv_bn_relu
 
@@ -18,16 +19,16 @@ MULTI_GRID = (2, 4, 8)
 RATES = (6, 12, 18)
 
 
-def build_backbone(name: str, pretrained: str) -> nn.Module:
+def build_backbone(name: str, pretrained: str) -> Encoder:
     """ResNet whose layer4 stays at stride 16: image [B,3,h,w] -> outputs of layer1 and layer4."""
     network = lookup(RESNETS, name, "encoder")(name, LEVELS, dilated=False, pretrained=pretrained)
-    dilate(network["layer4"])
+    dilate(network.get_submodule("layer4"))
     return network
 
 
-def dilate(layer: nn.Sequential) -> None:
+def dilate(layer: nn.Module) -> None:
     """Take the stride out of a ResNet layer and dilate the 3x3 convolutions of its blocks by MULTI_GRID."""
-    for block, dilation in zip(layer, MULTI_GRID, strict=False):
+    for block, dilation in zip(layer.children(), MULTI_GRID, strict=False):
         for part in block.modules():
             if isinstance(part, nn.Conv2d):
                 part.stride = (1, 1)

@@ -50,6 +50,8 @@ class DSRL(ParallelModel):
 
     multiple = 4  # of the sides that ``outputs`` takes
     stride = 16  # of the encoder
+    sr: SuperResolutionBranch
+    seg: SegmentationBranch
 
     def __init__(
         self,

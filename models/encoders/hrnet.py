@@ -71,9 +71,11 @@ class ExchangeModule(nn.Module):
 
     def join(self, maps: list[Tensor], target: int) -> Tensor:
         """Sum of all maps at the size of branch ``target``."""
-        brought = [layer(branch) for layer, branch in zip(self.fuse_layers[target], maps, strict=True)]
+        brought = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
         lower = [enlarge_aligned(one, maps[target]) for one in brought[target + 1 :]]
-        return F.relu(sum([*brought[: target + 1], *lower]))
+        total = sum([*brought[: target + 1], *lower])
+        assert isinstance(total, Tensor)  # of one map or more
+        return F.relu(total)
 
 
 class HRNet(nn.Module):

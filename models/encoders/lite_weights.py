@@ -57,7 +57,8 @@ def convert_lite(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, T
     ``network``: the complete timm EfficientNet-Lite, not only its features. Raises KeyError for a name
     that has no place.
     """
-    places = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
+    stages = network.get_submodule("blocks").children()
+    places = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j, _ in enumerate(stage.children())]
     return {convert_name(name, places, state): tensor for name, tensor in state.items()}
 
 

@@ -7,9 +7,12 @@ ImageNet weights before their deep levels say anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.base import Encoder
 
 WIDTHS = (16, 32, 64, 96, 128)
 
@@ -19,10 +22,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
-        same = {"padding": dilation, "dilation": dilation, "bias": False}
-        self.first = nn.Conv2d(channels, channels, 3, **same)
+        convolution = partial(nn.Conv2d, channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.first = convolution()
         self.first_norm = nn.BatchNorm2d(channels)
-        self.second = nn.Conv2d(channels, channels, 3, **same)
+        self.second = convolution()
         self.second_norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ class FeatureInfo:
         return list(self._channels)
 
 
-class PlainEncoder(nn.Module):
+class PlainEncoder(Encoder):
     """Feature maps at strides 2, 4, 8, 16, 32; each level halves the size, then runs its residual blocks.
 
     levels: which of the five maps (0..4) to return; dilated: the last two stay at stride 8, with dilations

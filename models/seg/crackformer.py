@@ -120,7 +120,8 @@ class CrackFormer(Segmentation):
     def encode(self, x: Tensor) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """All maps of each level, the places of the maxima in its 2x2 pooling, and what the last pooling left."""
         encoded, places = [], []
-        levels = [[self.stem, *self.encoder[0]], *self.encoder[1:]]
+        levels = [list(level.children()) for level in self.encoder]
+        levels[0].insert(0, self.stem)
         for level, twice in zip(levels, APPLIED_TWICE, strict=True):
             maps = run([*level, level[-1]] if twice else level, x)
             x, indices = F.max_pool2d(maps[-1], 2, return_indices=True)
@@ -133,6 +134,6 @@ class CrackFormer(Segmentation):
         decoded = []
         for level, maps, indices in zip(self.decoder[::-1], encoded[::-1], places[::-1], strict=True):
             unpooled = unpool(x, indices, maps[-1].shape[2:])  # F.max_unpool2d cannot be exported to ONNX
-            decoded.append(run(level, unpooled))
+            decoded.append(run(level.children(), unpooled))
             x = decoded[-1][-1]
         return decoded[::-1]

@@ -57,7 +57,7 @@ class FPN(Segmentation):
         """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
         summed = self.pyramid(self.encoder(x))
         reduced = self.reduce(self.dropout(self.smooth(summed)))
-        if self.head is None:
+        if self.look_closely is None or self.head is None:
             return Segmented(upsample_to(at_least_float32(reduced), x))
         joined = torch.cat([F.relu(upsample_to(reduced, x)), self.look_closely(x)], 1)
         return Segmented(at_least_float32(self.head(joined)))

@@ -108,5 +108,6 @@ def mirrored(x: Tensor, axis: int) -> Tensor:
     if not torch.onnx.is_in_onnx_export() and not missing:
         return x
     period = (2 * (length - 1)).clamp(min=1)
-    place = torch.arange(length + missing, device=x.device) % period
+    end = length + missing
+    place = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
     return x.index_select(axis, place.minimum(period - place).clamp(max=length - 1))

@@ -36,7 +36,8 @@ def cell_means(x: Tensor, bins: int) -> Tensor:
 
 def cell_weights(length: Tensor, bins: int) -> Tensor:
     """Weights [bins,length] of the positions along a side for the mean of each of its cells, which may overlap."""
-    cells, positions = torch.arange(bins)[:, None], torch.arange(length)
+    cells = torch.arange(bins)[:, None]
+    positions = torch.arange(length)  # type: ignore[call-overload]  # a Tensor, for exported graphs
     first, beyond = cells * length // bins, ((cells + 1) * length + bins - 1) // bins
     inside = ((positions >= first) & (positions < beyond)).float()
     return inside / inside.sum(1, keepdim=True)

@@ -8,7 +8,9 @@ the place is the first in row-major order.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,7 +36,7 @@ def chain(channels: list[int]) -> nn.Sequential:
     return nn.Sequential(*(layer(before, after) for before, after in itertools.pairwise(channels)))
 
 
-def unpool(x: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
+def unpool(x: Tensor, places: Tensor, size: Sequence[int]) -> Tensor:
     """Put ``x`` [B,C,h,w] at ``places`` (flat indices of the pooling) of a zero map [B,C,*size]."""
     batch, channels = x.shape[:2]
     flat = x.new_zeros(batch, channels, size[0] * size[1])
@@ -67,7 +69,7 @@ class SegNet(Segmentation):
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
-        remembered: list[tuple[Tensor, tuple[int, int]]] = []
+        remembered: list[tuple[Tensor, torch.Size]] = []
         for stage in self.encoder:
             x = stage(x)
             size = x.shape[2:]

@@ -92,4 +92,5 @@ def initialise(layer: nn.Module) -> None:
     """Keep the variance through ReLUs (He et al., ICCV 2015): without norms the signal fades otherwise."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

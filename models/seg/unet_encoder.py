@@ -71,6 +71,7 @@ class EncoderUNet(Segmentation):
         self.head = nn.Conv2d(widths[-1], 1, 1)
         self.cam = nn.Conv2d(channels, 1, 1) if cam else None
         self.darkness = Darkness() if darkness else None
+        assert self.head.bias is not None
         nn.init.constant_(self.head.bias, bias)
         if (self.head.weight <= 0).all():  # else its largest logits lie where all ReLUs are shut: no gradient
             self.head.weight.data.neg_()

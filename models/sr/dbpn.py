@@ -59,7 +59,7 @@ class DBPN(SuperResolution):
         Returns sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
         """
         check_sides(lr)
-        high = (checkpointed(self.gradient_checkpointing, self.ups[0], self.extractor(lr)),)
+        high: tuple[Tensor, ...] = (checkpointed(self.gradient_checkpointing, self.ups[0], self.extractor(lr)),)
         reduced: tuple[Tensor, ...] = ()
         for down, up in zip(self.downs, self.ups[1:], strict=True):
             reduced = (checkpointed(self.gradient_checkpointing, down, *high), *reduced)

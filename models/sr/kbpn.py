@@ -100,7 +100,7 @@ class Stage(nn.Module):
         high, reduced: what the stages before returned. Of the last stage, the last two are None.
         """
         corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
-        if self.down is None:
+        if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
         smaller = self.down(*high, corrected)
         return corrected, kernel, smaller, self.modulation(torch.cat([*reduced, smaller], 1), kernel)
@@ -134,6 +134,7 @@ class KBPN(SuperResolution):
 
     supports_gradient_checkpointing = True
     estimates_kernel = True
+    feature_channels: int
 
     def __init__(
         self,
@@ -197,10 +198,16 @@ class KBPN(SuperResolution):
             raise ArgumentError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
+    def each_stage(self) -> Iterator[Stage]:
+        """The stages in order."""
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            yield stage
+
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that only estimate the kernel: the first predictor and every stage's corrector."""
         yield from self.predictor.parameters()
-        for stage in self.stages:
+        for stage in self.each_stage():
             yield from stage.corrector.parameters()
 
     def restoration_parameters(self) -> Iterator[nn.Parameter]:
@@ -212,7 +219,7 @@ class KBPN(SuperResolution):
     def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
         """Multiply the initial weights of the output and of every stage's corrector by their gains."""
         self.output.weight.mul_(output_gain)
-        for stage in self.stages:
+        for stage in self.each_stage():
             stage.corrector.last.weight.mul_(correction_gain)
 
 

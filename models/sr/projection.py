@@ -43,16 +43,17 @@ def reducing(
     return activated(nn.Conv2d(channels, out_channels, side, stride, padding, bias=bias), slope)
 
 
-def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.Module:
+def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.Sequential | nn.Identity:
     """1x1 convolution with bias to ``width`` channels, then PReLU; without ``compress`` the identity."""
     return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
 
 
-def compressed(layer: nn.Module, parts: tuple[Tensor, ...]) -> Tensor:
+def compressed(layer: nn.Sequential | nn.Identity, parts: tuple[Tensor, ...]) -> Tensor:
     """``layer``, made by ``compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
     if isinstance(layer, nn.Identity):
         return torch.cat(parts, 1)
     convolution, activation = layer
+    assert isinstance(convolution, nn.Conv2d)
     return activation(convolve_concatenated(convolution, parts))
 
 

@@ -32,14 +32,15 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(convolution(width, width), nn.ReLU(), convolution(width, width))
-        self.gate = nn.Sequential(
-            nn.Conv2d(width, width // 2, 1), nn.Sigmoid(), nn.Conv2d(width // 2, width, 1), nn.ReLU()
-        )
-        nn.init.kaiming_normal_(self.layers[0].weight, nonlinearity="relu")
-        nn.init.kaiming_normal_(self.layers[2].weight, nonlinearity="linear")
-        nn.init.zeros_(self.gate[2].weight)
-        nn.init.ones_(self.gate[2].bias)
+        first, second = convolution(width, width), convolution(width, width)
+        self.layers = nn.Sequential(first, nn.ReLU(), second)
+        narrow, widen = nn.Conv2d(width, width // 2, 1), nn.Conv2d(width // 2, width, 1)
+        self.gate = nn.Sequential(narrow, nn.Sigmoid(), widen, nn.ReLU())
+        nn.init.kaiming_normal_(first.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(second.weight, nonlinearity="linear")
+        weight, bias = widen.parameters()
+        nn.init.zeros_(weight)
+        nn.init.ones_(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layers(x)

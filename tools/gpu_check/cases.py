@@ -123,7 +123,7 @@ def loss(compute: Callable[[Tensor, DegradedBatch], Tensor], *sides: int) -> Sub
     options = load(COMPACT, crop=64, batch=2)
 
     def forward(made: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
-        value = compute(made[0], batch)
+        value = compute(next(made.parameters()), batch)
         return {"loss": value}, value.sum()
 
     return Subject(given, ready_batch(options), forward, halves=False)

@@ -132,12 +132,14 @@ def speed(setting: Setting, *more: str, file: Path = COMPACT) -> list[Figure]:
     ended.require()
     rows = [line.strip("| ").split(" | ") for line in ended.out.splitlines() if line.startswith("| ")]
     ours, dense = (dict(zip(rows[0], row, strict=True)) for row in rows[1:3])
+    degradation = re.search(r"([\d.]+)% of a step", ended.out)
+    assert degradation is not None
     wanted = {
         "images/s": ours["images/s"],
         "times dense float32": dense["time over ours"],
         "% of matmul": ours["share of matmul"].strip("%"),
         "peak MiB": ours["peak MiB"],
-        "degradation, % of a step": re.search(r"([\d.]+)% of a step", ended.out)[1],
+        "degradation, % of a step": degradation[1],
     }
     return [Figure(what, float(value)) for what, value in wanted.items() if value != "-"]
 

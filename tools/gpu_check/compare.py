@@ -43,7 +43,7 @@ def cast(value: Any, dtype: torch.dtype, device: torch.device) -> Any:
     """Tensors of floating point, alone or in a record, in another type and place."""
     if isinstance(value, Tensor):
         return value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{one.name: cast(getattr(value, one.name), dtype, device) for one in fields(value)})
     return value
 
@@ -67,7 +67,7 @@ def outputs_of(subject: Subject, dtype: torch.dtype, device: torch.device, distu
     if disturbed:
         for one in [*module.parameters(), *([inputs] if isinstance(inputs, Tensor) else [])]:
             one.data.mul_(1 + DISTURBANCE * torch.randn_like(one))
-    sources = [one for one in module.parameters() if one.requires_grad]
+    sources: list[Tensor] = [one for one in module.parameters() if one.requires_grad]
     if isinstance(inputs, Tensor):
         sources.append(inputs.requires_grad_())
     found, loss = subject.forward(module, inputs)
@@ -96,12 +96,13 @@ def differences(subject: Subject, device: torch.device, factor: float = FACTOR) 
     moved = [outputs_of(subject, torch.float32, cpu, disturbed=True) for _ in range(DRAWS)]
     with torch.backends.mkldnn.flags(enabled=False) if device.type == "cpu" else nullcontext():
         there, exact_there = (outputs_of(trained, dtype, device) for dtype in (torch.float32, torch.float64))
-    figures = {}
+    figures, far = {}, {}  # far: whether beyond the limit, and how many times it
     for name, truth in exact.items():
         limit = max(subject.floor, factor * max(relative_error(one[name], truth) for one in moved))
         figures[name] = Figure(f"{name} off by", relative_error(there[name], truth), limit)
+        far[name] = (not figures[name].within, figures[name].value / max(limit, 1e-30))
     gradient = [figures.pop("gradient")] if "gradient" in figures else []
-    worst = max(figures.values(), key=lambda one: (not one.within, one.value / max(one.limit, 1e-30)))
+    worst = figures[max(figures, key=far.__getitem__)]
     double = max(relative_error(exact_there[name], truth) for name, truth in exact.items())
     return [worst, *gradient, Figure("in float64", double, EXACT if subject.floor == FLOOR else subject.floor)]
 

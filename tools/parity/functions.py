@@ -93,7 +93,8 @@ def check_degradation(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
     parameters = _tensor(fixture["sigma_x_sigma_y_theta_degrees"], dtype)
     expected_kernels = _tensor(fixture["kernels"], dtype).unsqueeze(1)
     hr = _tensor(fixture["hr"], dtype).expand(len(expected_kernels), -1, -1, -1)
-    kernels = anisotropic_gaussian(*parameters.unbind(dim=1), side=expected_kernels.shape[-1])
+    sigma_x, sigma_y, theta = parameters.unbind(dim=1)
+    kernels = anisotropic_gaussian(sigma_x, sigma_y, theta, side=expected_kernels.shape[-1])
     blurred = blur(hr, kernels, border="zero")
     scale = hr.shape[-1] // fixture["lr"].shape[-1]
     values = {"kernels": kernels.squeeze(1), "blurred": blurred, "lr": bicubic_down(blurred, scale)}

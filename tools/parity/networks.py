@@ -100,6 +100,7 @@ def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> di
 
 def dsrl_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The four outputs of DSRL before their enlargement; the last is the restored image once more."""
+    assert isinstance(network, DSRL)
     found = network.outputs(fixture["x"])
     return {"out0": found.both[:, :1], "out1": found.sr, "out2": found.features, "out3": found.sr}
 

@@ -17,7 +17,7 @@ from engine.runtime.progress import Progress
 from metrics.baselines import BASELINES
 from metrics.specks import remove_specks
 from tools.release.intervals import mean_of, share_of
-from tools.release.strangers import answer
+from tools.release.strangers import Clean, answer
 from tools.release.systems import System
 from tools.specks import region_areas
 
@@ -60,7 +60,7 @@ def finders(systems: Sequence[System], baselines: Sequence[str], ways: Sequence[
     return found | {(name, "-"): BASELINES[name] for name in baselines}
 
 
-def _probability(system: System, way: str, clean: Finder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _probability(system: System, way: str, clean: Clean, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return answer(system, pixels, (way,), clean)[way].probability
 
 

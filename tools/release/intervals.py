@@ -33,8 +33,8 @@ class Estimate:
     def over(self, other: Estimate) -> Estimate:
         """The ratio of two figures of the same photographs; NaN where the other one is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            value, draws = np.float64(self.value) / other.value, self.draws / other.draws
-        value, draws = (np.where(np.isfinite(part), part, np.nan) for part in (value, draws))
+            ratios = np.float64(self.value) / other.value, self.draws / other.draws
+        value, draws = (np.where(np.isfinite(part), part, np.nan) for part in ratios)
         return Estimate(float(value), draws, min(self.images, other.images))
 
     def minus(self, other: Estimate) -> Estimate:

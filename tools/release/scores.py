@@ -20,10 +20,10 @@ from degradations.resize import bicubic_up
 from engine.build.seen import count_trained_on
 from engine.evaluate.evaluator import EvaluatedImage, Evaluation, Evaluator
 from engine.predict.photo import search
-from engine.predict.tiled_model import TiledModel
 from metrics import names
 from metrics.accumulator import Accumulator
 from metrics.specks import open_specks
+from models.base import WholeModel
 from tools.release.intervals import Estimate, best_and_mean_of, mean_of
 from tools.release.sets import HR, SEED
 from tools.release.systems import System
@@ -44,6 +44,7 @@ class StrangerEvaluator(Evaluator):
     ) -> None:
         super().__init__(system.options, source, system.device, [HR], seed=SEED, surface=0, baselines=baselines)
         self.conditions, self.inputs = list(inputs), inputs
+        self.tiled = system.model
         self.clean = partial(open_specks, minimum_area=system.minimum_area)
         self._hashes = {condition: hashlib.sha256() for condition in inputs}
 
@@ -53,8 +54,8 @@ class StrangerEvaluator(Evaluator):
         return {condition: found.hexdigest() for condition, found in self._hashes.items()}
 
     @torch.inference_mode()
-    def predict(self, model: TiledModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
-        """Yield the prediction of each photograph under every condition, photograph by photograph."""
+    def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
+        """Yield the system's prediction of each photograph under every condition; ``model`` is the system's own."""
         for index in range(min(len(self.source), limit or len(self.source))):
             batch = self.load(index)
             name, hr, mask = batch.name[0], batch.hr[0].numpy(), batch.mask[0, 0].numpy()
@@ -62,8 +63,8 @@ class StrangerEvaluator(Evaluator):
                 lr = None if pipeline is None else pipeline(batch.hr, (name,), self.seed, (0,)).lr
                 pixels = to_uint8(batch.hr if lr is None else lr)[0]
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
-                found = search(model, pixels, restore=lr is not None, name=name, clean=self.clean)
-                sr = None if lr is None else _as_image(found.restored)
+                found = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
+                sr = None if found.restored is None else _as_image(found.restored)
                 yield EvaluatedImage(name, condition, hr, mask, found.fine, sr=sr, bicubic=self._enlarged(lr))
 
     def _enlarged(self, lr: Tensor | None) -> NDArray[np.float32] | None:
@@ -75,7 +76,7 @@ class StrangerEvaluator(Evaluator):
 
 def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 [H,W,3] -> float32 [3,H,W] in [0,1]."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / 255
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
 
 
 def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
@@ -96,7 +97,7 @@ def measure(
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
     evaluator = StrangerEvaluator(system, source, inputs, baselines)
-    evaluation = evaluator.run(system.model, progress)
+    evaluation = evaluator.run(system.model.model, progress)
     facts = {"images": len(source), "data": fingerprint(source), "inputs": evaluator.digests}
     return evaluation, facts
 

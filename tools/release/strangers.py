@@ -69,7 +69,8 @@ def at_size(found: Prediction, size: tuple[int, int]) -> NDArray[np.float32]:
     for probability in (found.probability, found.fine):
         if probability.shape == size:
             return probability
-    return cv2.resize(found.probability, size[::-1], interpolation=cv2.INTER_LINEAR)
+    enlarged = cv2.resize(found.probability, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return enlarged.astype(np.float32, copy=False)
 
 
 def iou_at_half(probability: NDArray[np.float32], mask: NDArray) -> float:

@@ -63,7 +63,8 @@ def _lines(given: Any, path: Path, key: str) -> tuple[str, ...]:
 def _failures(given: Any, path: Path) -> tuple[Failure, ...]:
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise UserError(f"--card-data {path}: failures has to be a list of entries text, picture")
-    found, names = [], set()
+    found: list[Failure] = []
+    names: set[str] = set()
     for one in given:
         if not isinstance(one.get("text"), str) or not one.keys() <= {"text", "picture"}:
             raise UserError(f"--card-data {path}: a failure needs its text, may have a picture, and nothing else")

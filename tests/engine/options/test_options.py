@@ -122,6 +122,7 @@ def test_missing_key_is_named() -> None:
         (["datasets:train:count=null"], ["datasets.train", "count"]),
         (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
         (["degradation={preset: field, steps: [{type: downscale}]}"], ["degradation", "preset: null"]),
+        (["degradation:preset=null"], ["degradation", "preset or steps"]),
         (["network={type: dsrl}"], ["network_sr and network_seg to null"]),
         (
             [*DUAL, "train:stages=[{name: joint, iterations: 5}, {name: seg}]"],
