@@ -27,7 +27,6 @@ from PIL import Image
 from contracts.errors import UserError
 from engine.options import Options
 from engine.options.load import force, load_options, parse_options
-from engine.train.interruption import Stopped
 from engine.train.stages import Plan
 from engine.train.trainer import Trainer
 
@@ -156,6 +155,10 @@ def write_photographs(root: Path, sizes: dict[str, tuple[int, int]], crack: bool
 
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
+
+
+class Stopped(Exception):
+    """Stands for the end of a process."""
 
 
 def train_until(options: Options, step: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,10 +73,6 @@ def test_killed_and_resumed_is_like_never_stopped(tmp_path: Path) -> None:
     assert not list((killed / "experiments").glob("*_archived_*"))
 
 
-class Stopped(Exception):
-    """Stands for the end of a process."""
-
-
 def with_teacher(folder: Path) -> Options:
     return tiny(
         folder,
