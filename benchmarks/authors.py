@@ -105,7 +105,7 @@ def cuda_is_the_cpu() -> None:
 
         return moved
 
-    Tensor.to = stays(Tensor.to)  # type: ignore[method-assign]  # the purpose
+    Tensor.to = stays(Tensor.to)  # type: ignore[method-assign]  # replaced on purpose, as the next two
     nn.Module.to = stays(nn.Module.to)  # type: ignore[method-assign]
     Tensor.cuda = lambda self, *arguments, **named: self  # type: ignore[method-assign]
 

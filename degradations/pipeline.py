@@ -119,6 +119,7 @@ class Pipeline:
         values = [one[keys[0]] for one in drawn]
         if len(keys) == 1:
             return _apply(self.steps[keys[0]], state, values)
+        # A merged blur is drawn for every sample: none is left out here.
         kernel = build_kernels([one for one in values if one is not None], self.kernel_side).to(state.image)
         return State(blur_and_reduce(state.image, kernel, self.scale, self.border), kernel)
 

@@ -18,7 +18,7 @@ def checked_arguments(cls: type, given: dict[str, Any], path: str, fixed: tuple[
     path: where these options stand in the file, for errors; fixed: arguments that follow from
     other options and may not be given. Raises UserError for unknown names and wrong types.
     """
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]  # that of the very class
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]  # of this very class, no subclass
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         if name in fixed or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
