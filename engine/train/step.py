@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
-from engine.options import Stage
+from engine.options import Options, Stage
+from engine.options.training import sharp_of
 from engine.runtime.precision import FLOAT32, Precision
 from engine.train.stages import KINDS, Kind, Moment
 from losses.joint import JointLoss
@@ -157,3 +158,15 @@ def _norm_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             yield from layer.parameters(recurse=False)
+
+
+def sharp_in_micro_batch(options: Options, processes: int) -> int:
+    """How many samples of each micro-batch are segmented sharp. Raises UserError where a batch cannot be cut so."""
+    samples, batches = options.datasets.train.batch_size // processes, options.train.accumulate_grad_batches
+    if samples % batches:
+        told = f"{batches} does not divide the {samples} samples of each process"
+        raise UserError(f"train.accumulate_grad_batches {told}")
+    try:
+        return sharp_of(options.train.sharp_share, samples // batches)
+    except ValueError as error:
+        raise UserError(str(error)) from None

@@ -21,7 +21,6 @@ from engine.build.losses import build_loss
 from engine.build.models import build_model
 from engine.build.param_groups import build_optimizer, go_on
 from engine.options import Options
-from engine.options.training import sharp_of
 from engine.runtime.checkpoint import load_file, load_weights, restore_rng, rng_state, save_atomic
 from engine.runtime.distributed import everyones
 from engine.runtime.experiment import Experiment
@@ -32,7 +31,7 @@ from engine.train.ema import EMA
 from engine.train.interruption import Interruption, Stopped
 from engine.train.stages import Moment, Plan
 from engine.train.state import TrainingState
-from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
+from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable, sharp_in_micro_batch
 from engine.train.sync_batchnorm import synchronise
 from engine.train.training_log import TrainingLog, not_finite
 from engine.train.validation import Validator
@@ -60,14 +59,7 @@ class Trainer:
     ) -> None:
         self.options, self.fabric, self.precision, self.experiment = options, fabric, precision, experiment
         self.meta = meta | {"precision": precision.name}
-        samples, batches = options.datasets.train.batch_size // fabric.world_size, options.train.accumulate_grad_batches
-        if samples % batches:
-            told = f"{batches} does not divide the {samples} samples of each process"
-            raise UserError(f"train.accumulate_grad_batches {told}")
-        try:
-            sharp = sharp_of(options.train.sharp_share, samples // batches)
-        except ValueError as error:
-            raise UserError(str(error)) from None
+        sharp = sharp_in_micro_batch(options, fabric.world_size)
         self.plan = Plan(options, len(train), passed)
         self.dataset = build_dataset(options, train)
         self.degrade = build_degradation(options, "train")

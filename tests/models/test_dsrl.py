@@ -173,7 +173,7 @@ def test_half_precision_is_close(network: DSRL) -> None:
 
 
 def test_one_sample_cannot_train(network: DSRL) -> None:
-    with pytest.raises(UserError, match="set datasets.train.batch_size to 2 or more"):
+    with pytest.raises(UserError, match="cannot train on one sample at a time; give batches of 2 or more"):
         network.train()(lr(1))
     assert isinstance(network.eval().segment(lr(1)), Segmented)
 
