@@ -25,8 +25,8 @@ from engine.options import Options
 from engine.runtime.layout import channels_last
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
+from engine.train.build import build_schedule, build_validator
 from engine.train.ema import EMA
-from engine.train.stages import Plan
 from engine.train.step import Envelope, TrainStep, set_trainable
 from engine.train.validation import Validator
 from models.base import WholeModel
@@ -88,7 +88,7 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     source, photographs = build_train_sources(options)
     if photographs is None:
         raise UserError("datasets.val: this measurement scores validation photographs; give some")
-    validator, plan = Validator(options, photographs, torch.device("cpu")), Plan(options, len(source))
+    validator, plan = build_validator(options, photographs, torch.device("cpu")), build_schedule(options, len(source))
     model = channels_last(build_model(options))
     optimizer, step = build_optimizer(options, model), TrainStep(model, build_loss(options))
     ema = EMA(model, options.train.ema_decay)
@@ -97,7 +97,7 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     with Progress(max(at), f"seed {options.seed}", every=max(1, max(at) // 20)) as bar:
         for number, batch in enumerate(islice(training_batches(options, max(at)), max(at)), 1):
             moment = plan.at(number)
-            set_trainable(model, moment.kind)
+            set_trainable(model, moment.spec)
             for group in optimizer.param_groups:
                 group["lr"] = moment.lr
             recent = [*recent[1 - BATCHES :], Envelope(batch, moment)]

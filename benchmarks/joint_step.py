@@ -19,7 +19,7 @@ from engine.build.param_groups import build_optimizer
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.layout import channels_last
-from engine.train.stages import KINDS, Moment
+from engine.train.stages import STAGE_SPECS, StepSchedule
 from engine.train.step import Envelope, TrainStep, set_trainable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,12 +68,12 @@ class JointStep:
     ) -> None:
         torch.manual_seed(options.seed)
         self.model = channels_last(build_model(options, pretrained=False)).to(device)
-        kind = KINDS["joint"]
+        kind = STAGE_SPECS["joint"]
         set_trainable(self.model, kind)
         self.optimizer = build_optimizer(options, self.model)
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
-        self.moment = Moment(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
+        self.moment = StepSchedule(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
         self.module: nn.Module = TrainStep(self.model, build_loss(options))
         self.device, self.precision = device, precision
         self.clip = options.train.grad_clip or float("inf")

@@ -33,6 +33,14 @@ class ImageScores:
     outliers: int = 0
 
 
+@dataclass(frozen=True)
+class ScoringRules:
+    """How distances are measured: arguments of ``evaluate_image``."""
+
+    percentile: float = 95.0
+    empty: str = "diagonal"
+
+
 def evaluate_image(
     prob: NDArray,
     mask: NDArray,

@@ -20,7 +20,7 @@ from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.layout import channels_last
 from engine.runtime.progress import Progress
-from engine.train.stages import KINDS
+from engine.train.stages import STAGE_SPECS
 from models.base import WholeModel
 from models.whole import count_parameters
 
@@ -76,7 +76,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def sharp_only(options: Options) -> bool:
     """Whether the system never sees anything but HR images."""
-    return all(KINDS[stage.name].sees == "sharp" for stage in options.train.stages)
+    return all(STAGE_SPECS[stage.name].sees == "sharp" for stage in options.train.stages)
 
 
 def measure(options: Options, side: int, runs: int) -> Size:

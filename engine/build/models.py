@@ -69,6 +69,19 @@ def _build_whole(network: Network, options: Options, pretrained: bool) -> WholeM
     return model
 
 
+def build_teacher(options: Options) -> WholeModel | None:
+    """The network of ``train.teacher``, whose answers on HR images become soft targets; None: no file is named."""
+    path = options.train.teacher
+    if path is None:
+        return None
+    teacher = build_model(options, pretrained=False)
+    try:
+        load_weights(teacher, load_file(path)["model"], path, may_lack=("handover.",))  # sharp images need none
+    except UserError as error:
+        raise UserError(f"train.teacher: {error}") from None
+    return teacher
+
+
 def _start_from(network: nn.Module, options: Network, prefix: str, path: str) -> None:
     if options.weights is None:
         return

@@ -8,7 +8,7 @@ are 8-bit, as photographs are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,16 +22,16 @@ from contracts.records import HRBatch
 from data.dataset import whole_image
 from data.sources import Source
 from degradations.frozen import FrozenSet
+from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_up
-from engine.build.data import build_degradation
-from engine.options import Options
+from engine.evaluate.evaluation import EvaluatedImage, Evaluation
 from engine.runtime.distributed import ALONE, Share
 from engine.runtime.precision import FLOAT32, Precision
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
-from metrics.scores import ImageScores, evaluate_image
+from metrics.scores import ImageScores, ScoringRules, evaluate_image
 from metrics.specks import open_specks
 from models.base import WholeModel
 
@@ -39,34 +39,7 @@ SMALLEST_LR = 8  # px
 SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictions
 
 
-@dataclass(frozen=True)
-class EvaluatedImage:
-    """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
-
-    prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
-    lr, sr and the kernels are None under the condition hr.
-    """
-
-    name: str
-    condition: str
-    hr: np.ndarray
-    mask: np.ndarray
-    prob: np.ndarray
-    lr: np.ndarray | None = None
-    sr: np.ndarray | None = None
-    kernel: np.ndarray | None = None
-    true_kernel: np.ndarray | None = None
-    bicubic: np.ndarray | None = None
-    logits: np.ndarray | None = None
-
-
-@dataclass
-class Evaluation:
-    """Scores by condition, those of baselines by name and condition, and the predictions kept for pictures."""
-
-    scores: dict[str, Accumulator]
-    baselines: dict[str, dict[str, Accumulator]]
-    kept: list[EvaluatedImage] = field(default_factory=list)
+Extra = Callable[[EvaluatedImage], dict[str, float]]
 
 
 @dataclass
@@ -85,57 +58,60 @@ class _Waiting:
         self.accumulator.add(self.name, self.scores.result(), quality | self.extra)
 
 
-def together(shares: Sequence[Evaluation]) -> Evaluation:
-    """The evaluation of all images from those of the processes that shared them out, in the images' order."""
-    first = shares[0]
-    scores = {name: Accumulator.interleaved([one.scores[name] for one in shares]) for name in first.scores}
-    baselines = {
-        baseline: {name: Accumulator.interleaved([one.baselines[baseline][name] for one in shares]) for name in group}
-        for baseline, group in first.baselines.items()
-    }
-    place = {name: position for position, name in enumerate(next(iter(scores.values())).names)}
-    kept = sorted((one for share in shares for one in share.kept), key=lambda one: place[one.name])
-    return Evaluation(scores, baselines, kept)
-
-
 class Evaluator:
     """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
 
-    conditions: which of hr, clean, degraded; surface: every n-th threshold for HD95_min and AHD95
-    (0: distances at 0.5 only); baselines: names of metrics.baselines to score too; keep: number of images
-    whose predictions are kept for pictures; frozen: rendered LR images to use instead of drawing;
-    extra: further figures of a prediction, by name; share: which photographs this process takes;
-    precision: of the networks.
+    Args:
+        source: the photographs.
+        device: of the model.
+        conditions: the inputs to score by name, each with what makes the LR images of it; None: the photographs
+            themselves are segmented (hr).
+        scale: how many times smaller LR images are, by side.
+        rules: of distances.
+        minimum_area: regions of fewer pixels are no cracks, at any threshold.
+        seed: of the degradation.
+        surface: every n-th threshold for HD95_min and AHD95; 0: distances at 0.5 only.
+        baselines: names of metrics.baselines to score too.
+        keep: number of images whose predictions are kept for pictures.
+        frozen: rendered LR images to use instead of drawing.
+        share: which photographs this process takes.
+        precision: of the networks.
     """
 
     def __init__(
         self,
-        options: Options,
         source: Source,
         device: torch.device,
-        conditions: list[str],
+        conditions: Mapping[str, Pipeline | None],
         *,
+        scale: int,
+        rules: ScoringRules,
+        minimum_area: int = 0,
         seed: int = 0,
         surface: int = 1,
         baselines: Sequence[str] = (),
         keep: int = 0,
         frozen: FrozenSet | None = None,
-        extra: Callable[[EvaluatedImage], dict[str, float]] | None = None,
         share: Share = ALONE,
         precision: Precision = FLOAT32,
     ) -> None:
-        self.options, self.source, self.device, self.conditions = options, source, device, conditions
-        self.seed, self.surface, self.baselines, self.frozen = seed, surface, tuple(baselines), frozen
-        self.extra, self.share, self.precision = extra or (lambda _: {}), share, precision
+        self.source, self.device, self.conditions, self.scale = source, device, conditions, scale
+        self.rules, self.minimum_area, self.seed, self.surface = rules, minimum_area, seed, surface
+        self.baselines, self.frozen, self.share, self.precision = tuple(baselines), frozen, share, precision
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
-        names = [condition for condition in conditions if condition != "hr"]
-        self.degradations = {name: build_degradation(options, name) for name in names}
 
-    def run(self, model: WholeModel, progress: Callable[[], None] | None = None) -> Evaluation:
+    def run(
+        self, model: WholeModel, progress: Callable[[], None] | None = None, extra: Extra | None = None
+    ) -> Evaluation:
         """Score this process's images on threads: while the network runs, or on a CPU, where both would be in each
         other's way, between two images.
+
+        Args:
+            model: on the evaluator's device.
+            progress: called after each image.
+            extra: further figures of a prediction, by name.
         """
-        names = self.conditions
+        names = list(self.conditions)
         scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
         result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
         pool = ThreadPoolExecutor(SCORERS)
@@ -145,7 +121,7 @@ class Evaluator:
             predictions = self.predict(model)
             while image := list(islice(predictions, len(names))):
                 for prediction in image:
-                    self._submit(pool, prediction, result, waiting)
+                    self._submit(pool, prediction, result, waiting, {} if extra is None else extra(prediction))
                 while len(waiting) > spare:
                     waiting.pop(0).collect()
                 if progress is not None:
@@ -167,10 +143,15 @@ class Evaluator:
 
     def load(self, index: int) -> HRBatch:
         """One photograph of the source, as ``evaluation_image`` cuts it."""
-        return evaluation_image(self.source, index, self.options.scale)
+        return evaluation_image(self.source, index, self.scale)
 
     def _submit(
-        self, pool: ThreadPoolExecutor, prediction: EvaluatedImage, result: Evaluation, waiting: list[_Waiting]
+        self,
+        pool: ThreadPoolExecutor,
+        prediction: EvaluatedImage,
+        result: Evaluation,
+        waiting: list[_Waiting],
+        extra: dict[str, float],
     ) -> None:
         condition, own = prediction.condition, result.scores[prediction.condition]
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
@@ -179,22 +160,22 @@ class Evaluator:
                 result.kept.append(prediction)
         quality = pool.submit(_quality, prediction)
         future = pool.submit(self.score, prediction)
-        waiting.append(_Waiting(own, prediction.name, future, quality, self.extra(prediction)))
+        waiting.append(_Waiting(own, prediction.name, future, quality, extra))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
         for name, scores in result.baselines.items():
             future = pool.submit(self._score_baseline, name, plain, prediction.mask)
             waiting.append(_Waiting(scores[condition], prediction.name, future))
 
     def score(self, prediction: EvaluatedImage) -> ImageScores:
-        """Score one prediction by the rules of the options."""
+        """Score one prediction."""
         return self._score(prediction.prob, prediction.mask)
 
     def _score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
         return evaluate_image(
             prob,
             mask,
-            percentile=95.0 if self.options.corrected("hd_percentile_95") else 50.0,
-            empty="diagonal" if self.options.corrected("empty_diagonal") else "width",
+            percentile=self.rules.percentile,
+            empty=self.rules.empty,
             surface_thresholds=self.surface or None,
         )
 
@@ -206,17 +187,19 @@ class Evaluator:
         if condition == "degraded" and self.frozen is not None:
             pixels, taps = self.frozen.load(name)
             lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
-            _check_size(lr, hr, name, self.options.scale)
+            _check_size(lr, hr, name, self.scale)
             kernel = torch.from_numpy(taps)[None, None]
         else:
-            made = self.degradations[condition](hr, (name,), self.seed, (0,))
+            pipeline = self.conditions[condition]
+            assert pipeline is not None
+            made = pipeline(hr, (name,), self.seed, (0,))
             lr, kernel = made.lr, made.kernel
         # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
         return lr.to(self.device).contiguous(), kernel.to(self.device)
 
     @torch.inference_mode()
     def _predict(self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> EvaluatedImage:
-        if condition == "hr":
+        if self.conditions[condition] is None:
             with self.precision.autocast(self.device.type):
                 logits = model.segment(hr).logits
             prob = self._probability(logits)
@@ -234,13 +217,13 @@ class Evaluator:
             sr=_array(output.sr.clamp(0, 1)),
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
-            bicubic=_array(bicubic_up(lr, self.options.scale).clamp(0, 1)) if self.baselines else None,
+            bicubic=_array(bicubic_up(lr, self.scale).clamp(0, 1)) if self.baselines else None,
             logits=_array(output.logits)[0],
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:
         """Logits [1,1,H,W] -> probability [H,W], without what counts as specks at any threshold."""
-        return open_specks(_array(logits.float().sigmoid())[0], self.options.postprocess.minimum_area)
+        return open_specks(_array(logits.float().sigmoid())[0], self.minimum_area)
 
 
 def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:

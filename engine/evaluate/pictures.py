@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from engine.evaluate.evaluator import EvaluatedImage
+from engine.evaluate.evaluation import EvaluatedImage
 from tracking.keys import panel_key
 from visualization.panels import panel
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from contracts.files import write_table, write_text
-from engine.evaluate.evaluator import Evaluation
+from engine.evaluate.evaluation import Evaluation
 from engine.evaluate.pictures import panels
 from metrics import names
 from metrics.baselines import BASELINES

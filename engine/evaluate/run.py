@@ -16,7 +16,8 @@ from engine.build.data import build_source
 from engine.build.seen import count_trained_on, lines_of_test, without_photographs
 from engine.build.tracker import start_tracker
 from engine.evaluate import report
-from engine.evaluate.evaluator import Evaluator, together
+from engine.evaluate.build import build_evaluator
+from engine.evaluate.evaluation import together
 from engine.evaluate.pictures import drawn
 from engine.options import Options
 from engine.runtime.distributed import Share, joined
@@ -50,7 +51,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
     model = checkpoint.model().to(device)
     chosen = options.evaluation
     precision = share.from_first(choose(chosen.precision, device))  # machines may differ
-    evaluator = Evaluator(
+    evaluator = build_evaluator(
         options,
         source,
         device,

@@ -7,6 +7,6 @@ network are the keyword arguments of its class, so a new network needs no entry 
 from engine.options.data import Dataset
 from engine.options.experiment import Corrections, Options
 from engine.options.networks import Network
-from engine.options.training import Stage
+from engine.options.training import Loss, StageOptions, Train
 
-__all__ = ["Corrections", "Dataset", "Network", "Options", "Stage"]
+__all__ = ["Corrections", "Dataset", "Loss", "Network", "Options", "StageOptions", "Train"]

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from engine.options.data import Dataset
 from engine.options.experiment import Options
 from engine.options.section import Section
-from engine.options.training import Stage, Train
+from engine.options.training import StageOptions, Train
 from metrics import names
 
 SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip")  # stages that run the segmentation
@@ -140,7 +140,7 @@ def _training(train: Train) -> Iterator[str]:
     yield from _idle_by_kind(train.scheduler, "train.scheduler")
 
 
-def _idle_in_stage(stage: Stage) -> Iterator[tuple[str, str]]:
+def _idle_in_stage(stage: StageOptions) -> Iterator[tuple[str, str]]:
     for key in ("beta", "beta_end"):
         if getattr(stage, key) is not None and stage.name != "joint":
             yield key, f"stage {stage.name} has one loss, not two to weigh"

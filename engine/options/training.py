@@ -45,7 +45,7 @@ class Loss(Section):
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
 
 
-class Stage(Section):
+class StageOptions(Section):
     """A phase of training. Length: iterations, or share of total_iter, or (one stage) the rest."""
 
     name: StageName = Field(description="what trains, on what: engine/train/stages.py")
@@ -57,7 +57,7 @@ class Stage(Section):
     sr_lr_factor: float = Field(1.0, ge=0, description="learning rate of the SR network relative to the rest")
 
     @model_validator(mode="after")
-    def _one_length(self) -> Stage:
+    def _one_length(self) -> StageOptions:
         if self.iterations is not None and self.share is not None:
             raise ValueError("give iterations or share, not both")
         return self
@@ -91,7 +91,7 @@ class Train(Section):
         description="steps; may be another number with --auto_resume: stages that are passed keep their "
         "length, the rest is laid out anew",
     )
-    stages: list[Stage] = Field(min_length=1)
+    stages: list[StageOptions] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     scheduler: Scheduler = Scheduler()
     accumulate_grad_batches: int = Field(

@@ -28,6 +28,7 @@ from engine.runtime.lock import Lock
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.precision import choose
 from engine.runtime.progress import Progress
+from engine.train.build import build_trainer
 from engine.train.fabric import make_fabric
 from engine.train.resuming import check_options, photographs_of, precision_before
 from engine.train.state import TrainingState
@@ -72,7 +73,7 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
     begun = None if state is None else precision_before(state, fabric.device)
     precision = fabric.broadcast(choose(options.train.precision, fabric.device, begun))  # machines may differ
-    trainer = Trainer(options, fabric, precision, experiment, train_source, val_source, meta, passed)
+    trainer = build_trainer(options, fabric, precision, experiment, train_source, val_source, meta, passed)
     trainer.photographs = photographs
     if state is None:
         trainer.check()
@@ -176,9 +177,9 @@ def _prepare(options: Options, experiment: Experiment, lock: Lock, resuming: boo
 
 
 def _announce(trainer: Trainer, options: Options, experiment: Experiment, start: int) -> None:
-    plan = zip(trainer.plan.stages, trainer.plan.lengths, strict=True)
+    plan = zip(trainer.training_schedule.stages, trainer.training_schedule.lengths, strict=True)
     stages = ", ".join(f"{stage.name} {length}" for stage, length in plan)
-    where = f"{trainer.fabric.device} in {trainer.precision}"
+    where = f"{trainer.fabric.device} in {trainer.step_module.precision}"
     print(f"experiment {experiment.folder}: {_networks(trainer.model, options)} on {where}")
     resumed = f"; resuming after step {start}" if start else ""
     print(f"{len(trainer.dataset)} training photographs; stages: {stages}{resumed}")

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contracts.errors import UserError
-from engine.options import Options, Stage
+from engine.options import Loss, StageOptions, Train
 from losses.schedule import alpha_paper, alpha_rising
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a kind of stage means.
+class StageSpec:
+    """What a stage of this name does.
 
     trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
     those predictors, "encoder": what a network for both tasks shares, "skip": the blur skip of a segmentation network
@@ -35,20 +35,20 @@ class Kind:
     sees: Literal["restored", "sharp", "bicubic"] = "restored"
 
 
-KINDS: dict[str, Kind] = {
-    "sr_true_kernel": Kind(frozenset({"sr"}), true_kernel=True),
-    "kernel": Kind(frozenset({"kernel"})),
-    "sr": Kind(frozenset({"sr", "kernel", "encoder"})),
-    "joint": Kind(frozenset({"sr", "kernel", "encoder", "seg", "skip"}), segments=True),
-    "seg": Kind(frozenset({"seg", "skip"}), segments=True),
-    "seg_hr": Kind(frozenset({"seg", "skip"}), segments=True, sees="sharp"),
-    "seg_bicubic": Kind(frozenset({"seg", "skip"}), segments=True, sees="bicubic"),
-    "blur_skip": Kind(frozenset({"skip"}), segments=True),
+STAGE_SPECS: dict[str, StageSpec] = {
+    "sr_true_kernel": StageSpec(frozenset({"sr"}), true_kernel=True),
+    "kernel": StageSpec(frozenset({"kernel"})),
+    "sr": StageSpec(frozenset({"sr", "kernel", "encoder"})),
+    "joint": StageSpec(frozenset({"sr", "kernel", "encoder", "seg", "skip"}), segments=True),
+    "seg": StageSpec(frozenset({"seg", "skip"}), segments=True),
+    "seg_hr": StageSpec(frozenset({"seg", "skip"}), segments=True, sees="sharp"),
+    "seg_bicubic": StageSpec(frozenset({"seg", "skip"}), segments=True, sees="bicubic"),
+    "blur_skip": StageSpec(frozenset({"skip"}), segments=True),
 }
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepSchedule:
     """Everything that depends on the step alone.
 
     step counts from 1; beta weighs segmentation, alpha the region terms of its loss; oriented: whether
@@ -59,7 +59,7 @@ class Moment:
     step: int
     index: int
     name: str
-    kind: Kind
+    spec: StageSpec
     alpha: float
     beta: float
     oriented: bool
@@ -67,22 +67,24 @@ class Moment:
     sr_lr: float
 
 
-class Plan:
+class TrainingSchedule:
     """The stages of a run laid out over its steps. ``at(step)`` is pure, so resuming is exact.
 
-    passed: lengths of the first stages, of a resumed run that has them behind it.
+    Args:
+        train: stages, total length and learning rates.
+        loss: the weights that change with the step.
+        images: number of training photographs, in which ``alpha`` counts its epochs.
+        batch_size: samples per step over all processes together.
+        passed: lengths of the first stages, of a resumed run that has them behind it.
     """
 
-    def __init__(self, options: Options, train_images: int, passed: Sequence[int] = ()) -> None:
-        self.total = options.train.total_iter
-        self.stages = options.train.stages
-        self.loss = options.loss
-        self.optimizer = options.train.optimizer
-        self.scheduler = options.train.scheduler
+    def __init__(self, train: Train, loss: Loss, images: int, batch_size: int, passed: Sequence[int] = ()) -> None:
+        self.total, self.stages, self.loss = train.total_iter, train.stages, loss
+        self.optimizer, self.scheduler = train.optimizer, train.scheduler
         self.lengths = stage_lengths(self.stages, self.total, passed)
-        self.segments = any(KINDS[stage.name].segments for stage in self.stages)
-        self.epoch_steps = train_images // options.datasets.train.batch_size + 1  # as the released code counts
-        self.pass_steps = math.ceil(train_images / options.datasets.train.batch_size)  # steps of a pass over the images
+        self.segments = any(STAGE_SPECS[stage.name].segments for stage in self.stages)
+        self.epoch_steps = images // batch_size + 1  # as the released code counts
+        self.pass_steps = math.ceil(images / batch_size)  # steps of a pass over the images
 
     def index_at(self, step: int) -> tuple[int, int]:
         """The stage that ``step`` (1..total) falls in and the step within it, from 1."""
@@ -93,16 +95,16 @@ class Plan:
             inside -= length
         raise ValueError(f"step {step} lies beyond total_iter {self.total}")
 
-    def at(self, step: int) -> Moment:
+    def at(self, step: int) -> StepSchedule:
         """Return all that depends on the step (counted from 1)."""
         index, inside = self.index_at(step)
         stage = self.stages[index]
         rate = (stage.lr or self.optimizer.lr) * self._decay(inside, self.lengths[index])
-        return Moment(
+        return StepSchedule(
             step=step,
             index=index,
             name=stage.name,
-            kind=KINDS[stage.name],
+            spec=STAGE_SPECS[stage.name],
             alpha=self._alpha(index, inside),
             beta=self._beta(stage, inside, self.lengths[index]),
             oriented=step > self.loss.oriented_from,
@@ -121,7 +123,7 @@ class Plan:
 
     def _alpha(self, index: int, inside: int) -> float:
         alpha = self.loss.alpha
-        if not KINDS[self.stages[index].name].segments or alpha.schedule == "constant":
+        if not STAGE_SPECS[self.stages[index].name].segments or alpha.schedule == "constant":
             return alpha.start
         if alpha.schedule == "paper":
             return alpha_paper(self._since_first(index, inside), self.epoch_steps, start=alpha.start, floor=alpha.floor)
@@ -136,7 +138,7 @@ class Plan:
         name = self.stages[index].name
         return inside + sum(self.lengths[i] for i in range(index) if self.stages[i].name == name)
 
-    def _beta(self, stage: Stage, inside: int, length: int) -> float:
+    def _beta(self, stage: StageOptions, inside: int, length: int) -> float:
         beta = self.loss.beta if stage.beta is None else stage.beta
         if stage.beta_end is None:
             return beta
@@ -149,7 +151,7 @@ def decay_factor(kind: str, progress: float, final: float) -> float:
     return final + (1 - final) * fall
 
 
-def stage_lengths(stages: list[Stage], total: int, passed: Sequence[int] = ()) -> list[int]:
+def stage_lengths(stages: list[StageOptions], total: int, passed: Sequence[int] = ()) -> list[int]:
     """Steps of each stage; the one stage without a length takes the rest. Raises UserError.
 
     passed: lengths that the first stages had, whatever they would be now; the others are made of what is left, the last

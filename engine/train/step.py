@@ -10,10 +10,9 @@ from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
-from engine.options import Options, Stage
-from engine.options.training import sharp_of
+from engine.options import StageOptions
 from engine.runtime.precision import FLOAT32, Precision
-from engine.train.stages import KINDS, Kind, Moment
+from engine.train.stages import STAGE_SPECS, StageSpec, StepSchedule
 from losses.joint import JointLoss
 from models.base import WholeModel
 from models.sr.bicubic import bicubic_enlargement
@@ -22,9 +21,9 @@ from models.sr.bicubic import bicubic_enlargement
 class Envelope:
     """Carries a step's inputs through wrappers that would take frozen records apart."""
 
-    def __init__(self, batch: DegradedBatch, moment: Moment) -> None:
+    def __init__(self, batch: DegradedBatch, schedule: StepSchedule) -> None:
         self.batch = batch
-        self.moment = moment
+        self.schedule = schedule
 
 
 class TrainStep(nn.Module):
@@ -67,47 +66,47 @@ class TrainStep(nn.Module):
             return self._loss(envelope)
 
     def _loss(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
-        batch, moment, kind = envelope.batch, envelope.moment, envelope.moment.kind
-        output = self._run(batch, kind)
+        batch, schedule, spec = envelope.batch, envelope.schedule, envelope.schedule.spec
+        output = self._run(batch, spec)
         report = self.loss(
             output,
             batch,
-            alpha=moment.alpha,
-            beta=moment.beta,
-            parts=[part for part, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
-            oriented=moment.oriented,
+            alpha=schedule.alpha,
+            beta=schedule.beta,
+            parts=[part for part, wanted in (("sr", trains_restoration(spec)), ("seg", spec.segments)) if wanted],
+            oriented=schedule.oriented,
         )
-        if not kind.segments or not self._teacher or kind.sees == "sharp" or self.teacher_weight == 0:
+        if not spec.segments or not self._teacher or spec.sees == "sharp" or self.teacher_weight == 0:
             return report.total, report.terms
         assert not isinstance(output, Restored)  # this stage segments
         soft = self._soft_loss(batch, output)
-        weight = self.teacher_weight * (moment.beta if moment.name == "joint" else 1.0)
+        weight = self.teacher_weight * (schedule.beta if schedule.name == "joint" else 1.0)
         return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}
 
-    def _run(self, batch: DegradedBatch, kind: Kind) -> JointOutput | Restored | Segmented:
+    def _run(self, batch: DegradedBatch, spec: StageSpec) -> JointOutput | Restored | Segmented:
         """As much of the model as this kind of stage needs; a frozen restoration without its graph."""
-        kernel = batch.kernel if kind.true_kernel else None
-        if kind.sees == "sharp":
+        kernel = batch.kernel if spec.true_kernel else None
+        if spec.sees == "sharp":
             return self.model.segment(batch.hr)
-        if self.sharp and kind.segments:
-            return self._mixed(batch, kind)
-        if kind.sees == "bicubic":
+        if self.sharp and spec.segments:
+            return self._mixed(batch, spec)
+        if spec.sees == "bicubic":
             return self.model.segment(bicubic_enlargement(batch.lr, self.model.scale))
-        if not kind.segments:
+        if not spec.segments:
             return self.model.restore(batch.lr, kernel)
-        if trains_restoration(kind):
+        if trains_restoration(spec):
             return self.model(batch.lr, kernel)
         with torch.no_grad():
             restored = self.model.restore(batch.lr, kernel)
         return self.model.segment(restored.sr, restored.kernel, restored.features)
 
-    def _mixed(self, batch: DegradedBatch, kind: Kind) -> JointOutput:
+    def _mixed(self, batch: DegradedBatch, spec: StageSpec) -> JointOutput:
         """The first ``sharp`` photographs as they are and the others restored, segmented together."""
         sharp, lr = self.sharp, batch.lr[self.sharp :]
-        if kind.sees == "bicubic":
+        if spec.sees == "bicubic":
             restored = Restored(bicubic_enlargement(lr, self.model.scale))
         else:
-            with torch.set_grad_enabled(trains_restoration(kind)):
+            with torch.set_grad_enabled(trains_restoration(spec)):
                 restored = self.model.restore(lr)
         image = torch.cat([batch.hr[:sharp], restored.sr])
         kernel = None if restored.kernel is None else torch.cat([batch.kernel[:sharp], restored.kernel])
@@ -120,20 +119,20 @@ class TrainStep(nn.Module):
         return functional.binary_cross_entropy_with_logits(segmented.logits.float(), target)
 
 
-def trains_restoration(kind: Kind) -> bool:
+def trains_restoration(spec: StageSpec) -> bool:
     """Whether any of the SR network's weights change."""
-    return bool({"sr", "kernel"} & kind.trains)
+    return bool({"sr", "kernel"} & spec.trains)
 
 
-def require_trainable(model: WholeModel, stages: list[Stage]) -> None:
+def require_trainable(model: WholeModel, stages: list[StageOptions]) -> None:
     """Raise UserError for a stage that would train nothing, as the networks lack what it trains."""
     by_group = model.param_groups()
     for index, stage in enumerate(stages):
-        if not any(by_group[group] for group in KINDS[stage.name].trains):
+        if not any(by_group[group] for group in STAGE_SPECS[stage.name].trains):
             raise UserError(f"train.stages.{index}: these networks have nothing that stage {stage.name} trains")
 
 
-def set_trainable(model: WholeModel, kind: Kind, train_batchnorm: bool = True) -> None:
+def set_trainable(model: WholeModel, spec: StageSpec, train_batchnorm: bool = True) -> None:
     """Let exactly the parts of this stage train; the others keep their weights and statistics.
 
     train_batchnorm False leaves the scales and shifts of the segmentation network's norms alone,
@@ -141,11 +140,11 @@ def set_trainable(model: WholeModel, kind: Kind, train_batchnorm: bool = True) -
     """
     for name, parameters in model.param_groups().items():
         for parameter in parameters:
-            parameter.requires_grad_(name in kind.trains)
+            parameter.requires_grad_(name in spec.trains)
     model.train()
-    model.sr.train(trains_restoration(kind))
-    model.seg.train("seg" in kind.trains)
-    if "skip" in kind.trains and model.skip_path is not None:
+    model.sr.train(trains_restoration(spec))
+    model.seg.train("seg" in spec.trains)
+    if "skip" in spec.trains and model.skip_path is not None:
         model.skip_path.train()
     for parameter in model.frozen_parameters():
         parameter.requires_grad_(False)
@@ -158,15 +157,3 @@ def _norm_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             yield from layer.parameters(recurse=False)
-
-
-def sharp_in_micro_batch(options: Options, processes: int) -> int:
-    """How many samples of each micro-batch are segmented sharp. Raises UserError where a batch cannot be cut so."""
-    samples, batches = options.datasets.train.batch_size // processes, options.train.accumulate_grad_batches
-    if samples % batches:
-        told = f"{batches} does not divide the {samples} samples of each process"
-        raise UserError(f"train.accumulate_grad_batches {told}")
-    try:
-        return sharp_of(options.train.sharp_share, samples // batches)
-    except ValueError as error:
-        raise UserError(str(error)) from None

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from engine.runtime.progress import Progress
-from engine.train.stages import Moment
+from engine.train.stages import StepSchedule
 from tracking import keys
 from tracking.tracker import NullTracker
 
 TERM_KEYS = {key.removeprefix("train/"): key for key in (*keys.LOSS_KEYS, keys.TRAIN_GRAD_NORM)}
 
 
-def not_finite(moment: Moment) -> UserError:
+def not_finite(schedule: StepSchedule) -> UserError:
     """The error for a training that has run away; raised before anything of it is saved."""
     return UserError(
-        f"the loss is not finite at step {moment.step} (stage {moment.name}); lower train.optimizer.lr, "
+        f"the loss is not finite at step {schedule.step} (stage {schedule.name}); lower train.optimizer.lr, "
         "or set train.grad_clip; the last checkpoint is kept"
     )
 
@@ -49,24 +49,24 @@ class TrainingLog:
         """Count time that the loop waited for data."""
         self._waited += seconds
 
-    def step(self, moment: Moment, values: dict[str, Tensor]) -> None:
+    def step(self, schedule: StepSchedule, values: dict[str, Tensor]) -> None:
         """Take in one step; report if an interval (or the first step) is over."""
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
             self._counts[name] = self._counts.get(name, 0) + 1
         self._steps += 1
-        if moment.step == 1 or moment.step % self.every == 0:
-            means = self._flush(moment)
-            self.progress.update(moment.step - self.progress.done, stage=moment.name, **_shown(means))
+        if schedule.step == 1 or schedule.step % self.every == 0:
+            means = self._flush(schedule)
+            self.progress.update(schedule.step - self.progress.done, stage=schedule.name, **_shown(means))
 
-    def _flush(self, moment: Moment) -> dict[str, float]:
+    def _flush(self, schedule: StepSchedule) -> dict[str, float]:
         means = {name: self._mean(name) for name in sorted(self._sums)}
         if not np.isfinite(means["loss"]):
-            raise not_finite(moment)
+            raise not_finite(schedule)
         elapsed = max(time.perf_counter() - self._since, 1e-9)
-        schedule = {keys.TRAIN_LR: moment.lr, keys.TRAIN_ALPHA: moment.alpha, keys.TRAIN_BETA: moment.beta}
+        rates = {keys.TRAIN_LR: schedule.lr, keys.TRAIN_ALPHA: schedule.alpha, keys.TRAIN_BETA: schedule.beta}
         speed = {keys.TRAIN_STEPS_PER_SECOND: self._steps / elapsed, keys.TRAIN_DATA_WAIT: self._waited / elapsed}
-        self.tracker.log({TERM_KEYS[name]: value for name, value in means.items()} | schedule | speed, moment.step)
+        self.tracker.log({TERM_KEYS[name]: value for name, value in means.items()} | rates | speed, schedule.step)
         self._sums, self._counts, self._waited, self._steps = {}, {}, 0.0, 0
         self._since = time.perf_counter()
         return means
@@ -76,13 +76,13 @@ class TrainingLog:
         assert isinstance(mean, Tensor)
         return float(mean)
 
-    def validation(self, moment: Moment, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
+    def validation(self, schedule: StepSchedule, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
         """Record a validation and show its main figures."""
-        self.tracker.log(values, moment.step)
-        self.tracker.images(pictures, moment.step)
+        self.tracker.log(values, schedule.step)
+        self.tracker.images(pictures, schedule.step)
         shown = {key: values[key] for key in values if key.endswith(("/dice", "/aiu", "/psnr"))}
         self.progress.write(
-            f"step {moment.step} validation  " + "  ".join(f"{key[4:]} {value:.4f}" for key, value in shown.items())
+            f"step {schedule.step} validation  " + "  ".join(f"{key[4:]} {value:.4f}" for key, value in shown.items())
         )
         self._since = time.perf_counter()
         self._steps, self._waited = 0, 0.0

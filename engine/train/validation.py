@@ -9,12 +9,10 @@ import torch
 
 from contracts.errors import UserError, lookup
 from data.distance import signed_distance_map
-from data.sources import Source
-from engine.build.losses import build_segmentation_loss
-from engine.evaluate.evaluator import EvaluatedImage, Evaluator
+from engine.evaluate.evaluation import EvaluatedImage
+from engine.evaluate.evaluator import Evaluator
 from engine.evaluate.pictures import drawn, panels
-from engine.options import Options
-from engine.runtime.precision import FLOAT32, Precision
+from losses.combo import SegmentationLoss
 from losses.image_label import ImageLabelLoss
 from metrics import names
 from models.base import WholeModel
@@ -26,26 +24,19 @@ CHOOSABLE = {name: metric for name, metric in names.METRICS.items() if metric.of
 class Validator:
     """Scores the averaged weights on the validation photographs and keeps a few pictures.
 
-    Raises UserError where ``val.best`` names no metric that weights can be chosen by.
+    Args:
+        evaluator: of those photographs.
+        loss: of the segmentation, as it is trained with.
+        best: "CONDITION/METRIC", what the best weights are chosen by.
+
+    Raises:
+        UserError: if ``best`` names no metric that weights can be chosen by.
     """
 
-    def __init__(self, options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32) -> None:
-        condition, _, self.metric = options.val.best.partition("/")
+    def __init__(self, evaluator: Evaluator, loss: SegmentationLoss | ImageLabelLoss, best: str) -> None:
+        condition, _, self.metric = best.partition("/")
         lookup(CHOOSABLE, self.metric, "val.best: metric")
-        self.best, self.best_key = options.val.best, val_key(condition, self.metric)
-        seed = options.datasets.val.seed if options.datasets.val is not None else options.seed
-        self.loss, self.alpha = build_segmentation_loss(options), options.loss.alpha.start
-        self.evaluator = Evaluator(
-            options,
-            source,
-            device,
-            list(options.val.conditions),
-            seed=seed,
-            surface=0,
-            keep=options.logger.pictures,
-            extra=self.losses,
-            precision=precision,
-        )
+        self.evaluator, self.loss, self.best, self.best_key = evaluator, loss, best, val_key(condition, self.metric)
 
     def check(self, model: WholeModel) -> None:
         """Read all photographs and run two of them, so that a broken validation shows before the training."""
@@ -68,8 +59,8 @@ class Validator:
             return float("-inf")
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
-    def losses(self, prediction: EvaluatedImage) -> dict[str, float]:
-        """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
+    def losses(self, prediction: EvaluatedImage, alpha: float) -> dict[str, float]:
+        """The segmentation loss of a whole photograph; small regions are still in it, as in training."""
         assert prediction.logits is not None
         logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):
@@ -78,7 +69,7 @@ class Validator:
             distance = None
             if self.loss.needs_distance:
                 distance = torch.from_numpy(signed_distance_map(prediction.mask)[None, None])
-            value = self.loss(logits, mask.float(), distance, self.alpha)
+            value = self.loss(logits, mask.float(), distance, alpha)
         return {names.LOSS: float(value[0])}
 
     def run(
@@ -88,8 +79,7 @@ class Validator:
 
         alpha: share of the region terms in the validation loss, as in training at this step.
         """
-        self.alpha = alpha
-        result = self.evaluator.run(model, progress)
+        result = self.evaluator.run(model, progress, lambda prediction: self.losses(prediction, alpha))
         values = {
             val_key(condition, name): value
             for condition, scores in result.scores.items()

@@ -23,7 +23,7 @@ from benchmarks.timing import alternate
 from contracts.errors import UserError
 from engine.build.losses import build_loss
 from engine.build.models import build_model
-from engine.train.stages import Plan
+from engine.train.build import build_schedule
 from engine.train.step import Envelope, TrainStep
 from tests.helpers.runs import ROOT, TINY
 
@@ -188,7 +188,7 @@ def test_statistics_are_those_of_the_batches() -> None:
     """The first norm sees what the first convolution gives: mean and unbiased variance over each batch, averaged."""
     changes = [*averaging.SEGMENTATION_ALONE, "network_seg={type: fpn, encoder: plain, width: 8}"]
     options = load(TINY, changes)
-    plan, model = Plan(options, 6), build_model(options).eval()
+    plan, model = build_schedule(options, 6), build_model(options).eval()
     batches = [Envelope(batch, plan.at(1)) for batch in averaging.training_batches(options, 3)]
     seen: list[torch.Tensor] = []
     hook = model.seg.encoder.stages[0][0].register_forward_hook(lambda *call: seen.append(call[2].detach()))

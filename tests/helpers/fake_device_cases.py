@@ -32,7 +32,7 @@ from engine.build.param_groups import build_optimizer
 from engine.options import Options
 from engine.predict.tiled_model import TiledModel
 from engine.train.ema import EMA
-from engine.train.stages import KINDS, Moment
+from engine.train.stages import STAGE_SPECS, StepSchedule
 from engine.train.step import Envelope, TrainStep, set_trainable
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import POOLINGS
@@ -130,7 +130,7 @@ def train(device: FakeDevice, kind: str, *changes: str, half: bool = False) -> N
     """
     chosen = options(*changes)
     model = device.build(build_model, chosen)
-    set_trainable(model, KINDS[kind])
+    set_trainable(model, STAGE_SPECS[kind])
     module = TrainStep(model, build_loss(chosen), teacher_weight=0.5)
     if not half:
         module.set_teacher(device.build(build_model, chosen))
@@ -139,7 +139,7 @@ def train(device: FakeDevice, kind: str, *changes: str, half: bool = False) -> N
     made = build_degradation(chosen, "train")(batch.hr, batch.name, chosen.seed, batch.epoch)
     degraded = DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
     device.check(degraded.lr, degraded.hr, degraded.mask, degraded.kernel, degraded.distance, degraded.label)
-    moment = Moment(1, 0, kind, KINDS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
+    moment = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
     with device.autocast() if half else contextlib.nullcontext():
         total, terms = module(Envelope(degraded, moment))
     device.check(*terms.values())
@@ -191,7 +191,7 @@ def training_cases() -> dict[str, Case]:
         for name in POOLINGS
     }
     return {
-        **{f"stage {kind}": partial(train, kind=kind) for kind in KINDS if kind != "blur_skip"},
+        **{f"stage {kind}": partial(train, kind=kind) for kind in STAGE_SPECS if kind != "blur_skip"},
         "stage blur_skip": partial(train_on_skip),
         **{f"loss {name}": bound(*changes, SIDE_OUTPUTS, half=True) for name, changes in losses.items()},
         "fail- and crack-oriented": bound("loss:fail_oriented=1.0", "loss:crack_oriented=0.1"),

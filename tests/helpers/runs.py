@@ -27,7 +27,8 @@ from PIL import Image
 from contracts.errors import UserError
 from engine.options import Options
 from engine.options.load import force, load_options, parse_options
-from engine.train.stages import Plan
+from engine.train.build import build_schedule
+from engine.train.stages import TrainingSchedule
 from engine.train.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,8 +202,8 @@ def on_two_processes(script: str, *arguments: object, cwd: Path) -> Outcome:
     return finish(start(*launcher, ROOT / script, *arguments, cwd=cwd))
 
 
-def plan(*changes: str, images: int = 12) -> Plan:
-    return Plan(tiny(Path("nowhere"), "train:total_iter=100", *changes), images)
+def plan(*changes: str, images: int = 12) -> TrainingSchedule:
+    return build_schedule(tiny(Path("nowhere"), "train:total_iter=100", *changes), images)
 
 
 def change_config(folder: Path, change: Callable[[dict], object]) -> None:

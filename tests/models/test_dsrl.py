@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch, Segmented
-from engine.train.stages import KINDS
+from engine.train.stages import STAGE_SPECS
 from engine.train.step import set_trainable
 from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES
@@ -152,7 +152,7 @@ def test_affinity_reaches_both_branches(network: DSRL) -> None:
 def test_parts_cover_the_model_once(network: DSRL) -> None:
     found = [id(parameter) for group in network.param_groups().values() for parameter in group]
     assert sorted(found) == sorted(id(parameter) for parameter in network.parameters())
-    set_trainable(network, KINDS["joint"])
+    set_trainable(network, STAGE_SPECS["joint"])
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 

@@ -16,7 +16,7 @@ from torchvision.models import resnet50
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from contracts.errors import UserError
-from engine.train.stages import KINDS
+from engine.train.stages import STAGE_SPECS
 from engine.train.step import set_trainable
 from models.encoders import lite_weights
 from models.encoders import timm_encoders as encoders
@@ -136,7 +136,7 @@ def test_pyramid_pooling_equals_concatenation_before_the_bottleneck() -> None:
 def test_a_frozen_encoder_stays_as_it_is() -> None:
     network = EncoderUNet("resnet18", width=0.05, freeze_encoder=True).train()
     model = JointModel(Bicubic(4), network)
-    set_trainable(model, KINDS["seg_hr"])
+    set_trainable(model, STAGE_SPECS["seg_hr"])
     before = copy.deepcopy(network.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model.segment(torch.rand(2, 3, 64, 64)).logits.square().mean().backward()

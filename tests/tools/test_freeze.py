@@ -15,7 +15,7 @@ from contracts.errors import UserError, run_main
 from contracts.records import JointOutput
 from degradations.frozen import read_frozen
 from engine.build.data import build_source
-from engine.evaluate.evaluator import Evaluator
+from engine.evaluate.build import build_evaluator
 from engine.options import Options
 from engine.options.load import load_options
 from tools.freeze import freeze, main
@@ -61,7 +61,7 @@ def test_evaluation_is_the_same_with_and_without_the_frozen_set(kind, preset, ro
 
     def seen(frozen) -> list:
         device = torch.device("cpu")
-        evaluator = Evaluator(options, source, device, ["degraded"], seed=dataset.seed, frozen=frozen)
+        evaluator = build_evaluator(options, source, device, ["degraded"], seed=dataset.seed, frozen=frozen)
         return list(evaluator.predict(Enlarge()))
 
     drawn, read = seen(None), seen(read_frozen(tmp_path / "set"))

@@ -14,7 +14,7 @@ from contracts.records import DegradedBatch
 from degradations.presets import PRESETS, build_pipeline
 from engine.build.losses import build_loss
 from engine.build.models import build_model
-from engine.train.stages import KINDS, Moment
+from engine.train.stages import STAGE_SPECS, StepSchedule
 from engine.train.step import Envelope, TrainStep, set_trainable
 from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES
@@ -107,8 +107,8 @@ def training_step(kind: str, *changes: str) -> Subject:
     """Forward and backward of a step of one kind of stage, as the trainer takes them."""
     options = load(COMPACT, [*STEP, *changes], crop=64, batch=2)
     module = TrainStep(build_model(options, pretrained=False), build_loss(options))
-    set_trainable(module.model, KINDS[kind])
-    moment = Moment(1, 0, kind, KINDS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
+    set_trainable(module.model, STAGE_SPECS[kind])
+    moment = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
 
     def forward(step: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
         total, _ = step(Envelope(batch, moment))
@@ -181,7 +181,7 @@ GROUPS: dict[str, dict[str, Case]] = {
         **{f"degradation {name}, 8 bit": partial(degradation, name, True) for name in PRESETS},
     },
     "steps": {
-        **{f"step {kind}": partial(training_step, kind) for kind in KINDS if kind != "blur_skip"},
+        **{f"step {kind}": partial(training_step, kind) for kind in STAGE_SPECS if kind != "blur_skip"},
         "step blur_skip": partial(training_step, "blur_skip", BLUR_SKIP),
         "step joint, dsrl": partial(training_step, "joint", *DSRL),
         **{

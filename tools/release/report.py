@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.errors import UserError
 from contracts.files import write_table, write_text
-from engine.evaluate.evaluator import Evaluation
+from engine.evaluate.evaluation import Evaluation
 from engine.runtime.experiment import require_writable
 from metrics.accumulator import Accumulator
 from tools.release import tables

@@ -18,7 +18,9 @@ from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_up
 from engine.build.seen import count_trained_on
-from engine.evaluate.evaluator import EvaluatedImage, Evaluation, Evaluator
+from engine.evaluate.build import scoring_rules
+from engine.evaluate.evaluation import EvaluatedImage, Evaluation
+from engine.evaluate.evaluator import Evaluator
 from engine.predict.photo import search
 from metrics import names
 from metrics.accumulator import Accumulator
@@ -35,15 +37,18 @@ Figures = dict[str, dict[str, Estimate]]  # of a set: by condition and metric
 class StrangerEvaluator(Evaluator):
     """An evaluator whose predictions are those of predict.py: of whole photographs, in tiles where they are large.
 
-    inputs: how each condition's input is made, as ``tools.release.sets.inputs_of`` tells. ``digests`` has the
-    sha256 of all inputs of a condition when the photographs are done.
+    inputs: the evaluator's conditions, as ``tools.release.sets.inputs_of`` tells. ``digests`` has the sha256 of all
+    inputs of a condition when the photographs are done.
     """
 
     def __init__(
         self, system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = ()
     ) -> None:
-        super().__init__(system.options, source, system.device, [HR], seed=SEED, surface=0, baselines=baselines)
-        self.conditions, self.inputs = list(inputs), inputs
+        options = system.options
+        rules = scoring_rules(options)
+        super().__init__(
+            source, system.device, inputs, scale=options.scale, rules=rules, seed=SEED, surface=0, baselines=baselines
+        )
         self.tiled = system.model
         self.clean = partial(open_specks, minimum_area=system.minimum_area)
         self._hashes = {condition: hashlib.sha256() for condition in inputs}
@@ -59,7 +64,7 @@ class StrangerEvaluator(Evaluator):
         for index in range(min(len(self.source), limit or len(self.source))):
             batch = self.load(index)
             name, hr, mask = batch.name[0], batch.hr[0].numpy(), batch.mask[0, 0].numpy()
-            for condition, pipeline in self.inputs.items():
+            for condition, pipeline in self.conditions.items():
                 lr = None if pipeline is None else pipeline(batch.hr, (name,), self.seed, (0,)).lr
                 pixels = to_uint8(batch.hr if lr is None else lr)[0]
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
@@ -71,7 +76,7 @@ class StrangerEvaluator(Evaluator):
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
         if lr is None or not self.baselines:
             return None
-        return bicubic_up(lr, self.options.scale).clamp(0, 1)[0].numpy()
+        return bicubic_up(lr, self.scale).clamp(0, 1)[0].numpy()
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

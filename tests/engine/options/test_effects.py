@@ -15,7 +15,7 @@ from engine.options import Options
 from engine.options.effects import RESTORE, SEGMENT, without_effect
 from engine.options.load import change_options, load_options
 from engine.options.section import Section
-from engine.train.stages import KINDS
+from engine.train.stages import STAGE_SPECS
 from engine.train.step import trains_restoration
 from tests.helpers.runs import MINIMAL, ROOT, TINY, changed, option_error, tiny
 
@@ -96,8 +96,8 @@ def test_what_does_something_is_not_told(changes: list[str]) -> None:
 
 
 def test_stages_are_those_that_there_are() -> None:
-    assert set(SEGMENT) == {name for name, kind in KINDS.items() if kind.segments}
-    assert set(RESTORE) == {name for name, kind in KINDS.items() if trains_restoration(kind)}
+    assert set(SEGMENT) == {name for name, kind in STAGE_SPECS.items() if kind.segments}
+    assert set(RESTORE) == {name for name, kind in STAGE_SPECS.items() if trains_restoration(kind)}
 
 
 def test_a_file_is_refused_in_one_line_and_options_kept_in_weights_are_not(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from engine.build.losses import build_loss, build_segmentation_loss
 from engine.options import Corrections
 from engine.options.arguments import checked_arguments
 from engine.options.load import load_options, parse_options
-from engine.train.stages import Plan
+from engine.train.build import build_schedule
 from losses.combo import SEGMENTATION_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
@@ -29,7 +29,7 @@ SHIPPED = sorted(path for path in (ROOT / "options").rglob("*.yml") if not path.
 @pytest.mark.parametrize("path", [*SHIPPED, TINY], ids=lambda path: str(path.relative_to(ROOT)))
 def test_shipped_file_loads(path: Path) -> None:
     options = load_options(path)
-    plan = Plan(options, train_images=100)
+    plan = build_schedule(options, images=100)
     assert sum(plan.lengths) == options.train.total_iter
     for network, table, fixed in (
         (options.network_sr, SR_NETWORKS, ("scale", "kernel_side")),

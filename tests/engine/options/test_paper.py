@@ -15,7 +15,7 @@ from engine.build.models import build_model
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file, save_atomic
-from engine.train.stages import Plan
+from engine.train.build import build_schedule
 from tests.helpers.runs import ROOT, assert_error, run_here, train_here
 from tools import sizes
 
@@ -107,7 +107,7 @@ def test_names_of_the_rows_differ() -> None:
 )  # fmt: skip
 def test_schedule_of_the_paper(name: str, beta: float) -> None:
     options = row(name)
-    plan = Plan(options, train_images=6 * 100)
+    plan = build_schedule(options, images=6 * 100)
     blind = options.network_sr.type == "kbpn"
     expected = {1: "sr_true_kernel", 10_001: "kernel", 20_001: "sr", 30_001: "joint", 700_000: "joint"}
     for step, stage in expected.items():
@@ -118,11 +118,11 @@ def test_schedule_of_the_paper(name: str, beta: float) -> None:
 
 
 def test_released_ramp_of_beta() -> None:
-    plan = Plan(row("beta_ramp"), train_images=6 * 100)
+    plan = build_schedule(row("beta_ramp"), images=6 * 100)
     for step in (30_001, 65_000, 100_000, 169_999, 170_000):
         assert plan.at(step).beta == pytest.approx((step - 30_000) / 140_000, rel=1e-9)
     assert plan.at(170_001).beta == plan.at(700_000).beta == 1.0
-    once = Plan(row("csbsr_pspnet"), train_images=6 * 100)
+    once = build_schedule(row("csbsr_pspnet"), images=6 * 100)
     steps = range(30_001, 700_001, 997)
     assert [plan.at(step).alpha for step in steps] == [once.at(step).alpha for step in steps]
 
@@ -208,7 +208,7 @@ def test_missing_weights_name_the_command_that_makes_them(name: str, section: st
 @pytest.mark.parametrize("name", PRETRAININGS)
 def test_phases_of_the_pretraining(name: str) -> None:
     """The released defaults: SOLVER.MAX_ITER, SR_SR_MODULE_PRETRAIN_ITER and SR_KERNEL_MODULE_PRETRAIN_ITER."""
-    plan = Plan(row(name), train_images=6 * 100)
+    plan = build_schedule(row(name), images=6 * 100)
     expected = {1: "sr", 50_000: "sr", 50_001: "sr", 100_000: "sr", 100_001: "sr", 300_000: "sr"}
     if name == "pretrain_kbpn":
         expected |= {1: "sr_true_kernel", 50_000: "sr_true_kernel", 50_001: "kernel", 100_000: "kernel"}

@@ -14,7 +14,8 @@ from PIL import Image
 
 from engine.build.checkpoint import find_checkpoint
 from engine.build.data import build_source
-from engine.evaluate.evaluator import EvaluatedImage, Evaluator
+from engine.evaluate.build import build_evaluator
+from engine.evaluate.evaluation import EvaluatedImage
 from engine.predict.resume import stamp_of, stamped
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
@@ -39,7 +40,7 @@ def predictions(weights: Path, chosen: Precision) -> list[EvaluatedImage]:
     checkpoint = find_checkpoint(weights=str(weights))
     options = checkpoint.options
     source = build_source(options.datasets.test, "datasets.test")
-    evaluator = Evaluator(options, source, CPU, ["hr", "clean", "degraded"], precision=chosen)
+    evaluator = build_evaluator(options, source, CPU, ["hr", "clean", "degraded"], precision=chosen)
     return list(evaluator.predict(checkpoint.model()))
 
 

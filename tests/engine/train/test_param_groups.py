@@ -19,12 +19,13 @@ from engine.build.param_groups import build_optimizer
 from engine.options import Options
 from engine.options.load import load_options
 from engine.options.training import sharp_of
-from engine.train.stages import KINDS, Moment, Plan
+from engine.train.build import build_schedule
+from engine.train.stages import STAGE_SPECS, StepSchedule
 from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
 from models.joint import JointModel
 from tests.helpers.runs import plan, tiny
 
-JOINT = Moment(1, 0, "joint", KINDS["joint"], 0.7, 0.5, True, 1e-3, 1e-3)
+JOINT = StepSchedule(1, 0, "joint", STAGE_SPECS["joint"], 0.7, 0.5, True, 1e-3, 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) 
     alpha = "loss:alpha={schedule: constant, start: 0.8}"
     options = tiny(Path("nowhere"), alpha, f"train:stages=[{{name: {name}}}]", *changes)
     optimizer = build_optimizer(options, model)
-    moment = Plan(options, 12).at(1)
-    set_trainable(model, moment.kind, options.corrected("train_batchnorm"))
+    moment = build_schedule(options, 12).at(1)
+    set_trainable(model, moment.spec, options.corrected("train_batchnorm"))
     total, terms = TrainStep(model, build_loss(options))(Envelope(batch, moment))
     total.backward()
     optimizer.step()
@@ -83,17 +84,17 @@ def test_parts_cover_the_model_once(model: JointModel) -> None:
     assert any(name.startswith("handover.") for name in places)
 
 
-@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"blur_skip"}))
+@pytest.mark.parametrize("name", sorted(STAGE_SPECS.keys() - {"blur_skip"}))
 def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBatch, name: str) -> None:
     before = copy.deepcopy(model.state_dict())
     places = part_of(model)
     one_step(model, batch, name, "train:optimizer={type: adamw, weight_decay: 0.1}")
     changed = {places[key] for key in places if not torch.equal(before[key], model.state_dict()[key])}
-    assert changed == KINDS[name].trains - {"skip", "encoder"}  # which a chain of two networks has not
+    assert changed == STAGE_SPECS[name].trains - {"skip", "encoder"}  # which a chain of two networks has not
     statistics = [key for key in before if key.endswith(("running_mean", "running_var"))]
     after = model.state_dict()
     moved = {key.split(".")[0] for key in statistics if not torch.equal(before[key], after[key])}
-    assert moved == ({"seg"} if "seg" in KINDS[name].trains else set())
+    assert moved == ({"seg"} if "seg" in STAGE_SPECS[name].trains else set())
 
 
 @pytest.mark.parametrize("name", ["blur_skip", "seg"])
@@ -102,7 +103,7 @@ def test_blur_skip_trains_alone_or_with_the_segmentation(skipping: JointModel, b
     before, places = copy.deepcopy(model.state_dict()), part_of(model)
     one_step(model, batch, name)
     after = model.state_dict()
-    assert {places[key] for key in places if not torch.equal(before[key], after[key])} == KINDS[name].trains
+    assert {places[key] for key in places if not torch.equal(before[key], after[key])} == STAGE_SPECS[name].trains
     moved = {key for key in before if "running" in key and not torch.equal(before[key], after[key])}
     assert moved and ({key.startswith("seg.blur_skip.") for key in moved} == {True}) == (name == "blur_skip")
 
@@ -189,9 +190,9 @@ def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: 
     options: Options = tiny(Path("nowhere"), "loss:alpha:schedule=constant")
     teacher = copy.deepcopy(model)
     kept = copy.deepcopy(teacher.state_dict())
-    set_trainable(model, KINDS["joint"])
+    set_trainable(model, STAGE_SPECS["joint"])
     step = TrainStep(model, build_loss(options), teacher_weight=2.0)
-    moment = Plan(options, 12).at(1)
+    moment = build_schedule(options, 12).at(1)
     plain, _ = step(Envelope(batch, moment))
     step.set_teacher(teacher)
     total, terms = step(Envelope(batch, moment))
@@ -205,7 +206,7 @@ def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: 
 def test_sharp_photographs_stand_in_for_restored_ones(model: JointModel, batch: DegradedBatch) -> None:
     """Of two samples one is segmented as it is; the restoration learns from the other."""
     options = tiny(Path("nowhere"))
-    set_trainable(model, KINDS["joint"])
+    set_trainable(model, STAGE_SPECS["joint"])
     seen: list[Tensor] = []
     hook = model.normalise.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
     _, terms = TrainStep(model, build_loss(options), sharp=1)(Envelope(batch, JOINT))

@@ -11,12 +11,11 @@ import torch
 
 from data.distance import signed_distance_map
 from engine.build.data import build_source, build_train_sources
-from engine.evaluate.evaluator import EvaluatedImage
+from engine.evaluate.evaluation import EvaluatedImage
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file
-from engine.train.stages import Plan
-from engine.train.validation import Validator
+from engine.train.build import build_schedule, build_validator
 from losses.combo import SEGMENTATION_LOSSES
 from tests.helpers.runs import ROOT, run_here, train_here, write_photographs
 from tracking.metrics_log import read_metrics
@@ -49,7 +48,7 @@ def test_parts_of_the_split_have_nothing_in_common(tmp_path: Path) -> None:
 
 def test_share_of_the_boundary_term_rises_by_passes() -> None:
     chosen = load_options(ROOT / "options" / "pspnet.yml")
-    plan = Plan(chosen, train_images=320)
+    plan = build_schedule(chosen, images=320)
     assert chosen.train.total_iter / plan.pass_steps == 50
     for epoch in (0, 1, 25, 49):
         assert 1 - plan.at(epoch * 40 + 1).alpha == pytest.approx(epoch / 50)
@@ -75,12 +74,13 @@ def test_best_weights_have_the_lowest_validation_loss(tmp_path: Path) -> None:
 def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
     chosen = drawn(tmp_path)
     _, val = build_train_sources(chosen)
-    validator = Validator(chosen, val, torch.device("cpu"))
-    validator.alpha = 0.25
+    validator = build_validator(chosen, val, torch.device("cpu"))
     rng = np.random.default_rng(0)
     logits, mask = rng.normal(0, 3, (64, 64)).astype(np.float32), np.zeros((64, 64), np.float32)
     mask[20:30, 5:50] = 1
-    found = validator.losses(EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
+    found = validator.losses(
+        EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits), 0.25
+    )
     tensors = (torch.from_numpy(one)[None, None] for one in (logits, mask, signed_distance_map(mask)))
     expected = SEGMENTATION_LOSSES["generalised_boundary_combo"](positive="ratio")(*tensors, 0.25)
     assert found == {"loss": pytest.approx(float(expected), rel=1e-6)}

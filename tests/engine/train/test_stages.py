@@ -7,7 +7,7 @@ import math
 import pytest
 
 from contracts.errors import UserError
-from engine.options import Stage
+from engine.options import StageOptions
 from engine.train.stages import stage_lengths
 from losses.schedule import alpha_paper
 from tests.helpers.runs import plan
@@ -15,10 +15,10 @@ from tests.helpers.runs import plan
 # -- lengths --------------------------------------------------------------------------------------
 
 
-def stages(*lengths: int | float | None) -> list[Stage]:
+def stages(*lengths: int | float | None) -> list[StageOptions]:
     """An integer is a number of iterations, a float a share, None the rest."""
     keys = {int: "iterations", float: "share"}
-    return [Stage(name="joint", **({keys[type(one)]: one} if one is not None else {})) for one in lengths]
+    return [StageOptions(name="joint", **({keys[type(one)]: one} if one is not None else {})) for one in lengths]
 
 
 @pytest.mark.parametrize(
