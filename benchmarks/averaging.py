@@ -49,7 +49,7 @@ def training_batches(options: Options, steps: int) -> Iterator[DegradedBatch]:
     source, _ = build_train_sources(options)
     loader = make_loader(
         build_dataset(options, source),
-        global_batch=options.datasets.train.batch_size,
+        global_batch=options.datasets.train.loader.batch_size,
         seed=options.seed,
         start_step=0,
         total_steps=steps,

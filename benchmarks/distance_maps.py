@@ -27,8 +27,9 @@ def step(small: bool) -> Case:
     ours, alternative = JointStep(with_boundary, cpu, alpha=ALPHA), JointStep(without, cpu, alpha=ALPHA)
     ready, ready_without = ready_batch(with_boundary), ready_batch(without)
     train = with_boundary.datasets.train
+    batch_size, side = train.loader.batch_size, train.augmentation.crop
     return Case(
-        what=f"joint step of options/joint.yml, {train.batch_size} x HR {train.crop}x{train.crop}",
+        what=f"joint step of options/joint.yml, {batch_size} x HR {side}x{side}",
         ours=f"boundary combo loss, alpha {ALPHA}",
         alternative="combo loss without boundary term",
         run_ours=lambda: ours(ready),

@@ -38,10 +38,10 @@ def load(file: Path, changes: Sequence[str] = (), crop: int | None = None, batch
 def ready_batch(options: Options) -> DegradedBatch:
     """A degraded training batch of drawn photographs, with its distance maps where the loss needs them."""
     train = options.datasets.train
-    source = SyntheticSource(PHOTOGRAPHS, size=max(train.crop, 64), seed=1, crack_free=0.0)
+    source = SyntheticSource(PHOTOGRAPHS, size=max(train.augmentation.crop, 64), seed=1, crack_free=0.0)
     loader = make_loader(
         build_dataset(options, source),
-        global_batch=train.batch_size,
+        global_batch=train.loader.batch_size,
         seed=options.seed,
         start_step=0,
         total_steps=1,

@@ -44,8 +44,8 @@ def compact(small: bool) -> Case:
     assert options.network_sr is not None
     sizes = {name: value for name, value in options.network_sr.arguments().items() if name in known}
     train = options.datasets.train
-    side = SMALL_SIDE if small else train.crop // options.scale
-    return compare(sizes, 2 if small else train.batch_size, side, "options/joint.yml")
+    side = SMALL_SIDE if small else train.augmentation.crop // options.scale
+    return compare(sizes, 2 if small else train.loader.batch_size, side, "options/joint.yml")
 
 
 def recompute(small: bool) -> Case:

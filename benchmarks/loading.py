@@ -30,14 +30,14 @@ def keep_up(small: bool) -> Case:
     """One batch loaded in this process, without cache, against one joint step of options/joint.yml on it.
 
     No worker processes: they would fill their queue while the other side is timed. The ratio is that of one
-    worker with a core to itself; ``datasets.train.workers`` of them multiply it.
+    worker with a core to itself; ``datasets.train.loader.workers`` of them multiply it.
     """
     options = load(COMPACT, SMALL_CHANGES if small else (), *((32, 2) if small else (None, None)))
     side, count = (64, 3) if small else (448, 16)
     batches = endless(options, jpeg_folder(side, count))
     train = options.datasets.train
     step, ready = JointStep(options, torch.device("cpu")), ready_batch(options)
-    sizes = f"{train.batch_size} crops {train.crop}x{train.crop}"
+    sizes = f"{train.loader.batch_size} crops {train.augmentation.crop}x{train.augmentation.crop}"
     return Case(
         what=f"images/s loaded and consumed, options/joint.yml, {sizes} of {side}x{side} JPEGs",
         ours="one loading process: decode, crop, distance map",
@@ -52,7 +52,7 @@ def keep_up(small: bool) -> Case:
 def endless(options: Options, root: Path) -> Iterator[HRBatch]:
     """Training batches from the folder, epoch after epoch."""
     dataset = build_dataset(options, FilePairs(find_pairs(root)))
-    batch = options.datasets.train.batch_size
+    batch = options.datasets.train.loader.batch_size
     loader = make_loader(
         dataset, global_batch=batch, seed=options.seed, start_step=0, total_steps=options.train.total_iter, workers=0
     )

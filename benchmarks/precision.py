@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     train, small = options.datasets.train, chosen.side // options.scale
     works = {
-        f"training step, {train.batch_size} x HR {train.crop}x{train.crop}": steps(options, chosen.device),
+        f"training step, {train.loader.batch_size} x HR {train.augmentation.crop}x{train.augmentation.crop}": steps(
+            options, chosen.device
+        ),
         f"networks, LR {small}x{small} to HR {small * options.scale}x{small * options.scale}": answers(
             options, chosen.device, chosen.side
         ),

@@ -119,7 +119,7 @@ def measure(chosen: argparse.Namespace, options: Options) -> list[Speed]:
             network.compile(dynamic=False)
     seconds = alternate(works, chosen.rounds, finisher(chosen.device))
     peaks = [peak(work, chosen.device) for work in works]
-    images = options.datasets.train.batch_size
+    images = options.datasets.train.loader.batch_size
     measured = zip(found, seconds, peaks, operations, strict=True)
     return [Speed(label, time, images, memory, work) for label, time, memory, work in measured]
 
@@ -168,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     ceiling = matmul_rate(chosen.device, PRECISIONS[chosen.precision], chosen.ceiling)
     speeds = measure(chosen, options)
-    train = options.datasets.train
+    batch_size, side = options.datasets.train.loader.batch_size, options.datasets.train.augmentation.crop
     name = chosen.device if chosen.device.type == "cpu" else torch.get_device_module(chosen.device).get_device_name()
-    print(f"{chosen.opt.name}: {train.batch_size} x HR {train.crop}x{train.crop} on {name}, torch {torch.__version__},")
+    print(f"{chosen.opt.name}: {batch_size} x HR {side}x{side} on {name}, torch {torch.__version__},")
     print(f"{torch.get_num_threads()} threads; {chosen.precision} matmul {ceiling / 1e12:.3f} TFLOP/s\n")
     print(markdown(speeds, ceiling))
     seconds = degradation_seconds(chosen, options)

@@ -22,7 +22,9 @@ NO_ROOM = (
     "little room in /dev/shm: batches of the loader processes pass through pipes, which takes longer "
     "(in Docker: --shm-size=1g)"
 )
-WORKER_REPAIR = "if memory ran out, lower datasets.train.workers or datasets.train.cache_mb; go on with --auto_resume"
+WORKER_REPAIR = (
+    "if memory ran out, lower datasets.train.loader.workers or datasets.train.loader.cache_mb; go on with --auto_resume"
+)
 
 
 class StepSampler(Sampler):

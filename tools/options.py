@@ -14,7 +14,7 @@ import json
 import signal
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from contracts.errors import UserError, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
 from engine.options import Options
+from engine.options.section import sections_in
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import IMAGE_LABEL_LOSSES
 from models.seg import SEG_NETWORKS
@@ -36,17 +37,10 @@ TABLES: dict[str, dict[str, Any]] = {
     "network_sr.type": SR_NETWORKS,
     "network_seg.type": SEG_NETWORKS,
     "network.type": WHOLE_NETWORKS,
-    "loss.segmentation": {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES},
+    "loss.segmentation.type": {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES},
 }
 FOLLOWS = ("scale", "kernel_side", "clip")  # arguments that follow from other options
 EDITORS = "# yaml-language-server: $schema="
-
-
-def sections(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that an annotation holds, also in a list or beside None."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in typing.get_args(annotation) for model in sections(inner)]
 
 
 def shown(annotation: Any) -> str:
@@ -86,19 +80,30 @@ def default_of(field: FieldInfo) -> str:
     return "unset" if field.default is None else json.dumps(field.default, default=str)
 
 
-def lines(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """(path, type, default, meaning) of every option below a section."""
-    for name, field in model.model_fields.items():
+def fields_of(models: Sequence[type[BaseModel]]) -> dict[str, list[type[BaseModel]]]:
+    """The names of all fields, each with the sections that have it."""
+    names = dict.fromkeys(name for model in models for name in model.model_fields)
+    return {name: [model for model in models if name in model.model_fields] for name in names}
+
+
+def lines(models: Sequence[type[BaseModel]], path: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """(path, type, default, meaning) of every option below a section, or below sections that differ by type."""
+    for name, owners in fields_of(models).items():
+        field = owners[0].model_fields[name]
         place = f"{path}.{name}".lstrip(".")
-        below = sections(field.annotation)
+        below = sections_in(field.annotation)
         if below:
             is_list = "list" in str(field.annotation)
-            yield from lines(below[0], f"{place}[]" if is_list else place)
+            yield from lines(below, f"{place}[]" if is_list else place)
             continue
-        kind = shown(field.annotation)
+        several = name == "type" and len(models) > 1
+        kind = " | ".join(shown(model.model_fields[name].annotation) for model in (models if several else owners[:1]))
         rule = limits(field)
-        yield place, f"{kind} ({rule})" if rule else kind, default_of(field), field.description or ""
-    if model.model_config.get("extra") == "allow":
+        meaning = "drawn photographs, or files" if several else field.description or ""
+        if len(owners) < len(models):
+            meaning += f" (type {shown(owners[0].model_fields['type'].annotation)})"
+        yield place, f"{kind} ({rule})" if rule else kind, default_of(field), meaning
+    if models[0].model_config.get("extra") == "allow":
         yield f"{path}.*", "", "", "arguments of the type, listed by --networks"
 
 
@@ -127,7 +132,7 @@ def main(given: list[str] | None = None) -> None:
             print(f"{option}:")
             print("".join(f"  {name:<26} {arguments(cls)}\n" for name, cls in table.items()))
         return
-    found = list(lines(Options))
+    found = list(lines([Options]))
     for section in chosen.sections:
         if not any(is_below(path, section) for path, *_ in found):
             raise UserError(f"no option '{section}'; see python -m tools.options")

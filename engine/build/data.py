@@ -23,21 +23,19 @@ from data.zoom import Zoom
 from degradations.pipeline import Pipeline
 from degradations.presets import build_pipeline
 from engine.build.losses import build_segmentation_loss
-from engine.options import Dataset, Options
-from engine.options.data import TrainDataset
+from engine.options import Drawn, Folder, Options
+from engine.options.data import TrainDrawn, TrainFolder
 from engine.runtime.progress import Progress
 
 VALIDATION_CACHE_MB = 512
 PATIENCE = 3.0  # seconds before progress is shown
 
 
-def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
+def build_source(dataset: Drawn | Folder, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
     """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
-    if dataset.type == "synthetic":
-        assert dataset.count is not None  # options without it are refused
+    if isinstance(dataset, Drawn):
         drawn = SyntheticSource(dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free)
         return finished(drawn, dataset, cache_mb)
-    assert dataset.root is not None
     notes: list[str] = []
     try:
         pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
@@ -53,7 +51,7 @@ def build_source(dataset: Dataset, path: str, binary_masks: bool = True, cache_m
         raise UserError(f"{path}: {error}") from None
 
 
-def role_of(dataset: Dataset, path: str) -> str | None:
+def role_of(dataset: Drawn | Folder, path: str) -> str | None:
     """Which half of a root an entry of ``datasets`` is meant for; None where a random split is drawn of all of it."""
     return None if dataset.split is not None else path.rpartition(".")[2]
 
@@ -75,7 +73,7 @@ def looking_at(path: str) -> Callable[[int, int], None]:
     return show
 
 
-def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
+def finished(source: Source, dataset: Drawn | Folder, cache_mb: int) -> Source:
     """A source with what the options ask of all of them: one fraction, one size, a cache."""
     if dataset.split is not None:
         split = dataset.split
@@ -86,22 +84,21 @@ def finished(source: Source, dataset: Dataset, cache_mb: int) -> Source:
     return Cached(source, cache_mb)
 
 
-def build_labelled(train: TrainDataset) -> Labelled:
+def build_labelled(train: TrainDrawn | TrainFolder) -> Labelled:
     """The training photographs with image labels; unless the labels come from them, masks are not even looked for."""
     labels = train.labels
     assert labels is not None
     try:
         if labels.source == "masks":
-            source = build_source(train, "datasets.train", cache_mb=train.cache_mb)
+            source = build_source(train, "datasets.train", cache_mb=train.loader.cache_mb)
             return Labelled(source, labels_from_masks(source))
-        if train.type == "synthetic":
+        if isinstance(train, TrainDrawn):
             raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
-        assert train.root is not None
         path = "datasets.train"
         notes: list[str] = []
         files = find_photographs(Path(train.root), train.lists, train.part, role_of(train, path), notes)
         photographs = Photographs(files[: train.count], train.bits, notes, looking_at(path))
-        source = finished(photographs, train, train.cache_mb)
+        source = finished(photographs, train, train.loader.cache_mb)
         names = [source.name(index) for index in range(len(source))]
         if labels.source == "csv":
             assert labels.file is not None
@@ -119,7 +116,7 @@ def build_train_sources(options: Options, tell: Callable[[str], object] = print)
     if train.labels is not None:
         source: Source = build_labelled(train)
     else:
-        source = build_source(train, "datasets.train", options.corrected("binary_masks"), train.cache_mb)
+        source = build_source(train, "datasets.train", options.in_force.binary_masks, train.loader.cache_mb)
         require_cracks(source, "datasets.train")
     if options.datasets.val is not None:
         return source, build_source(options.datasets.val, "datasets.val", cache_mb=VALIDATION_CACHE_MB)
@@ -133,23 +130,23 @@ def build_train_sources(options: Options, tell: Callable[[str], object] = print)
 
 def build_dataset(options: Options, source: Source) -> CrackDataset:
     """Crops, flips and distance maps of the training photographs."""
-    train = options.datasets.train
-    vertical = train.vertical_flip
+    augmentation = options.datasets.train.augmentation
+    vertical = augmentation.vertical_flip
     if vertical is None:
-        vertical = 0.3 if options.corrected("vertical_flip") else 0.0
-    smallest, largest = train.zoom or (1.0, 1.0)
+        vertical = 0.3 if options.in_force.vertical_flip else 0.0
+    smallest, largest = augmentation.zoom or (1.0, 1.0)
     return CrackDataset(
         source,
-        crop=train.crop,
+        crop=augmentation.crop,
         seed=options.seed,
-        horizontal_flip=train.horizontal_flip,
+        horizontal_flip=augmentation.horizontal_flip,
         vertical_flip=vertical,
-        rotate=train.rotate,
+        rotate=augmentation.rotate,
         distance=build_segmentation_loss(options).needs_distance,
-        crack_crop_probability=train.crack_crop_probability,
-        photometric=train.photometric,
-        zoom=Zoom(smallest, largest, train.any_angle) if train.zoom or train.any_angle else None,
-        lighting=train.lighting,
+        crack_crop_probability=augmentation.crack_crop_probability,
+        photometric=augmentation.photometric,
+        zoom=Zoom(smallest, largest, augmentation.any_angle) if augmentation.zoom or augmentation.any_angle else None,
+        lighting=augmentation.lighting,
     )
 
 
@@ -166,7 +163,7 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
             "clean" if condition == "clean" else steps,
             scale=options.scale,
             kernel_side=degradation.kernel_side,
-            border="reflect" if options.corrected("reflected_borders") else "zero",
+            border="reflect" if options.in_force.reflected_borders else "zero",
             quantise=condition != "train",
         )
 

@@ -19,21 +19,21 @@ DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code 
 
 def build_segmentation_loss(options: Options) -> SegmentationLoss | ImageLabelLoss:
     """The segmentation loss by name, with its arguments checked."""
-    loss = options.loss
+    loss = options.loss.segmentation
     table: dict[str, Callable[..., SegmentationLoss | ImageLabelLoss]] = {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES}
-    make = lookup(table, loss.segmentation, "loss.segmentation")
+    make = lookup(table, loss.type, "loss.segmentation.type")
     cls, fixed = (make.func, tuple(make.keywords)) if isinstance(make, partial) else (make, ())
     assert isinstance(cls, type)
-    arguments = checked_arguments(cls, loss.segmentation_args, "loss.segmentation_args", fixed=fixed)
-    with at("loss.segmentation_args"):
+    arguments = checked_arguments(cls, loss.arguments(), "loss.segmentation", fixed=fixed)
+    with at("loss.segmentation"):
         return make(**arguments)
 
 
 def build_loss(options: Options) -> JointLoss:
     """The joint loss, with the corrections in force."""
-    supervised = options.corrected("supervised_kernel")
+    supervised = options.in_force.supervised_kernel
     weights = options.loss.sr_weights or (DEFAULT_WEIGHTS if supervised else REFERENCE_WEIGHTS)
-    border = "reflect" if options.corrected("reflected_borders") else "zero"
+    border = "reflect" if options.in_force.reflected_borders else "zero"
     with at("loss.sr_weights"):
         sr_loss = KBPNLoss(weights, border, "sum" if supervised else "mean")
     return JointLoss(
@@ -43,13 +43,13 @@ def build_loss(options: Options) -> JointLoss:
         fail_amplitude=options.loss.fail_oriented,
         crack_amplitude=options.loss.crack_oriented,
         affinity=build_affinity(options),
-        affinity_weight=options.loss.affinity,
+        affinity_weight=options.loss.affinity.weight,
     )
 
 
 def build_affinity(options: Options) -> FeatureAffinity:
     """The feature-affinity loss, over the batch as ``corrections.mean_affinity`` says unless its arguments do."""
-    chosen = checked_arguments(FeatureAffinity, options.loss.affinity_args, "loss.affinity_args")
-    reduction = "mean" if options.corrected("mean_affinity") else "sum"
-    with at("loss.affinity_args"):
+    chosen = checked_arguments(FeatureAffinity, options.loss.affinity.arguments(), "loss.affinity")
+    reduction = "mean" if options.in_force.mean_affinity else "sum"
+    with at("loss.affinity"):
         return FeatureAffinity(**{"reduction": reduction, **chosen})

@@ -54,7 +54,7 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
             normalise=joint.normalise,
             clip=joint.clip,
             handover=joint.handover,
-            window=options.datasets.train.crop,
+            window=options.datasets.train.augmentation.crop,
         )
     if pretrained:
         _start_from(model.sr, restores, "sr.", "network_sr.weights")

@@ -51,6 +51,6 @@ def build_evaluator(
 def scoring_rules(options: Options) -> ScoringRules:
     """The rules of distances, with the corrections in force."""
     return ScoringRules(
-        percentile=95.0 if options.corrected("hd_percentile_95") else 50.0,
-        empty="diagonal" if options.corrected("empty_diagonal") else "width",
+        percentile=95.0 if options.in_force.hd_percentile_95 else 50.0,
+        empty="diagonal" if options.in_force.empty_diagonal else "width",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from contracts.errors import UserError
@@ -86,7 +87,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
         "test_precision": precision.name,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
         "compat": options.compat,
-        "corrections": options.resolved_corrections(),
+        "corrections": asdict(options.in_force),
         "trained_on": trained_on,
         "seconds": round(time.perf_counter() - began, 1),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.options import Dataset, Options
+from engine.options import Drawn, Folder, Options
 from engine.options.load import load_options
 from engine.runtime.shipped import is_shipped
 
@@ -32,16 +32,16 @@ def with_test_set(options: Options, weights: Path, changes: Iterable[str] = ()) 
     return options.model_copy(update={"datasets": datasets}), told
 
 
-def _lacking(dataset: Dataset | None) -> str | None:
+def _lacking(dataset: Drawn | Folder | None) -> str | None:
     """What of a test set is not on this machine, None if it is all there."""
     if dataset is None:
         return "the options of these weights name no photographs to test on"
-    lists = [dataset.lists] if isinstance(dataset.lists, str) else dataset.lists or []
-    if dataset.root is not None and not Path(dataset.root).is_dir():
-        return f"{dataset.root}, which the options of these weights test on, is not on this machine"
-    for one in lists:
-        if not Path(one).is_file() and not (Path(dataset.root or "") / one).is_file():
-            return f"the list {one}, which the options of these weights test on, is not on this machine"
+    if isinstance(dataset, Folder):
+        if not Path(dataset.root).is_dir():
+            return f"{dataset.root}, which the options of these weights test on, is not on this machine"
+        for path in [dataset.lists] if isinstance(dataset.lists, str) else dataset.lists or []:
+            if not Path(path).is_file() and not (Path(dataset.root) / path).is_file():
+                return f"the list {path}, which the options of these weights test on, is not on this machine"
     if dataset.frozen is not None and not Path(dataset.frozen).is_dir():
         return f"the frozen set {dataset.frozen}, which the options of these weights test on, is not on this machine"
     return None

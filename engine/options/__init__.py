@@ -4,9 +4,9 @@ Unknown keys, wrong types and contradictions are refused before anything is buil
 network are the keyword arguments of its class, so a new network needs no entry here.
 """
 
-from engine.options.data import Dataset
+from engine.options.data import Drawn, Folder
 from engine.options.experiment import Corrections, Options
 from engine.options.networks import Network
 from engine.options.training import Loss, StageOptions, Train
 
-__all__ = ["Corrections", "Dataset", "Loss", "Network", "Options", "StageOptions", "Train"]
+__all__ = ["Corrections", "Drawn", "Folder", "Loss", "Network", "Options", "StageOptions", "Train"]

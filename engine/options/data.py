@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from data.synthetic.source import CRACK_FREE
 from engine.options.section import FilePath, Section
@@ -44,31 +44,41 @@ class Split(Section):
         return self
 
 
-FILE_OPTIONS = ("bits", "crack_values", "crack_from", "mask_orientation")
+class Photographs(Section):
+    """What photographs with masks have in common, drawn ones and files."""
 
-
-class Dataset(Section):
-    """Photographs with masks: a folder pair, or the embedded generator."""
-
-    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {
-        "synthetic": ("root", "lists", "part", *FILE_OPTIONS),
-        "folder": ("size", "crack_free"),
-    }
     TIED: ClassVar[tuple[str, ...]] = ("count", "seed", "frozen")
 
-    type: Literal["synthetic", "folder"] = Field("synthetic", description="drawn photographs, or files")
-    root: FilePath | None = Field(None, description="folder with the images and masks (type folder)")
-    lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
-    part: str | None = Field(None, description="part of the root, such as train; unset: that of this entry, or all")
-    count: int | None = Field(None, ge=1, description="images to draw (synthetic) or to use (folder)")
-    size: int = Field(448, ge=32, description="side of a synthetic image in pixels")
-    crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="share of synthetic images without a crack")
-    seed: int = Field(0, ge=0, description="seed of the synthetic images, and of a test set's degradation")
+    seed: int = Field(0, ge=0, description="seed of drawn photographs, and of a test set's degradation")
     frozen: FilePath | None = Field(None, description="of datasets.test: set rendered by tools.freeze to read")
     split: Split | None = Field(None, description="use one fraction of a random split of these photographs")
     resize: int | None = Field(None, ge=32, description="resize to squares of this side; distorts widths of cracks")
     keep_aspect: bool = Field(False, description="resize to this longer side instead, in proportion")
 
+    @model_validator(mode="after")
+    def _sized(self) -> Photographs:
+        if self.keep_aspect and self.resize is None:
+            raise ValueError("keep_aspect needs resize: the length of the longer side")
+        return self
+
+
+class Drawn(Photographs):
+    """Photographs drawn by the embedded generator."""
+
+    type: Literal["synthetic"] = Field("synthetic", description="drawn photographs")
+    count: int = Field(ge=1, description="number of images to draw; type folder: to use, unset: all")
+    size: int = Field(448, ge=32, description="side of an image in pixels")
+    crack_free: float = Field(CRACK_FREE, ge=0, le=1, description="fraction of images without a crack")
+
+
+class Folder(Photographs):
+    """Photographs in files, with their masks."""
+
+    type: Literal["folder"] = Field(description="files")
+    root: FilePath = Field(description="folder that holds images and masks")
+    lists: FilePath | list[FilePath] | None = Field(None, description="split list files, one FOLDER/STEM a line")
+    part: str | None = Field(None, description="part of the root, such as train; unset: that of this entry, or all")
+    count: int | None = Field(None, ge=1, description="number of images to use; unset: all")
     bits: int | None = Field(
         None, ge=8, le=16, description="depth of values in 16-bit photographs; unset: the smallest usual one"
     )
@@ -81,21 +91,9 @@ class Dataset(Section):
     )
 
     @model_validator(mode="after")
-    def _told_once(self) -> Dataset:
+    def _one_rule(self) -> Folder:
         if self.crack_values is not None and self.crack_from is not None:
             raise ValueError("crack_values and crack_from both say what is crack; give one of them")
-        return self
-
-    @model_validator(mode="after")
-    def _complete(self) -> Dataset:
-        if self.type == "folder" and self.root is None:
-            raise ValueError("type folder needs root: the folder that holds images and masks")
-        if self.type == "synthetic" and self.count is None:
-            raise ValueError("type synthetic needs count: the number of images to draw")
-        if self.type == "synthetic" and (self.root or self.lists):
-            raise ValueError("root and lists belong to type folder; set type: folder to read photographs")
-        if self.keep_aspect and self.resize is None:
-            raise ValueError("keep_aspect needs resize: the length of the longer side")
         return self
 
 
@@ -118,42 +116,84 @@ class Labels(Section):
         return self
 
 
-class TrainDataset(Dataset):
-    """Photographs to train on, with the crops and flips made of them."""
+class Augmentation(Section):
+    """The crops that are made of the training photographs."""
 
     crop: int = Field(224, ge=16, description="side of the HR crop in pixels, a multiple of the scale")
-    batch_size: int = Field(6, ge=1, description="samples per step over all processes together")
-    workers: int = Field(1, ge=0, description="loader processes per training process")
     horizontal_flip: float = Field(0.5, ge=0, le=1, description="probability of a mirrored crop")
     vertical_flip: float | None = Field(None, ge=0, le=1, description="unset: 0.3, or 0 with the reference")
     rotate: bool = Field(False, description="rotate by multiples of 90 degrees")
-    crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
-    photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
-    lighting: float = Field(
-        0.0, ge=0, le=1, description="share of crops put in another light: dark, shadow, slanting, lamp or wet"
-    )
+    any_angle: bool = Field(False, description="turn crops by any angle, not only by multiples of 90 degrees")
     zoom: list[float] | None = Field(
         None, min_length=2, max_length=2, description="smallest and largest factor that crops are enlarged by; unset: 1"
     )
-    any_angle: bool = Field(False, description="turn crops by any angle, not only by multiples of 90 degrees")
+    crack_crop_probability: float = Field(0.0, ge=0, le=1, description="crops centred near a crack pixel")
+    photometric: float = Field(0.0, ge=0, le=1, description="strength of brightness/contrast/gamma changes")
+    lighting: float = Field(
+        0.0, ge=0, le=1, description="fraction of crops put in another light: dark, shadow, slanting, lamp or wet"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if self.zoom is not None and not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ValueError(f"zoom {self.zoom}: give the smaller factor first, above 0, such as [0.5, 2]")
+        return self
+
+
+class Loader(Section):
+    """How crops come to the training."""
+
+    batch_size: int = Field(6, ge=1, description="samples per step over all processes together")
+    workers: int = Field(1, ge=0, description="loader processes per training process")
     degrade_in_workers: bool = Field(
         False, description="degrade in the loader processes, where a GPU would wait for it; equal up to rounding"
     )
     cache_mb: int = Field(1024, ge=0, description="memory for decoded photographs, in MiB")
+
+
+class Training(Section):
+    """What photographs to train on have besides."""
+
+    augmentation: Augmentation = Augmentation()
+    loader: Loader = Loader()
     labels: Labels | None = Field(None, description="image labels instead of masks, for loss image_label")
-    holdout: float = Field(0.0, ge=0, lt=1, description="share held out for validation, by their names")
+    holdout: float = Field(0.0, ge=0, lt=1, description="fraction held out for validation, by their names")
 
     @model_validator(mode="after")
-    def _learnable(self) -> TrainDataset:
-        if self.labels is not None and (self.holdout > 0 or self.crack_crop_probability > 0):
-            key = "holdout" if self.holdout > 0 else "crack_crop_probability"
-            raise ValueError(f"{key} needs masks, which labels hide; set it to 0 (validate on datasets.val)")
-        if self.zoom is not None and not 0 < self.zoom[0] <= self.zoom[1]:
-            raise ValueError(f"zoom {self.zoom}: give the smaller factor first, above 0, such as [0.5, 2]")
-        about_masks = [key for key in FILE_OPTIONS[1:] if getattr(self, key) is not None]
+    def _learnable(self) -> Training:
+        if self.labels is not None and self.holdout > 0:
+            raise ValueError("holdout needs masks, which labels hide; set it to 0 (validate on datasets.val)")
+        if self.labels is not None and self.augmentation.crack_crop_probability > 0:
+            raise ValueError("augmentation.crack_crop_probability needs masks, which labels hide; set it to 0")
+        return self
+
+
+class TrainDrawn(Drawn, Training):
+    """Drawn photographs to train on."""
+
+
+ABOUT_MASKS = ("crack_values", "crack_from", "mask_orientation")
+
+
+class TrainFolder(Folder, Training):
+    """Photographs in files to train on."""
+
+    @model_validator(mode="after")
+    def _without_masks(self) -> TrainFolder:
+        about_masks = [key for key in ABOUT_MASKS if getattr(self, key) is not None]
         if self.labels is not None and self.labels.source != "masks" and about_masks:
             raise ValueError(f"{about_masks[0]} is about masks; labels of source {self.labels.source} need none")
         return self
+
+
+def _type_of(entry: object) -> str | None:
+    return entry.get("type", "synthetic") if isinstance(entry, dict) else getattr(entry, "type", None)
+
+
+Dataset = Annotated[Annotated[Drawn, Tag("synthetic")] | Annotated[Folder, Tag("folder")], Discriminator(_type_of)]
+TrainDataset = Annotated[
+    Annotated[TrainDrawn, Tag("synthetic")] | Annotated[TrainFolder, Tag("folder")], Discriminator(_type_of)
+]
 
 
 class Datasets(Section):

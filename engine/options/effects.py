@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from engine.options.data import Dataset
+from engine.options.data import Drawn, Folder
 from engine.options.experiment import Options
 from engine.options.section import Section
 from engine.options.training import StageOptions, Train
@@ -56,22 +56,21 @@ def _datasets(options: Options) -> Iterator[str]:
     for role, dataset in (("train", sets.train), ("val", sets.val), ("test", sets.test)):
         if dataset is None:
             continue
-        yield from _idle_by_kind(dataset, f"datasets.{role}")
         for key, reason in _idle_in_role(dataset, role).items():
             if _given(dataset, key):
                 yield f"datasets.{role}.{key}: {reason}; leave it out"
     if sets.train.holdout > 0 and sets.val is not None:
         yield "datasets.train.holdout: nothing is held out beside datasets.val; set holdout to 0, or val to null"
-    if sets.train.any_angle and sets.train.rotate:
-        yield "datasets.train.rotate: any_angle turns crops already; leave one of the two out"
-    if sets.train.degrade_in_workers and sets.train.workers == 0:
-        yield "datasets.train.degrade_in_workers: there are no loader processes; set workers to 1 or more"
+    if sets.train.augmentation.any_angle and sets.train.augmentation.rotate:
+        yield "datasets.train.augmentation.rotate: any_angle turns crops already; leave one of the two out"
+    if sets.train.loader.degrade_in_workers and sets.train.loader.workers == 0:
+        yield "datasets.train.loader.degrade_in_workers: there are no loader processes; set workers to 1 or more"
     labels = sets.train.labels
     if labels is not None and labels.source in ("masks", "csv") and _given(labels, "uncracked"):
         yield f"datasets.train.labels.uncracked: source {labels.source} does not look at names; leave it out"
 
 
-def _idle_in_role(dataset: Dataset, role: str) -> dict[str, str]:
+def _idle_in_role(dataset: Drawn | Folder, role: str) -> dict[str, str]:
     """The keys that do nothing in such a set, and why."""
     idle = {} if role == "test" else {"frozen": "only datasets.test is read from a rendered set"}
     if dataset.type == "folder" and role == "train":
@@ -101,10 +100,11 @@ def _validation(options: Options) -> Iterator[str]:
 
 def _loss(options: Options) -> Iterator[str]:
     loss, train = options.loss, options.train
-    if loss.affinity > 0 and options.network is None:
+    if loss.affinity.weight > 0 and options.network is None:
         yield "loss.affinity: only network dsrl hands over the features for it; leave it out"
-    if loss.affinity == 0 and loss.affinity_args:
-        yield "loss.affinity_args: loss.affinity is 0; give it a weight, or leave these out"
+    if loss.affinity.weight == 0:
+        for key in loss.affinity.arguments():
+            yield f"loss.affinity.{key}: its weight is 0; give it one, or leave this out"
     stages = {stage.name for stage in train.stages}
     oriented = [key for key in ("fail_oriented", "crack_oriented") if getattr(loss, key) > 0]
     if loss.fail_oriented > 0 and "joint" not in stages:
@@ -134,8 +134,8 @@ def _training(train: Train) -> Iterator[str]:
     for index, stage in enumerate(train.stages):
         for key, reason in _idle_in_stage(stage):
             yield f"train.stages.{index}.{key}: {reason}; leave it out"
-    if train.sharp_share > 0 and not {stage.name for stage in train.stages} & (set(SEGMENT) - {"seg_hr"}):
-        yield "train.sharp_share: no stage trains the segmentation on restored images; leave it out"
+    if train.sharp_fraction > 0 and not {stage.name for stage in train.stages} & (set(SEGMENT) - {"seg_hr"}):
+        yield "train.sharp_fraction: no stage trains the segmentation on restored images; leave it out"
     yield from _idle_by_kind(train.optimizer, "train.optimizer")
     yield from _idle_by_kind(train.scheduler, "train.scheduler")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +28,20 @@ class Corrections(Section):
     hd_percentile_95: bool | None = Field(None, description="HD95 at percentile 95 (else 50)")
     empty_diagonal: bool | None = Field(None, description="one empty mask costs the diagonal (else the width)")
     mean_affinity: bool | None = Field(None, description="feature affinity averaged over the batch (else summed)")
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Every correction of ``Corrections``, and whether it is in force."""
+
+    binary_masks: bool
+    reflected_borders: bool
+    supervised_kernel: bool
+    vertical_flip: bool
+    train_batchnorm: bool
+    hd_percentile_95: bool
+    empty_diagonal: bool
+    mean_affinity: bool
 
 
 class Options(Section):
@@ -60,34 +76,35 @@ class Options(Section):
             )
         return name
 
-    def corrected(self, name: str) -> bool:
-        """Whether the correction ``name`` is in force (its own entry, else ``compat``)."""
-        chosen = getattr(self.corrections, name)
-        return self.compat == "corrected" if chosen is None else chosen
-
-    def resolved_corrections(self) -> dict[str, bool]:
-        """Every correction and whether it is in force."""
-        return {name: self.corrected(name) for name in Corrections.model_fields}
+    @cached_property
+    def in_force(self) -> InForce:
+        """Which corrections are in force: each by its own entry, else by ``compat``."""
+        chosen = {name: value for name, value in self.corrections if value is not None}
+        return InForce(**{**dict.fromkeys(Corrections.model_fields, self.compat == "corrected"), **chosen})
 
     @model_validator(mode="after")
     def _agree(self) -> Options:
-        crop = self.datasets.train.crop
+        crop = self.datasets.train.augmentation.crop
         if crop % self.scale:
             raise ValueError(
-                f"datasets.train.crop {crop} is not a multiple of scale {self.scale}; "
+                f"datasets.train.augmentation.crop {crop} is not a multiple of scale {self.scale}; "
                 f"try {crop // self.scale * self.scale}"
             )
         if self.degradation.kernel_side // 2 >= crop:
             raise ValueError(f"degradation.kernel_side {self.degradation.kernel_side} exceeds the crop {crop}")
-        parts, batch = self.train.accumulate_grad_batches, self.datasets.train.batch_size
+        parts, batch = self.train.accumulate_grad_batches, self.datasets.train.loader.batch_size
         if batch % parts:
-            raise ValueError(f"train.accumulate_grad_batches {parts} does not divide datasets.train.batch_size {batch}")
-        sharp_of(self.train.sharp_share, batch // parts)
+            raise ValueError(
+                f"train.accumulate_grad_batches {parts} does not divide datasets.train.loader.batch_size {batch}"
+            )
+        sharp_of(self.train.sharp_fraction, batch // parts)
         self._check_networks()
         self._check_labels()
-        if self.train.sharp_share > 0 and (self.network is not None or self.joint.handover):
+        if self.train.sharp_fraction > 0 and (self.network is not None or self.joint.handover):
             what = "network" if self.network is not None else "joint.handover"
-            raise ValueError(f"train.sharp_share segments images alone, {what} more than that; set sharp_share to 0")
+            raise ValueError(
+                f"train.sharp_fraction segments images alone, {what} more than that; set sharp_fraction to 0"
+            )
         if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
             raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
         return self
@@ -108,10 +125,12 @@ class Options(Section):
 
     def _check_labels(self) -> None:
         labels, loss = self.datasets.train.labels, self.loss
-        if labels is None and loss.segmentation == "image_label":
+        if labels is None and loss.segmentation.type == "image_label":
             raise ValueError("loss.segmentation image_label learns from datasets.train.labels; add them")
-        if labels is not None and loss.segmentation != "image_label":
-            raise ValueError(f"datasets.train.labels hide the masks that {loss.segmentation} needs; use image_label")
+        if labels is not None and loss.segmentation.type != "image_label":
+            raise ValueError(
+                f"datasets.train.labels hide the masks that {loss.segmentation.type} needs; use image_label"
+            )
         if labels is not None and (loss.fail_oriented > 0 or loss.crack_oriented > 0):
             raise ValueError("loss.fail_oriented and crack_oriented need masks, which datasets.train.labels hide")
 

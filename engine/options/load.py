@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from contracts.errors import UserError, nearest
 from engine.options import Options
 from engine.options.effects import without_effect
-from engine.options.renamed import rename_keys, renamed
-from engine.options.section import Section
+from engine.options.renamed import rename_keys, today
+from engine.options.section import Section, sections_in
 
 
 class _Loader(yaml.SafeLoader):
@@ -93,59 +93,46 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
     Where the ``type`` of a section changes, what the new type does not know goes with the old one, unless it is
     given in the same breath, and so does what means something else: the number of images to draw limits no folder.
     """
-    tree, changes = copy.deepcopy(tree), [_of_today(change) for change in changes]
-    given = {change.partition("=")[0] for change in changes}
+    tree, parsed = copy.deepcopy(tree), []
     for change in changes:
-        keys, equals, value = change.partition("=")
+        keys, equals, text = change.partition("=")
         if not equals or not keys:
             raise UserError(f"--force_yml '{change}': write it as section:key=value")
+        parsed += [(change, *new) for new in today(keys, parse_yaml(text, f"--force_yml {keys}"))]
+    given = {keys for _, keys, _ in parsed}
+    for change, keys, value in parsed:
         node: Any = tree
         *parents, last = keys.split(":")
         for key in parents:
             node = _child(node, key, change)
-        parsed = parse_yaml(value, f"--force_yml {keys}")
         if isinstance(node, list):
-            node[_index(node, last, change)] = parsed
+            node[_index(node, last, change)] = value
         else:
-            _forget(node, last, parsed, parents, given)
-            node[last] = parsed
+            _forget(node, last, value, parents, given)
+            node[last] = value
     return tree
-
-
-def _of_today(change: str) -> str:
-    """The change with names of today."""
-    keys, equals, value = change.partition("=")
-    return renamed(keys, f"--force_yml {keys}") + equals + value
 
 
 def _forget(node: dict, key: str, new: Any, parents: list[str], given: set[str]) -> None:
     """If ``key`` says of which kind a section is, and that changes: drop what does not outlive it.
 
-    Of networks, whose other keys are the arguments of a class, nothing does.
+    Of networks and losses, whose other keys are the arguments of a class, nothing does.
     """
-    model = _section_at(Options, parents)
-    if key != (model.KIND if model is not None else "type"):
+    models = _walk(Options, tuple(parents))[1]
+    sections = [model for model in models if issubclass(model, Section)]
+    if key != (sections[0].KIND if sections else "type"):
         return
-    if model is None:
+    if not sections:
         dropped = set(node) if node.get(key, new) != new else set()
     else:
-        changes = node.get(key, model.model_fields[key].default if key in model.model_fields else None) != new
-        dropped = {*model.IDLE.get(str(new), ()), *model.TIED} if changes else set()
-    for one in dropped & set(node):
-        if ":".join((*parents, one)) not in given:
-            del node[one]
-
-
-def _section_at(model: type[BaseModel], keys: Iterable[str]) -> type[Section] | None:
-    """The section that a path of keys leads to; None for a network, or an entry of a list of free form."""
-    for key in keys:
-        found = _models(model.model_fields[key].annotation) if key in model.model_fields else []
-        if key.isdigit():
-            continue
-        if not found:
-            return None
-        model = found[0]
-    return model if issubclass(model, Section) else None
+        field = sections[0].model_fields.get(key)
+        changes = node.get(key, field.default if field else None) != new
+        of_new = {name for model in sections if new in _types_of(model) for name in model.model_fields}
+        idle = set(node) - of_new if len(sections) > 1 else set(sections[0].IDLE.get(str(new), ()))
+        dropped = idle | set(sections[0].TIED) if changes else set()
+    for name in (dropped - {key}) & set(node):
+        if ":".join((*parents, name)) not in given:
+            del node[name]
 
 
 def _child(node: Any, key: str, change: str) -> Any:
@@ -200,30 +187,48 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def _sentence(item: Any, model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+    keys, _ = _walk(model, item["loc"])
+    path = ".".join(keys)
     if item["type"] == "extra_forbidden":
-        valid = _keys_at(model, item["loc"][:-1])
-        return f"{path}: unknown option{nearest(str(item['loc'][-1]), valid)}; valid here: {', '.join(valid)}"
+        return f"{path}: {_unknown(model, item['loc'])}"
     if item["type"] == "missing":
         return f"{path}: missing; add it"
+    if item["type"] == "union_tag_invalid":
+        return f"{path}.type: input should be one of {item['ctx']['expected_tags']}, got {item['ctx']['tag']!r}"
+    if item["type"] == "union_tag_not_found":
+        return f"{path}: give a section of options, got {item['input']!r}"
     message = item["msg"].removeprefix("Value error, ")
     given = item["input"]
     shown = f", got {given!r}" if isinstance(given, (str, int, float, bool, type(None))) else ""
     return f"{path + ': ' if path else ''}{message[0].lower() + message[1:]}{shown}"
 
 
-def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+def _unknown(model: type[BaseModel], loc: tuple) -> str:
+    """What is said of a key that the section at ``loc`` has not: which type has it, or the nearest one."""
+    key, (_, sections), (_, types) = loc[-1], _walk(model, loc[:-1]), _walk(model, loc[:-2])
+    for other in types if sections[0] in types else ():
+        if key in other.model_fields:
+            own, its = (typing.get_args(each.model_fields["type"].annotation)[0] for each in (sections[0], other))
+            return f"type {own} has none; leave it out, or set type: {its}"
+    valid = sorted({name for section in sections for name in section.model_fields})
+    return f"unknown option{nearest(str(key), valid)}; valid here: {', '.join(valid)}"
+
+
+def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys of a place in the options, and the sections that may lie there: several where they differ by type."""
+    keys: list[str] = []
+    models = [model]
     for part in loc:
-        if isinstance(part, int):
+        tagged = [each for each in models if len(models) > 1 and part in _types_of(each)]
+        if tagged:
+            models = tagged
             continue
-        found = list(_models(model.model_fields[part].annotation)) if part in model.model_fields else []
-        if not found:
-            return []
-        model = found[0]
-    return sorted(model.model_fields)
+        keys.append(str(part))
+        if not isinstance(part, int) and not (isinstance(part, str) and part.isdigit()):
+            fields = [each.model_fields[part] for each in models if part in each.model_fields]
+            models = list(dict.fromkeys(inner for field in fields for inner in sections_in(field.annotation)))
+    return keys, models
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in typing.get_args(annotation) for model in _models(inner)]
+def _types_of(model: type[BaseModel]) -> tuple:
+    return typing.get_args(model.model_fields["type"].annotation) if "type" in model.model_fields else ()

@@ -9,17 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.options.section import FilePath, Section
 
 
-class Network(BaseModel):
-    """A network by its type; every other key is an argument of its class."""
+class Component(BaseModel):
+    """A thing with arguments: what is no field here is an argument of its class."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str = Field(description="which network: python -m tools.options --networks")
-    weights: FilePath | None = Field(None, description="file of weights to start from")
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments for the class."""
         return dict(self.model_extra or {})
+
+
+class Network(Component):
+    """A network by its type."""
+
+    type: str = Field(description="which network: python -m tools.options --networks")
+    weights: FilePath | None = Field(None, description="file of weights to start from")
 
 
 class Joint(Section):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, ClassVar, Literal
+import typing
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -23,3 +24,10 @@ class Section(BaseModel):
     TIED: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation holds, also in a list or beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in sections_in(inner)]

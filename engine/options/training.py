@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from engine.options.networks import Component
 from engine.options.section import FilePath, PrecisionName, Section
 
 StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip"]
@@ -26,11 +27,22 @@ class Alpha(Section):
     floor: float = Field(0.01, ge=0, le=1, description="the smallest alpha")
 
 
+class SegmentationLoss(Component):
+    """A segmentation loss by its type."""
+
+    type: str = Field("boundary_combo", description="which loss: python -m tools.options --networks")
+
+
+class Affinity(Component):
+    """The feature affinity of network dsrl."""
+
+    weight: float = Field(0.0, ge=0, description="of the loss; 0: off")
+
+
 class Loss(Section):
     """The joint loss (1-beta) L_SR + beta L_seg and its parts."""
 
-    segmentation: str = Field("boundary_combo", description="name of the segmentation loss")
-    segmentation_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that loss")
+    segmentation: SegmentationLoss = SegmentationLoss()
     aux_weight: float = Field(0.4, ge=0, description="weight of auxiliary outputs")
     alpha: Alpha = Alpha()
     beta: float = Field(0.3, ge=0, le=1, description="weight of segmentation in the joint loss")
@@ -40,17 +52,16 @@ class Loss(Section):
     fail_oriented: float = Field(0.0, ge=0, description="m of the fail-oriented SR pixel weights; 0: off")
     crack_oriented: float = Field(0.0, ge=0, description="m of the crack-oriented SR pixel weights; 0: off")
     oriented_from: int = Field(0, ge=0, description="steps of the whole training before these two come into force")
-    affinity: float = Field(0.0, ge=0, description="weight of the feature affinity of network dsrl; 0: off")
-    affinity_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that loss")
+    affinity: Affinity = Affinity()
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
 
 
 class StageOptions(Section):
-    """A phase of training. Length: iterations, or share of total_iter, or (one stage) the rest."""
+    """A phase of training. Length: iterations, or a fraction of total_iter, or (one stage) the rest."""
 
     name: StageName = Field(description="what trains, on what: engine/train/stages.py")
     iterations: int | None = Field(None, ge=0, description="length in steps")
-    share: float | None = Field(None, ge=0, le=1, description="length as a share of total_iter")
+    fraction: float | None = Field(None, ge=0, le=1, description="length as a fraction of total_iter")
     beta: float | None = Field(None, ge=0, le=1, description="instead of loss.beta in this stage")
     beta_end: float | None = Field(None, ge=0, le=1, description="beta runs linearly to this value")
     lr: float | None = Field(None, gt=0, description="instead of train.optimizer.lr in this stage")
@@ -58,8 +69,8 @@ class StageOptions(Section):
 
     @model_validator(mode="after")
     def _one_length(self) -> StageOptions:
-        if self.iterations is not None and self.share is not None:
-            raise ValueError("give iterations or share, not both")
+        if self.iterations is not None and self.fraction is not None:
+            raise ValueError("give iterations or fraction, not both")
         return self
 
 
@@ -81,7 +92,7 @@ class Scheduler(Section):
 
     type: Literal["constant", "cosine", "linear"] = Field("constant", description="of the decay")
     warmup_iter: int = Field(0, ge=0, description="steps of the warm-up, in each stage")
-    final: float = Field(0.0, ge=0, le=1, description="share of the rate that is left at the end of a stage")
+    final: float = Field(0.0, ge=0, le=1, description="fraction of the rate that is left at the end of a stage")
 
 
 class Train(Section):
@@ -100,8 +111,8 @@ class Train(Section):
     gradient_checkpointing: bool = Field(
         False, description="make KBPN's and DBPN's maps again in the backward pass: less memory, a third more time"
     )
-    sharp_share: float = Field(
-        0.0, ge=0, lt=1, description="share of each batch that is segmented sharp instead of restored"
+    sharp_fraction: float = Field(
+        0.0, ge=0, lt=1, description="fraction of each batch that is segmented sharp instead of restored"
     )
     compile: bool = Field(False, description="compile the networks with torch.compile; off where that fails")
     grad_clip: float | None = Field(None, gt=0, description="largest gradient norm; unset: no clipping")
@@ -114,16 +125,16 @@ class Train(Section):
     teacher: FilePath | None = Field(None, description="weights of a model that saw HR images")
 
 
-def sharp_of(share: float, samples: int) -> int:
-    """How many of ``samples`` that go through the networks together a ``sharp_share`` takes sharp.
+def sharp_of(fraction: float, samples: int) -> int:
+    """How many of ``samples`` that go through the networks together a ``sharp_fraction`` takes sharp.
 
     Raises ValueError if it is above 0, but takes none of them, or all.
     """
-    sharp = round(share * samples)
-    if share > 0 and not 0 < sharp < samples:
+    sharp = round(fraction * samples)
+    if fraction > 0 and not 0 < sharp < samples:
         took = "none" if sharp == 0 else "all"
         raise ValueError(
-            f"train.sharp_share {share} takes {took} of the {samples} samples that are trained on together "
-            "(batch_size, by processes and train.accumulate_grad_batches); give another share or larger batches"
+            f"train.sharp_fraction {fraction} takes {took} of the {samples} samples that are trained on together "
+            "(batch_size, by processes and train.accumulate_grad_batches); give another fraction or larger batches"
         )
     return sharp

@@ -30,7 +30,7 @@ from models.checkpointing import checkpoint_gradients
 
 def build_schedule(options: Options, images: int, passed: Sequence[int] = ()) -> TrainingSchedule:
     """The schedule of these options for so many training photographs; passed: as ``TrainingSchedule`` takes it."""
-    return TrainingSchedule(options.train, options.loss, images, options.datasets.train.batch_size, passed)
+    return TrainingSchedule(options.train, options.loss, images, options.datasets.train.loader.batch_size, passed)
 
 
 def build_validator(
@@ -93,14 +93,14 @@ def build_trainer(
     if teacher is not None:
         step.set_teacher(teacher.to(fabric.device))
     settings = LoopSettings(
-        batch_size=options.datasets.train.batch_size,
+        batch_size=options.datasets.train.loader.batch_size,
         seed=options.seed,
-        workers=options.datasets.train.workers,
-        degrade_in_workers=options.datasets.train.degrade_in_workers,
+        workers=options.datasets.train.loader.workers,
+        degrade_in_workers=options.datasets.train.loader.degrade_in_workers,
         accumulate_grad_batches=options.train.accumulate_grad_batches,
         grad_clip=options.train.grad_clip,
         ema_decay=options.train.ema_decay,
-        train_batchnorm=options.corrected("train_batchnorm"),
+        train_batchnorm=options.in_force.train_batchnorm,
         compile=options.train.compile,
         val_freq=options.val.val_freq,
         save_freq=options.logger.save_checkpoint_freq,
@@ -113,11 +113,11 @@ def build_trainer(
 
 def _sharp_in_micro_batch(options: Options, processes: int) -> int:
     """How many samples of each micro-batch are segmented sharp. Raises UserError where a batch cannot be cut so."""
-    samples, batches = options.datasets.train.batch_size // processes, options.train.accumulate_grad_batches
+    samples, batches = options.datasets.train.loader.batch_size // processes, options.train.accumulate_grad_batches
     if samples % batches:
         message = f"{batches} does not divide the {samples} samples of each process"
         raise UserError(f"train.accumulate_grad_batches {message}")
     try:
-        return sharp_of(options.train.sharp_share, samples // batches)
+        return sharp_of(options.train.sharp_fraction, samples // batches)
     except ValueError as error:
         raise UserError(str(error)) from None

@@ -158,13 +158,13 @@ def stage_lengths(stages: list[StageOptions], total: int, passed: Sequence[int] 
     one taking the rest if the one that would have taken it is passed.
     """
     lengths: list[int | None] = [
-        round(stage.share * total) if stage.share is not None else stage.iterations  # None: takes the rest
+        round(stage.fraction * total) if stage.fraction is not None else stage.iterations  # None: takes the rest
         for stage in stages
     ]
     open_stages = [index for index, length in enumerate(lengths) if length is None]
     if len(open_stages) > 1:
         names = ", ".join(f"train.stages.{index}" for index in open_stages)
-        raise UserError(f"{names}: only one stage may take the rest; give the others iterations or share")
+        raise UserError(f"{names}: only one stage may take the rest; give the others iterations or fraction")
     if passed:
         lengths[: len(passed)] = passed
         if None not in lengths and stages[-1].iterations is None:
@@ -178,7 +178,7 @@ def stage_lengths(stages: list[StageOptions], total: int, passed: Sequence[int] 
             )
         raise UserError(
             f"train.stages: the stages sum to {used} steps but train.total_iter is {total}; "
-            "leave one stage without iterations to take the rest, or use share"
+            "leave one stage without iterations to take the rest, or use fraction"
         )
     return [total - used if length is None else length for length in lengths]
 

@@ -44,7 +44,9 @@ class TrainStep(nn.Module):
     ) -> None:
         super().__init__()
         if sharp and model.needs_kernel:
-            raise UserError("train.sharp_share: network_seg needs a kernel, which sharp photographs lack; set it to 0")
+            raise UserError(
+                "train.sharp_fraction: network_seg needs a kernel, which sharp photographs lack; set it to 0"
+            )
         self.sharp = sharp
         self.model = model
         self.loss = loss

@@ -12,7 +12,7 @@ from data.sources import Source, Subset
 from degradations.pipeline import Pipeline
 from degradations.presets import PRESETS, build_pipeline
 from engine.build.data import build_source
-from engine.options import Dataset
+from engine.options import Folder
 
 TESTS = ("test_deepcrack", "test_cfd", "test_uav75", "test_lowlight")
 SETS = (*TESTS, "paper_test", "release_val")  # lists ROOT/splits/NAME.txt
@@ -63,7 +63,7 @@ def read_sets(root: Path, lists: Mapping[str, Path], count: int | None = None) -
     """
     found = {}
     for name, path in lists.items():
-        source = build_source(Dataset(type="folder", root=str(root), lists=[str(path)]), name)
+        source = build_source(Folder(type="folder", root=str(root), lists=[str(path)]), name)
         found[name] = source if count is None else spread(source, count)
     return found
 
