@@ -22,7 +22,7 @@ def step(small: bool) -> Case:
     changes = SMALL_CHANGES if small else ()
     crop, batch = (32, 2) if small else (None, None)
     with_boundary = load(COMPACT, changes, crop, batch)
-    without = load(COMPACT, [*changes, "loss:segmentation=combo"], crop, batch)
+    without = load(COMPACT, [*changes, "loss:segmentation:type=combo"], crop, batch)
     cpu = torch.device("cpu")
     ours, alternative = JointStep(with_boundary, cpu, alpha=ALPHA), JointStep(without, cpu, alpha=ALPHA)
     ready, ready_without = ready_batch(with_boundary), ready_batch(without)

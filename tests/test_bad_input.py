@@ -47,7 +47,7 @@ def assert_refused(place: Path, told: list[str], script: str, *arguments: object
         (["network_sr:type=kpbn"], ["network_sr.type", "'kpbn'", "'kbpn'"]),
         (["network_seg:type=unett"], ["network_seg.type", "'unett'", "choose one of"]),
         (["network_seg:encoder=resnet9"], ["'resnet9'"]),
-        (["loss:segmentation=boundary"], ["loss.segmentation", "'boundary'", "boundary_combo"]),
+        (["loss:segmentation:type=boundary"], ["loss.segmentation", "'boundary'", "boundary_combo"]),
         (["degradation:preset=kondo"], ["'kondo'", "kondo_ukita"]),
         (["degradation={preset: null, steps: [{type: blurr}]}"], ["degradation", "'blurr'", "'blur'"]),
         (["train:stages=[{name: joint}, {name: seg}]"], ["train.stages.0, train.stages.1", "iterations or share"]),
@@ -175,7 +175,7 @@ def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, t
         path = place / "mine" / "images" / f"{name}.png"
         path.write_bytes(path.read_bytes()[:2000])
     told = ["2 of 3 photographs", "a.png", "c.png", "cannot read", "replace or remove"]
-    changes = [folder("train"), "datasets:train:workers=1"]
+    changes = [folder("train"), "datasets:train:loader:workers=1"]
     assert_refused(place, ["datasets.train", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
     arguments = ["--weights", tiny_weights, "--clean", "--force_yml", folder("test")]
     assert_refused(place, ["datasets.test", *told], "evaluate.py", *arguments)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -97,7 +97,12 @@ def lines(models: Sequence[type[BaseModel]], path: str = "") -> Iterator[tuple[s
             yield from lines(below, f"{place}[]" if is_list else place)
             continue
         several = name == "type" and len(models) > 1
-        kind = " | ".join(shown(model.model_fields[name].annotation) for model in (models if several else owners[:1]))
+        is_file = any(isinstance(rule, AfterValidator) for rule in field.metadata)
+        kind = (
+            "file"
+            if is_file
+            else " | ".join(shown(model.model_fields[name].annotation) for model in (models if several else owners[:1]))
+        )
         rule = limits(field)
         meaning = "drawn photographs, or files" if several else field.description or ""
         if len(owners) < len(models):

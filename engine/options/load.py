@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import os
 import re
 import typing
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from contracts.errors import UserError, nearest
 from engine.options import Options
 from engine.options.effects import without_effect
-from engine.options.renamed import rename_keys, today
+from engine.options.renamed import of_today, rename_keys, today
 from engine.options.section import Section, sections_in
 
 
@@ -164,6 +165,7 @@ def load_options(path: str | Path, changes: Iterable[str] = ()) -> Options:
 
 def change_options(kept: dict, changes: Iterable[str], name: str) -> Options:
     """The options kept in the file ``name`` with changes; only these are asked for an effect. Raises UserError."""
+    kept = of_today(kept)
     before, options = without_effect(parse_options(kept, name)), parse_options(force(kept, changes), name)
     idle = [told for told in without_effect(options) if told not in before]
     if idle:
@@ -211,6 +213,16 @@ def _unknown(model: type[BaseModel], loc: tuple) -> str:
             own, its = (typing.get_args(each.model_fields["type"].annotation)[0] for each in (sections[0], other))
             return f"type {own} has none; leave it out, or set type: {its}"
     valid = sorted({name for section in sections for name in section.model_fields})
+    below = {
+        inner: f"{name}.{inner}"
+        for section in sections
+        for name, field in section.model_fields.items()
+        for subsection in sections_in(field.annotation)
+        for inner in subsection.model_fields
+    }
+    close = difflib.get_close_matches(str(key), below, n=1)
+    if close and not nearest(str(key), valid):
+        return f"unknown option (did you mean '{below[close[0]]}'?); valid here: {', '.join(valid)}"
     return f"unknown option{nearest(str(key), valid)}; valid here: {', '.join(valid)}"
 
 

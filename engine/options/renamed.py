@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -27,8 +28,7 @@ def rename_keys(tree: dict[str, Any], file: str | None) -> None:
 
     Args:
         tree: of an options file, or a part of one.
-        file: named in the line about each change; None: options kept with weights, of which nothing is said, and which
-            also hold what their type of photographs has no use for.
+        file: named in the line about the changes; None: nothing is said.
 
     Raises:
         UserError: where an option is given in both ways.
@@ -51,8 +51,14 @@ def rename_keys(tree: dict[str, Any], file: str | None) -> None:
         for name, key in SECTIONS.items():
             notes += _to_section(loss, name, key, file or "options")
     _tell(file, notes)
-    if file is None:
-        _drop_idle(tree)
+
+
+def of_today(kept: dict[str, Any]) -> dict[str, Any]:
+    """Options kept with weights, as of today: earlier versions also kept what their type of photographs has not."""
+    tree = copy.deepcopy(kept)
+    rename_keys(tree, None)
+    _drop_idle(tree)
+    return tree
 
 
 def _nodes(tree: Any, path: list[str]) -> Iterator[dict[str, Any]]:

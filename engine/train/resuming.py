@@ -10,6 +10,7 @@ from data.protocol import Source
 from data.sources import fingerprint
 from engine.options import Options
 from engine.options.load import parse_options
+from engine.options.renamed import of_today
 from engine.runtime.experiment import Experiment
 from engine.runtime.precision import choose
 from engine.train.stages import passed_stages, stage_lengths
@@ -41,7 +42,7 @@ def check_options(options: Options, state: TrainingState, experiment: Experiment
 
     Options that came into being since then count as their defaults. Returns the lengths of the stages it has passed.
     """
-    before = parse_options(state.options, str(experiment.state))
+    before = parse_options(of_today(state.options), str(experiment.state))
     differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
     changed = sorted({path for path in differences if not path.startswith(MAY_CHANGE)})
     if changed:

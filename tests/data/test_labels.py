@@ -138,7 +138,7 @@ def test_labels_arrive_in_the_batch(folder: Path) -> None:
 # -- options --------------------------------------------------------------------------------------
 
 FOLDER = "datasets:train:type=folder"
-WEAK = ("loss={segmentation: image_label}", "datasets:train:crack_crop_probability=0")
+WEAK = ("loss={segmentation: image_label}", "datasets:train:augmentation:crack_crop_probability=0")
 
 
 def weak(folder: Path, labels: str, *changes: str) -> tuple:
@@ -169,7 +169,7 @@ def test_labels_by_options(folder: Path, tmp_path: Path) -> None:
         ([*WEAK, "datasets:train:labels={source: prefix, file: x}"], ["datasets.train.labels", "file"]),
         ([*WEAK, "datasets:train:labels={source: masks}", "datasets:train:holdout=0.1"], ["holdout needs masks"]),
         (
-            [*WEAK, "datasets:train:labels={source: masks}", "datasets:train:crack_crop_probability=0.1"],
+            [*WEAK, "datasets:train:labels={source: masks}", "datasets:train:augmentation:crack_crop_probability=0.1"],
             ["crack_crop_probability needs masks"],
         ),
         ([*WEAK, "datasets:train:labels={source: masks}", "loss:fail_oriented=1"], ["loss.fail_oriented"]),

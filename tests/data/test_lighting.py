@@ -91,7 +91,7 @@ def test_samples_depend_on_themselves_alone() -> None:
 
 
 def test_the_option_reaches_the_crops() -> None:
-    options = load_options("options/joint.yml", ["datasets:train:lighting=0.3"])
+    options = load_options("options/joint.yml", ["datasets:train:augmentation:lighting=0.3"])
     dataset = build_dataset(options, SOURCE)
     assert dataset.lighting is not None and dataset.lighting.probability == 0.3
     assert build_dataset(load_options("options/joint.yml"), SOURCE).lighting is None

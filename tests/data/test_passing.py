@@ -102,7 +102,9 @@ class Deadly(Noise):
 
 def test_a_worker_that_is_killed_is_one_line() -> None:
     loader = make_loader(CrackDataset(Deadly(), 24, seed=7), 1, 7, 0, 6, workers=1)
-    with pytest.raises(UserError, match=r"^DataLoader worker \(pid.*; if memory ran out, lower datasets.train.workers"):
+    with pytest.raises(
+        UserError, match=r"^DataLoader worker \(pid.*; if memory ran out, lower datasets.train.loader.workers"
+    ):
         list(loader)
 
 

@@ -83,4 +83,4 @@ def test_a_sample_depends_on_seed_epoch_and_name_alone() -> None:
 @pytest.mark.parametrize("zoom", ["[2, 0.5]", "[0, 2]"])
 def test_factors_out_of_order_are_refused(zoom: str) -> None:
     with pytest.raises(UserError, match="smaller factor first"):
-        load_options("options/joint.yml", [f"datasets:train:zoom={zoom}"])
+        load_options("options/joint.yml", [f"datasets:train:augmentation:zoom={zoom}"])

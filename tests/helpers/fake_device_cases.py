@@ -48,7 +48,7 @@ WHOLE_SMALL = {"dsrl": SMALL_DSRL}
 SIDE_OUTPUTS = "network_seg={type: pspnet, encoder: resnet18, width: 0.05}"
 SMALL_STEP = (
     "degradation:preset=strong",
-    "datasets:train:crop=64",
+    "datasets:train:augmentation:crop=64",
     "network_seg={type: fpn, encoder: plain, width: 8}",
 )
 DSRL_JOINT = (
@@ -180,13 +180,13 @@ def degradation_cases() -> dict[str, Case]:
 
 def training_cases() -> dict[str, Case]:
     """Every stage, every loss in a joint step, and options that bring further terms."""
-    losses = {name: (f"loss:segmentation={name}", "loss:segmentation_args={}") for name in SEGMENTATION_LOSSES}
+    losses = {name: (f"loss:segmentation={{type: {name}}}",) for name in SEGMENTATION_LOSSES}
     losses |= {
         f"image_label, {name}": (
             "datasets:train:labels={source: masks}",
-            "datasets:train:crack_crop_probability=0",
-            "loss:segmentation=image_label",
-            f"loss:segmentation_args={{pooling: {name}}}",
+            "datasets:train:augmentation:crack_crop_probability=0",
+            "loss:segmentation:type=image_label",
+            f"loss:segmentation:pooling={name}",
         )
         for name in POOLINGS
     }
@@ -195,8 +195,8 @@ def training_cases() -> dict[str, Case]:
         "stage blur_skip": partial(train_on_skip),
         **{f"loss {name}": bound(*changes, SIDE_OUTPUTS, half=True) for name, changes in losses.items()},
         "fail- and crack-oriented": bound("loss:fail_oriented=1.0", "loss:crack_oriented=0.1"),
-        "weighted by ratio": bound("loss:segmentation=wbce", "loss:segmentation_args={positive: ratio}"),
-        "feature affinity": bound(*DSRL_JOINT, "loss:affinity=0.1", "loss:affinity_args={pool: 2}"),
+        "weighted by ratio": bound("loss:segmentation:type=wbce", "loss:segmentation:positive=ratio"),
+        "feature affinity": bound(*DSRL_JOINT, "loss:affinity:weight=0.1", "loss:affinity:pool=2"),
         "in bfloat16": bound(half=True),
         "as the reference": bound("compat=reference"),
         "recomputed": bound("train:gradient_checkpointing=true"),

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "tiny.yml"
 MINIMAL = {
     "name": "minimal",
-    "datasets": {"train": {"count": 4, "crop": 64}},
+    "datasets": {"train": {"count": 4, "augmentation": {"crop": 64}}},
     "network_sr": {"type": "bicubic"},
     "network_seg": {"type": "fpn"},
     "train": {"total_iter": 10, "stages": [{"name": "seg"}]},

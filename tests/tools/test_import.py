@@ -110,7 +110,9 @@ def test_every_tensor_of_our_networks_is_found_in_the_released_lists(sr: str | N
     assert halves == ({"sr", "seg"} if sr else {"seg"})
     options = variant.options()
     assert options.compat == "reference" and options.joint.normalise == "instance" and options.joint.clip
-    assert options.scale == 4 and options.degradation.kernel_side == 21 and options.datasets.train.crop == 224
+    assert (
+        options.scale == 4 and options.degradation.kernel_side == 21 and options.datasets.train.augmentation.crop == 224
+    )
     learned = {stage.name for stage in options.train.stages}
     assert ("kernel" in learned) == (options.network_sr.type == "kbpn") and ("joint" in learned) == bool(sr)
 

@@ -14,7 +14,10 @@ from tools.gpu_check.findings import Finding, Skipped
 from tools.gpu_check.processes import ROOT, Ended, run
 
 SIZES = (  # of a rehearsal
-    "datasets:train={type: synthetic, count: 6, seed: 1, size: 128, crop: 64, batch_size: 2, workers: 0}",
+    (
+        "datasets:train={type: synthetic, count: 6, seed: 1, size: 128, "
+        "augmentation: {crop: 64}, loader: {batch_size: 2, workers: 0}}"
+    ),
     "datasets:val={type: synthetic, count: 2, seed: 2, size: 64}",
     "network_seg:width=16",
     "evaluation:surface_step=20",

@@ -18,6 +18,7 @@ from data.synthetic import SyntheticSource
 from engine.build.checkpoint import Checkpoint
 from engine.options import Options
 from engine.options.load import parse_options
+from engine.options.renamed import of_today
 from engine.predict.photo import search
 from engine.predict.tiled_model import TiledModel
 from engine.runtime import shipped
@@ -108,7 +109,7 @@ def _write(
     place: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
 ) -> float:
     """Write all to ``place``, and return how far the answers are from those of the trained weights."""
-    options = parse_options(content["options"], str(path))
+    options = parse_options(of_today(content["options"]), str(path))
     numbers = sum(value.numel() for value in content["model"].values() if value.is_floating_point())
     write_folder(place, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
     for failure in data.failures if data else ():

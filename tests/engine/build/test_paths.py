@@ -19,10 +19,10 @@ REFUSED = {
     "network_seg={type: pspnet_blurskip}": "joint: seg needs the blur kernel, which this SR network does not estimate",
     "joint={handover: true}": "joint: handover: this SR network has no features to hand over; kbpn and dbpn have",
     "joint={normalise: instances}": "joint.normalise",
-    "loss={segmentation_args: {bce_weight: -1}}": "loss.segmentation_args: loss weights must not be negative",
-    "loss={segmentation_args: {region: dices}}": "loss.segmentation_args: unknown region term 'dices'",
+    "loss={segmentation: {bce_weight: -1}}": "loss.segmentation: loss weights must not be negative",
+    "loss={segmentation: {region: dices}}": "loss.segmentation: unknown region term 'dices'",
     "loss={sr_weights: [0, 0, 0]}": "loss.sr_weights",
-    "loss={affinity: 0.1, affinity_args: {pool: 0}}": "loss.affinity_args: the affinity loss's pool must be at least 1",
+    "loss={affinity: {weight: 0.1, pool: 0}}": "loss.affinity: the affinity loss's pool must be at least 1",
     "degradation={preset: null, steps: [{type: blur, kernel: square}]}": "degradation",
 }
 

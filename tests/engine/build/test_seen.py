@@ -32,7 +32,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_set(place / "train", numbers=range(4))
     write_set(place / "val", numbers=range(3, 5))
     outcome = train(
-        place, "datasets:train={type: folder, root: train, crop: 32, batch_size: 2, workers: 0}",
+        place, "datasets:train={type: folder, root: train, augmentation: {crop: 32}}",
+        "datasets:train:loader={batch_size: 2, workers: 0}",
         "datasets:val={type: folder, root: val}",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -73,7 +74,9 @@ def test_photographs_of_the_weights_begun_with_count_too(trained: Path, tmp_path
     write_set(tmp_path / "test", numbers=range(4))
     for key in ("network_seg:weights", "train:teacher"):
         weights = [f"{key}={trained / WEIGHTS}", "loss:teacher_weight=0.5"][: 1 + (key == "train:teacher")]
-        data = "datasets:train={type: folder, root: train, crop: 32, batch_size: 2, workers: 0}"
+        data = (
+            "datasets:train={type: folder, root: train, augmentation: {crop: 32}, loader: {batch_size: 2, workers: 0}}"
+        )
         outcome = train(tmp_path, data, "datasets:val=null", f"name={key.replace(':', '_')}", *weights)
         assert outcome.code == 0, outcome.err
         own = tmp_path / f"experiments/{key.replace(':', '_')}/models/latest.pth"
@@ -88,7 +91,9 @@ def test_drawn_photographs_of_the_training_seed_are_refused(tiny_weights: Path, 
 
 def test_inverted_masks_are_warned_of(tmp_path: Path, tiny_weights: Path) -> None:
     write_set(tmp_path / "mine", lambda mask, number: (1 - mask) * 255)
-    change = ["datasets:train={type: folder, root: mine, crop: 32, batch_size: 2, workers: 0}"]
+    change = [
+        "datasets:train={type: folder, root: mine, augmentation: {crop: 32}, loader: {batch_size: 2, workers: 0}}"
+    ]
     outcome = train(tmp_path, *change)
     assert outcome.code == 0 and "warning: datasets.train: over half of 6 masks" in outcome.out
 

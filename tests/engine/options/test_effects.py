@@ -19,7 +19,7 @@ from engine.train.stages import STAGE_SPECS
 from engine.train.step import trains_restoration
 from tests.helpers.runs import MINIMAL, ROOT, TINY, changed, option_error, tiny
 
-FOLDER = "datasets:train={type: folder, root: photos, crop: 64}"
+FOLDER = "datasets:train={type: folder, root: photos, augmentation: {crop: 64}}"
 VAL = "datasets:val={count: 2}"
 TEST = "datasets:test={type: folder, root: photos}"
 JOINT, SR = "train:stages=[{name: joint}]", "train:stages=[{name: sr}]"
@@ -27,7 +27,11 @@ DSRL = ("network_sr=null", "network_seg=null", "network={type: dsrl}", JOINT)
 
 
 def told_of(*changes: str) -> str:
-    return "; ".join(without_effect(changed(*changes)))
+    """What is said of these changes, by the schema or by a look at effects."""
+    try:
+        return "; ".join(without_effect(changed(*changes)))
+    except UserError as error:
+        return str(error).removeprefix("minimal.yml: ")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def told_of(*changes: str) -> str:
         ([FOLDER, "datasets:train:seed=4"], "datasets.train.seed", "seed at the top"),
         ([VAL, "datasets:train:holdout=0.5"], "datasets.train.holdout", "datasets.val"),
         (
-            ["datasets:train:labels={source: masks, uncracked: [a]}", "loss:segmentation=image_label"],
+            ["datasets:train:labels={source: masks, uncracked: [a]}", "loss:segmentation:type=image_label"],
             "datasets.train.labels.uncracked",
             "masks",
         ),
@@ -50,8 +54,8 @@ def told_of(*changes: str) -> str:
         ([VAL, "val={conditions: [hr], best: hr/psnr}"], "val.best", "hr/aiu"),
         ([VAL, "val={conditions: [hr], best: hr/kernel_ssim}"], "val.best", "hr/loss"),
         ([VAL, SR], "val.best", "degraded/psnr"),
-        ([JOINT, "loss:affinity=0.5"], "loss.affinity", "dsrl"),
-        ([*DSRL, "loss:affinity_args={pool: 2}"], "loss.affinity_args", "weight"),
+        ([JOINT, "loss:affinity:weight=0.5"], "loss.affinity", "dsrl"),
+        ([*DSRL, "loss:affinity:pool=2"], "loss.affinity.pool", "weight"),
         (["loss:fail_oriented=1.0"], "loss.fail_oriented", "no stage"),
         ([SR, "loss:fail_oriented=1.0"], "loss.fail_oriented", "no stage"),
         (["loss:crack_oriented=1.0"], "loss.crack_oriented", "no stage"),
@@ -83,7 +87,8 @@ def test_what_would_do_nothing_is_told(changes: list[str], path: str, reason: st
         [], [FOLDER], [TEST, "datasets:test:seed=5"], [VAL, "datasets:val:seed=5"],
         ["datasets:test={count: 2, seed: 5}"],
         [VAL, "val:val_freq=0"], ["val:val_freq=0"], [VAL, "val={conditions: [hr], best: hr/loss}"],
-        [VAL, "val:best=degraded/kernel_psnr"], [VAL, SR, "val:best=degraded/psnr"], [*DSRL, "loss:affinity=0.5"],
+        [VAL, "val:best=degraded/kernel_psnr"], [VAL, SR, "val:best=degraded/psnr"],
+        [*DSRL, "loss:affinity:weight=0.5"],
         [JOINT, "loss={fail_oriented: 1.0, oriented_from: 9}"], [SR, "loss:crack_oriented=1.0"],
         ["train:teacher=x", "loss:teacher_weight=0.5"], ["loss:alpha={schedule: linear, floor: 0.5}"],
         ["train:stages=[{name: joint, beta: 0.5, beta_end: 0.6, sr_lr_factor: 0.5}]"],
@@ -108,7 +113,7 @@ def test_a_file_is_refused_in_one_line_and_options_kept_in_weights_are_not(tmp_p
         load_options(path)
     assert change_options(tree, [], "best.pth").loss.oriented_from == 3
     assert change_options(tree, ["seed=4"], "best.pth").seed == 4
-    with pytest.raises(UserError, match="^--force_yml: datasets.train.part: "):
+    with pytest.raises(UserError, match="^best.pth: datasets.train.part: type synthetic has none"):
         change_options(tree, ["datasets:train:part=test"], "best.pth")
 
 
@@ -120,13 +125,17 @@ def test_the_number_of_images_to_draw_limits_no_folder(order: int) -> None:
     options = tiny(Path("nowhere"), *["datasets:train:type=folder", "datasets:train:root=photos"][::order])
     train = options.datasets.train
     assert (train.type, train.root, train.count, train.seed) == ("folder", "photos", None, 0)
-    assert (train.crop, train.batch_size, train.crack_crop_probability) == (32, 2, 0.4)  # as tiny.yml has them
+    assert (train.augmentation.crop, train.loader.batch_size, train.augmentation.crack_crop_probability) == (
+        32,
+        2,
+        0.4,
+    )  # as tiny.yml has them
 
 
 def test_what_is_given_with_the_new_type_stays() -> None:
     given = ["datasets:test:count=7", "datasets:test:type=folder", "datasets:test:root=a", "datasets:test:seed=4"]
     test = tiny(Path("nowhere"), *given).datasets.test
-    assert (test.count, test.seed, test.size) == (7, 4, 448)
+    assert (test.type, test.count, test.seed) == ("folder", 7, 4)
 
 
 def test_the_same_type_again_changes_nothing() -> None:
@@ -185,7 +194,7 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         "loss:teacher_weight=0.5",
         "network_sr:weights=~/w.pth",
         "datasets:train:labels={source: csv, file: ~/l.csv}",
-        "loss:segmentation=image_label",
+        "loss:segmentation:type=image_label",
     )
     test, home = options.datasets.test, "/home/someone"
     assert (test.root, test.lists, test.frozen) == (f"{home}/photos", [f"{home}/a.txt", "b.txt"], f"{home}/set")
@@ -233,9 +242,8 @@ def test_every_option_is_read_outside_the_options() -> None:
     files = [path for path in files if "options" not in path.relative_to(ROOT).parts]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    named = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    read |= {"corrections"} if "corrected" in read else set()
-    by_name = {"Corrections": named, "Evaluation": read | {"classical", "all_crack"}}  # corrected("x"); baselines()
+    read |= {"corrections"} if "in_force" in read else set()
+    by_name = {"Evaluation": read | {"classical", "all_crack"}}  # baselines()
     unread = [
         f"{section.__name__}.{name}"
         for section in sections(Options)

@@ -18,7 +18,7 @@ def test_force_reads_values_as_yaml() -> None:
         "train:optimizer:lr=2e-5",
         "train:optimizer:betas=[0.5, 0.9]",
         "wandb:tags=[a, 'b c']",
-        "train:stages=[{name: sr, share: 0.5}, {name: joint}]",
+        "train:stages=[{name: sr, fraction: 0.5}, {name: joint}]",
         "train:stages:1:beta=.25",
     )
     assert options.train.optimizer.lr == 2e-5
@@ -29,7 +29,7 @@ def test_force_reads_values_as_yaml() -> None:
 
 
 def test_force_keeps_colons_and_equals_signs_of_values() -> None:
-    options = changed("datasets:train={type: folder, root: 'C:/cracks=mine', crop: 64}")
+    options = changed("datasets:train={type: folder, root: 'C:/cracks=mine', augmentation: {crop: 64}}")
     assert options.datasets.train.root == "C:/cracks=mine"
 
 

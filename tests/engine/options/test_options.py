@@ -63,7 +63,7 @@ def test_saved_options_load_again(path: Path) -> None:
         ("sede=3", "sede", "seed"),
         ("train:total_iters=3", "train.total_iters", "total_iter"),
         ("train:optimizer:learning=3", "train.optimizer.learning", ""),
-        ("datasets:train:crops=64", "datasets.train.crops", "crop"),
+        ("datasets:train:crops=64", "datasets.train.crops", "augmentation.crop"),
         ("datasets:val:batch_size=4", "datasets.val.batch_size", ""),
         ("loss:alpha:flor=0.1", "loss.alpha.flor", "floor"),
         ("train:stages:0:iteration=4", "train.stages.0.iteration", "iterations"),
@@ -114,10 +114,10 @@ def test_missing_key_is_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (["datasets:train:crop=66"], ["datasets.train.crop 66", "multiple of scale 4", "64"]),
-        (["datasets:train:crop=16", "degradation:kernel_side=41"], ["kernel_side 41", "crop 16"]),
+        (["datasets:train:augmentation:crop=66"], ["datasets.train.augmentation.crop 66", "multiple of scale 4", "64"]),
+        (["datasets:train:augmentation:crop=16", "degradation:kernel_side=41"], ["kernel_side 41", "crop 16"]),
         (["loss:teacher_weight=0.5"], ["loss.teacher_weight", "train.teacher"]),
-        (["train:stages:0:share=0.5", "train:stages:0:iterations=5"], ["train.stages.0", "share"]),
+        (["train:stages:0:fraction=0.5", "train:stages:0:iterations=5"], ["train.stages.0", "fraction"]),
         (["datasets:train:type=folder"], ["datasets.train", "root"]),
         (["datasets:train:count=null"], ["datasets.train", "count"]),
         (["datasets:train:root=somewhere"], ["datasets.train", "type: folder"]),
@@ -186,13 +186,13 @@ def test_every_segmentation_loss_can_be_chosen(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (["loss:segmentation=dise"], ["loss.segmentation 'dise'", "did you mean 'dice'?"]),
-        (["loss:segmentation_args:positiv=2"], ["loss.segmentation_args.positiv", "'positive'"]),
-        (["loss:segmentation_args:positive=-1"], ["loss"]),
-        (["loss={segmentation: dice, segmentation_args: {bce_weight: 1}}"], ["segmentation_args.bce_weight"]),
+        (["loss:segmentation:type=dise"], ["loss.segmentation.type 'dise'", "did you mean 'dice'?"]),
+        (["loss:segmentation:positiv=2"], ["loss.segmentation.positiv", "'positive'"]),
+        (["loss:segmentation:positive=-1"], ["loss"]),
+        (["loss={segmentation: {type: dice, bce_weight: 1}}"], ["segmentation.bce_weight"]),
         (["loss:sr_weights=[0, 0, 0]"], ["weights"]),
-        (["loss:affinity_args={pol: 2}"], ["loss.affinity_args.pol", "'pool'"]),
-        (["loss:affinity_args={pool: 0}"], ["loss.affinity_args", "at least 1"]),
+        (["loss:affinity:pol=2"], ["loss.affinity.pol", "'pool'"]),
+        (["loss:affinity:pool=0"], ["loss.affinity", "at least 1"]),
     ],
 )
 def test_wrong_loss_is_named(changes: list[str], told: list[str]) -> None:
@@ -204,22 +204,22 @@ def test_wrong_loss_is_named(changes: list[str], told: list[str]) -> None:
 
 # -- corrections ----------------------------------------------------------------------------------
 
-AFFINITY = "loss:affinity=0.5"
+AFFINITY = "loss:affinity:weight=0.5"
 CORRECTIONS = sorted(Corrections.model_fields)
 
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 def test_compat_turns_each_correction(name: str) -> None:
-    assert changed().corrected(name)
-    assert not changed("compat=reference").corrected(name)
+    assert getattr(changed().in_force, name)
+    assert not getattr(changed("compat=reference").in_force, name)
 
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 def test_single_correction_overrides_compat(name: str) -> None:
     options = changed("compat=reference", f"corrections:{name}=true")
-    assert [other for other in CORRECTIONS if options.corrected(other)] == [name]
+    assert [other for other in CORRECTIONS if getattr(options.in_force, other)] == [name]
     options = changed(f"corrections:{name}=false")
-    assert [other for other in CORRECTIONS if not options.corrected(other)] == [name]
+    assert [other for other in CORRECTIONS if not getattr(options.in_force, other)] == [name]
 
 
 def test_reference_changes_what_is_built() -> None:

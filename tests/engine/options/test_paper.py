@@ -24,7 +24,10 @@ ROWS = sorted(path.stem for path in PAPER.glob("*.yml") if path.stem != "base")
 PRETRAININGS = [name for name in ROWS if name.startswith("pretrain_")]
 STEPS = 20
 REDUCED_RUN = (
-    "datasets:train={type: synthetic, count: 4, seed: 1, size: 64, crop: 64, batch_size: 2, workers: 0}",
+    (
+        "datasets:train={type: synthetic, count: 4, seed: 1, size: 64, "
+        "augmentation: {crop: 64}, loader: {batch_size: 2, workers: 0}}"
+    ),
     "datasets:test={type: synthetic, count: 2, seed: 3, size: 64}",
     f"train:total_iter={STEPS}",
     "degradation:kernel_side=9",

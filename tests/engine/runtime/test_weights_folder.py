@@ -222,7 +222,10 @@ def test_a_training_starts_from_a_folder_and_learns_from_it(shipped_weights: Pat
 
 def test_photographs_trained_on_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
     write_set(tmp_path / "set", numbers=range(4))
-    options = ["datasets:train={type: folder, root: set, crop: 32, batch_size: 2, workers: 0}", "train:total_iter=1"]
+    options = [
+        "datasets:train={type: folder, root: set, augmentation: {crop: 32}, loader: {batch_size: 2, workers: 0}}",
+        "train:total_iter=1",
+    ]
     assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *options, cwd=tmp_path).code == 0
     content = load_file(tmp_path / "experiments/tiny/models/latest.pth")
     write_folder(tmp_path / "w", content, "")

@@ -11,7 +11,7 @@ from contracts.records import HRBatch, micro_batches
 from tests.helpers.run_records import losses_of
 from tests.helpers.runs import option_error, tiny, train_here
 
-SR_ALONE = ["train:total_iter=5", "train:stages=[{name: sr}]", "val:val_freq=0", "datasets:train:batch_size=4"]
+SR_ALONE = ["train:total_iter=5", "train:stages=[{name: sr}]", "val:val_freq=0", "datasets:train:loader:batch_size=4"]
 
 
 def test_parts_give_the_losses_of_the_whole(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_records_are_cut_in_order() -> None:
 
 
 def test_parts_must_divide_the_batch() -> None:
-    assert "train.accumulate_grad_batches 4 does not divide datasets.train.batch_size 6" in option_error(
+    assert "train.accumulate_grad_batches 4 does not divide datasets.train.loader.batch_size 6" in option_error(
         "train:accumulate_grad_batches=4"
     )
 
@@ -46,7 +46,7 @@ def test_degraded_by_the_loader_it_learns_the_same(tmp_path: Path) -> None:
     """Degraded by the same numbers in either process."""
     runs = {}
     for where in ("false", "true"):
-        changes = ("datasets:train:workers=1", f"datasets:train:degrade_in_workers={where}")
+        changes = ("datasets:train:loader:workers=1", f"datasets:train:loader:degrade_in_workers={where}")
         train_here(tiny(tmp_path / where, *SR_ALONE, *changes))
         runs[where] = losses_of(tmp_path / where)
     assert len(runs["true"]) == 5 and runs["true"] == pytest.approx(runs["false"], rel=1e-4)

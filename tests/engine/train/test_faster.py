@@ -106,13 +106,13 @@ def test_fused_optimiser_trains_channels_last_weights_the_same(tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
 def test_every_optimiser_takes_up_weights_in_a_later_stage(kind: str, tmp_path: Path) -> None:
-    stages = "train:stages=[{name: sr, share: 0.5}, {name: joint}]"
+    stages = "train:stages=[{name: sr, fraction: 0.5}, {name: joint}]"
     train_here(tiny(tmp_path, *SHORT, stages, f"train:optimizer:type={kind}"))
 
 
 def test_fused_sgd_is_refused_where_it_would_fail_and_can_be_left_out(tmp_path: Path) -> None:
     """Without momentum it does not fail; and what a state was begun with is no hindrance to go on without."""
-    options = [*SHORT, "train:stages=[{name: sr, share: 0.5}, {name: joint}]", "train:optimizer:type=sgd"]
+    options = [*SHORT, "train:stages=[{name: sr, fraction: 0.5}, {name: joint}]", "train:optimizer:type=sgd"]
     fused = "train:optimizer:fused=true"
     with pytest.raises(UserError, match="train.optimizer.fused: torch's fused sgd fails .* leave it out"):
         train_here(tiny(tmp_path, *options, fused))

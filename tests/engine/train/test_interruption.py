@@ -142,7 +142,7 @@ def test_a_training_that_has_run_away_does_not_replace_what_is_saved(
 
 @pytest.mark.slow
 def test_training_with_loader_processes(tmp_path: Path) -> None:
-    changes = ["train:total_iter=5000", "datasets:train:workers=2"]
+    changes = ["train:total_iter=5000", "datasets:train:loader:workers=2"]
     process = begin(ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
     outcome = stop(process, lambda: len(log_of(tmp_path)) >= 2)
     state = load(experiment(tmp_path).state)

@@ -16,7 +16,7 @@ from engine.train.trainer import Trainer
 from tests.helpers.run_records import experiment, load, log_of, losses_of
 from tests.helpers.runs import changed, tiny, train_here
 
-SHARES = "train:stages=[{name: sr, share: 0.5}, {name: joint}]"
+SHARES = "train:stages=[{name: sr, fraction: 0.5}, {name: joint}]"
 
 
 # -- lengths --------------------------------------------------------------------------------------
@@ -29,16 +29,22 @@ def lengths(stages: str, total: int, passed: tuple[int, ...] = ()) -> list[int]:
 @pytest.mark.parametrize(
     ("stages", "before", "step", "after", "expected"),
     [
-        ("[{name: sr, share: 0.5}, {name: joint}]", 10, 4, 20, [10, 10]),  # within the first: laid out anew
-        ("[{name: sr, share: 0.5}, {name: joint}]", 10, 5, 20, [5, 15]),
-        ("[{name: sr, share: 0.5}, {name: joint}]", 10, 10, 20, [5, 15]),
-        ("[{name: sr, share: 0.5}, {name: joint, share: 0.5}]", 10, 8, 20, [5, 15]),
-        ("[{name: sr, share: 0.3}, {name: seg, share: 0.3}, {name: joint, share: 0.4}]", 10, 4, 20, [3, 6, 11]),
-        ("[{name: sr, share: 0.3}, {name: seg}, {name: joint, share: 0.4}]", 10, 4, 20, [3, 9, 8]),
-        ("[{name: seg}, {name: joint, share: 0.5}]", 10, 6, 20, [5, 15]),  # the one that took the rest is passed
+        ("[{name: sr, fraction: 0.5}, {name: joint}]", 10, 4, 20, [10, 10]),  # within the first: laid out anew
+        ("[{name: sr, fraction: 0.5}, {name: joint}]", 10, 5, 20, [5, 15]),
+        ("[{name: sr, fraction: 0.5}, {name: joint}]", 10, 10, 20, [5, 15]),
+        ("[{name: sr, fraction: 0.5}, {name: joint, fraction: 0.5}]", 10, 8, 20, [5, 15]),
+        (
+            "[{name: sr, fraction: 0.3}, {name: seg, fraction: 0.3}, {name: joint, fraction: 0.4}]",
+            10,
+            4,
+            20,
+            [3, 6, 11],
+        ),
+        ("[{name: sr, fraction: 0.3}, {name: seg}, {name: joint, fraction: 0.4}]", 10, 4, 20, [3, 9, 8]),
+        ("[{name: seg}, {name: joint, fraction: 0.5}]", 10, 6, 20, [5, 15]),  # the one that took the rest is passed
         ("[{name: sr, iterations: 3}, {name: joint}]", 10, 6, 20, [3, 17]),
         ("[{name: joint}]", 10, 10, 20, [20]),
-        ("[{name: sr, share: 0.5}, {name: joint, share: 0.5}]", 20, 8, 10, [5, 5]),  # shorter
+        ("[{name: sr, fraction: 0.5}, {name: joint, fraction: 0.5}]", 20, 8, 10, [5, 5]),  # shorter
     ],
 )
 def test_stages_that_are_passed_keep_their_length(

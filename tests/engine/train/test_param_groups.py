@@ -62,7 +62,7 @@ def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) 
     options = tiny(Path("nowhere"), alpha, f"train:stages=[{{name: {name}}}]", *changes)
     optimizer = build_optimizer(options, model)
     moment = build_schedule(options, 12).at(1)
-    set_trainable(model, moment.spec, options.corrected("train_batchnorm"))
+    set_trainable(model, moment.spec, options.in_force.train_batchnorm)
     total, terms = TrainStep(model, build_loss(options))(Envelope(batch, moment))
     total.backward()
     optimizer.step()
@@ -226,7 +226,7 @@ def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> No
 )
 def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        load_options("options/joint.yml", ["train:sharp_share=0.5", *changes])
+        load_options("options/joint.yml", ["train:sharp_fraction=0.5", *changes])
 
 
 @pytest.mark.parametrize(
@@ -238,12 +238,12 @@ def test_a_share_without_sharp_or_degraded_samples_is_refused(
 ) -> None:
     """Silently it would train on something else than its options say."""
     changes = [
-        f"train:sharp_share={share}",
-        f"datasets:train:batch_size={batch}",
+        f"train:sharp_fraction={share}",
+        f"datasets:train:loader:batch_size={batch}",
         f"train:accumulate_grad_batches={parts}",
     ]
     if told is None:
-        assert sharp_of(load_options("options/joint.yml", changes).train.sharp_share, batch // parts) == 1
+        assert sharp_of(load_options("options/joint.yml", changes).train.sharp_fraction, batch // parts) == 1
         return
-    with pytest.raises(UserError, match=f"train.sharp_share {share} takes {told} samples"):
+    with pytest.raises(UserError, match=f"train.sharp_fraction {share} takes {told} samples"):
         load_options("options/joint.yml", changes)

@@ -13,7 +13,7 @@ from tests.helpers.runs import ROOT, TINY, TORCHRUN, finish, start, tiny, train_
 
 CHANGES = [  # lines at steps 1, 4 and 8, the state saved between them
     "train:total_iter=8",
-    "datasets:train:batch_size=4",
+    "datasets:train:loader:batch_size=4",
     "network_seg:dropout=0.3",
     "logger={print_freq: 4, save_checkpoint_freq: 6}",
 ]

@@ -22,7 +22,7 @@ from tracking.metrics_log import read_metrics
 
 SMALL = (
     "network_seg={type: pspnet, encoder: resnet18, width: 0.0625}", "train:total_iter=6", "train:optimizer:lr=1.0e-3",
-    "datasets:train:batch_size=2", "datasets:train:crop=64", "datasets:train:workers=0", "val:val_freq=2",
+    "datasets:train:loader={batch_size: 2, workers: 0}", "datasets:train:augmentation:crop=64", "val:val_freq=2",
     "wandb:mode=disabled", "evaluation:surface_step=50", "evaluation:panels=1", "logger:print_freq=1",
 )  # fmt: skip
 

@@ -57,7 +57,7 @@ def kill_after(process, metrics: Path, step: int) -> int:
 def test_killed_and_resumed_is_like_never_stopped(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     killed.mkdir()
-    command = ["-opt", TINY, "--auto_resume", "--force_yml", *LONG, "datasets:train:workers=1"]
+    command = ["-opt", TINY, "--auto_resume", "--force_yml", *LONG, "datasets:train:loader:workers=1"]
     process = start(ROOT / "train_joint.py", *command, cwd=killed)
     assert kill_after(process, experiment(killed).folder / "metrics.jsonl", step=6) == -signal.SIGKILL
     stopped_at = load(experiment(killed).state)
@@ -125,8 +125,8 @@ def test_samples_do_not_depend_on_where_they_lie_in_memory(tmp_path: Path) -> No
 def test_two_processes_start_like_one(tmp_path: Path) -> None:
     changes = [
         "train:total_iter=2",
-        "datasets:train:batch_size=4",
-        "datasets:train:crop=64",
+        "datasets:train:loader:batch_size=4",
+        "datasets:train:augmentation:crop=64",
         "train:stages=[{name: joint, iterations: 1, lr: 1e-6}, {name: seg}]",
     ]
     two, one = tmp_path / "two", tmp_path / "one"

@@ -17,7 +17,7 @@ from tests.helpers.runs import ROOT, run_here, train_here, write_photographs
 
 SMALL = (
     "network_seg={type: unet_encoder, encoder: resnet18, width: 0.05, pretrained: none}", "train:total_iter=3",
-    "datasets:train:batch_size=2", "datasets:train:crop=64", "datasets:train:workers=0", "val:val_freq=0",
+    "datasets:train:loader={batch_size: 2, workers: 0}", "datasets:train:augmentation:crop=64", "val:val_freq=0",
     "datasets:test={type: synthetic, count: 2, seed: 3, size: 64}", "wandb:mode=disabled",
     "evaluation:surface_step=50", "evaluation:panels=1",
 )  # fmt: skip
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("pooling", ["max", "log_sum_exp", "top"])
 def test_drawn_photographs_train_and_evaluate(tmp_path: Path, pooling: str) -> None:
     drawn = ("datasets:train:count=6", "datasets:train:size=64")
-    chosen = options("weak", tmp_path, *drawn, f"loss:segmentation_args:pooling={pooling}")
+    chosen = options("weak", tmp_path, *drawn, f"loss:segmentation:pooling={pooling}")
     weights = trained(chosen)
     assert all(value.isfinite().all() for value in weights.values())
     latest = tmp_path / "experiments" / "weak" / "models" / "latest.pth"
