@@ -21,7 +21,7 @@ class UserError(Exception):
 
 
 class ArgumentError(UserError, ValueError):
-    """An argument of which nothing can be made; names it. ``engine.build`` adds the option that it came from."""
+    """An argument of which nothing can be made; names it. Whoever builds from options adds the option (``at``)."""
 
 
 @contextmanager

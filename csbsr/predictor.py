@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from contracts.errors import ArgumentError, UserError
 from data.images import Photograph, photograph_of, read_photograph
 from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Settings
@@ -18,6 +21,7 @@ from engine.predict.tiled_model import TiledModel
 from engine.runtime.shipped import DEFAULT
 
 AS_ARRAY = "the image"  # in errors, where there is no file to name
+FLAGS = {"--threshold": "threshold", "--min-area": "minimum_area", "--tile": "tile", "--overlap": "overlap"}
 
 
 def load(
@@ -33,10 +37,35 @@ def load(
     shipped weights. Unlike the scripts, this never prefers an experiment in the working directory.
     device: None: the GPU where there is one, else the CPU. precision: "auto" (as the weights' options say), "float32"
     or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
-    Raises UserError for weights that are missing, damaged or of another kind.
+    Raises UserError for weights that are missing, damaged or of another kind, and ArgumentError, which is one and a
+    ValueError as well, for the other arguments.
     """
-    chosen = None if device is None else torch.device(device)
-    return Predictor(find_source(None, DEFAULT if path is None else str(path), precision, chosen), tile, overlap)
+    with _by_argument():
+        source = find_source(None, DEFAULT if path is None else str(path), precision, _usable(device))
+        return Predictor(source, tile, overlap)
+
+
+def _usable(device: str | torch.device | None) -> torch.device | None:
+    if device is None:
+        return None
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError):  # no such name; no such GPU, or a torch without GPUs
+        raise ArgumentError(f"device '{device}' is not usable here; give another, or None for what there is") from None
+
+
+@contextmanager
+def _by_argument() -> Iterator[None]:
+    """Errors name the arguments of Python where those below name predict.py's."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        for flag, name in FLAGS.items():
+            message = message.replace(flag, name)
+        if message == str(error):
+            raise
+        raise ArgumentError(message) from None
 
 
 class Predictor:
@@ -44,7 +73,7 @@ class Predictor:
 
     def __init__(self, source: Source, tile: int = 256, overlap: int = 32) -> None:
         self.source = source
-        self.model = TiledModel(source.load(), source.device, tile, overlap, source.precision)
+        self.model = TiledModel(source.load(), source.device, tile, overlap, source.precision, quiet=True)
 
     def __call__(
         self,
@@ -63,7 +92,8 @@ class Predictor:
         """
         area = self.source.minimum_area if minimum_area is None else minimum_area
         settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
-        settings.check()
+        with _by_argument():
+            settings.check()
         name, photo = _read(image)
         height, width = photo.pixels.shape[:2]
         return examine(self.model, photo, restores(restore, height, width, name), settings, name)

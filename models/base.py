@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from contracts.records import JointOutput, Restored, Segmented
 
-Statistics = tuple[Tensor, Tensor]  # what to subtract from an image, and then to multiply it by: [1,3,1,1] each
+Statistics = tuple[Tensor, Tensor]  # what to subtract from an image, and then to multiply it by: [B,3,1,1] each
 
 
 class SuperResolution(nn.Module):
@@ -83,7 +83,8 @@ class Encoder(nn.Module):
 class Maps:
     """What restoring leaves for the segmentation: maps of one size, of which tiles can be cut.
 
-    image: [B,3,H,W] in [0,1]; image_offset: [B,3,H,W], added to the normalised image, or None; logits_offset:
+    image: [B,3,H,W], in [0,1] if the model clips;
+    image_offset: [B,3,H,W], added to the normalised image, or None; logits_offset:
     [B,1,H,W], added to the logits, or None; logits: [B,1,H,W], all of them, of a model that segments what it restores
     from, or None.
     """
@@ -180,8 +181,9 @@ class WholeModel(nn.Module):
 class ParallelModel(WholeModel):
     """A model that segments the image that it restores from, not the restored one: one network with two heads, say.
 
-    Of a subclass only ``restore``, ``segment``, ``forward`` and what trains (``sr``, ``seg``, ``shared_parameters``)
-    are asked; ``forward`` gives logits at ``scale`` times the size, ``segment`` at the image's own.
+    Of a subclass ``scale``, ``stride``, ``restore``, ``segment``, ``forward`` and what trains (``sr``, ``seg``,
+    ``shared_parameters``) are asked; ``forward`` gives logits at ``scale`` times the size, ``segment`` at the image's
+    own.
     """
 
     def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:

@@ -32,7 +32,7 @@ class FeatureHandover(Handover):
     def __init__(self, channels: int | None, hidden: int = 16) -> None:
         super().__init__()
         if channels is None:
-            raise ArgumentError("handover: this SR network has no features to hand over; kbpn and dbpn have")
+            raise ArgumentError("this SR network has no features to hand over; kbpn and dbpn have")
         self.image_path = nn.Conv2d(channels, 3, 1)
         first, last = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, 1, 1)
         self.logit_path = nn.Sequential(first, nn.ReLU(inplace=True), last)

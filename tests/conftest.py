@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from unittest import mock
 
 import hypothesis
 import pytest
 
-from tests.helpers.runs import ROOT
-
-sys.path.insert(0, str(ROOT))
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, which reads it once
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
+
+from tests.helpers.runs import ROOT
 
 # A busy machine must not fail a test: no time limit for single examples.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -53,8 +53,8 @@ def below(graph: Graph, unit: str) -> set[str]:
 def reduced(graph: Graph) -> Graph:
     """Without arrows that others imply."""
     return {
-        unit: {one for one in others if not any(one in below(graph, other) for other in others - {one})}
-        for unit, others in graph.items()
+        unit: {other for other in others if not any(other in below(graph, third) for third in others - {other})}
+        for unit, others in sorted(graph.items())
     }
 
 
@@ -69,7 +69,7 @@ def places(graph: Graph) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for row in range(max(height.values()) + 1):
         here = sorted(unit for unit in units if height[unit] == row)
-        wanted = {unit: [found[other][0] for other in graph.get(unit, ())] for unit in here}
+        wanted = {unit: [found[other][0] for other in sorted(graph.get(unit, ()))] for unit in here}
         here.sort(key=lambda unit: sum(wanted[unit]) / len(wanted[unit]) if wanted[unit] else 0.0)
         for column, unit in enumerate(here):
             found[unit] = (column - (len(here) - 1) / 2, row)
@@ -82,7 +82,7 @@ def draw(axes: Axes, graph: Graph) -> None:
     colours = {"engine": ORANGE, "csbsr": GREEN, SCRIPTS: GREEN, "contracts": INK}
     for unit, others in reduced(graph).items():
         x, y = where[unit]
-        for other in others:
+        for other in sorted(others):
             to = where[other]
             bend = "arc3,rad=0.85" if to[0] == x and y - to[1] > 1 else "arc3"  # else it would run behind a box
             style = {"arrowstyle": "-|>", "color": "0.55", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}

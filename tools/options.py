@@ -155,7 +155,8 @@ def write_schema(path: Path) -> None:
     """Write the JSON schema of an options file, with ``base``."""
     schema = Options.model_json_schema()
     schema["properties"]["base"] = {"type": "string", "description": "a file that this one changes"}
-    schema["required"] = []  # what a base gives need not be repeated
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("required", None)  # what a base gives need not be repeated
     write_text(path, json.dumps(schema, indent=1) + "\n")
     print(f"wrote {path}; in an options file, for editors with a YAML language server: {EDITORS}{path}")
 

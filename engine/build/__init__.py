@@ -1,1 +1,4 @@
-"""The composition root: options become networks, losses, optimisers, photographs and trackers here alone."""
+"""The composition root: options become networks, losses, optimisers, photographs and trackers here.
+
+Out of these ``engine.train.build`` and ``engine.evaluate.build`` put together what runs.
+"""

@@ -65,7 +65,7 @@ def find_checkpoint(opt: str | None = None, weights: str | None = None, changes:
         path = default_weights(Path("experiments"))
     content = load_file(path, "meta", "step")
     if options is None:
-        if not isinstance(content.get("options"), dict):
+        if not content.get("options"):
             raise UserError(f"{path} holds weights without their options; name the options file with -opt FILE")
         options = change_options(content["options"], changes or [], str(path))
     return Checkpoint(options, content["model"], content["meta"], content["step"], path, content.get("made", ""))

@@ -46,7 +46,12 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     sr = _build_network(restores, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side)
     seg = _build_network(segments, SEG_NETWORKS, "network_seg", pretrained, kernel_side=kernel_side)
     joint = options.joint
-    with at("joint"):
+    if seg.needs_kernel and not sr.estimates_kernel:
+        raise UserError(
+            f"network_seg: {segments.type} needs the blur kernel, which network_sr {restores.type} does not estimate; "
+            "kbpn does"
+        )
+    with at("joint.handover" if joint.handover else "joint"):
         model = JointModel(
             sr,
             seg,

@@ -12,7 +12,7 @@ from metrics.accumulator import Accumulator
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """What the model made of one image under one condition; arrays on the CPU, float32 in [0, 1].
+    """What the model made of one image under one condition; arrays on the CPU, float32, in [0, 1] but for the logits.
 
     prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
     lr, sr and the kernels are None under the condition hr.

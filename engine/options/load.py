@@ -101,6 +101,10 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
             raise UserError(f"--force_yml '{change}': write it as section:key=value")
         parsed += [(change, *new) for new in today(keys, parse_yaml(text, f"--force_yml {keys}"))]
     given = {keys for _, keys, _ in parsed}
+    for keys in given:
+        written = list(dict.fromkeys(change.partition("=")[0] for change, new, _ in parsed if new == keys))
+        if len(written) > 1:
+            raise UserError(f"--force_yml: {' and '.join(written)} are the same option; give one of them")
     for change, keys, value in parsed:
         node: Any = tree
         *parents, last = keys.split(":")

@@ -107,7 +107,7 @@ def search(
     An answer of less than float32 that is not finite, or in which nothing reaches ``threshold``, is computed again
     in float32, and noted. Raises UserError for one that is not finite in float32.
     """
-    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
+    photo = torch.tensor(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
     answer, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
     width = None
     if restore is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError, UserError
 from engine.build.checkpoint import default_device, find_checkpoint
 from engine.export.onnx_model import metadata, model_of, read_onnx
 from engine.options import Options
@@ -60,6 +60,8 @@ def find_source(
         return Source(options.scale, area, device, chosen, told, checkpoint.model, key)
     if opt is not None:
         raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
+    if device is not None and device.type != "cpu":
+        raise ArgumentError(f"device {device}: {weights} was exported for the CPU; leave device out")
     if precision == "bfloat16":
         raise UserError(f"--precision bfloat16: {weights} was exported in float32; leave --precision out")
     content = read_onnx(Path(weights))

@@ -41,7 +41,8 @@ class TiledModel:
 
     tile, overlap: side and least overlap of tiles in low-resolution pixels; the segmentation works on
     tiles of ``scale`` times that (rounded up to what its network needs), as the restored image has.
-    Blended float32 results stay on the CPU, and one tile at a time is on ``device``. precision: of the networks.
+    Blended float32 results stay on the CPU, and one tile at a time is on ``device``. precision: of the
+    networks; quiet: without progress.
     A photograph of a single tile gives what the model itself gives. Raises UserError unless
     0 <= overlap < tile and the tile is at least 16 pixels.
     """
@@ -53,11 +54,12 @@ class TiledModel:
         tile: int = 256,
         overlap: int = 32,
         precision: Precision = FLOAT32,
+        quiet: bool = False,
     ) -> None:
         if tile < 16 or not 0 <= overlap < tile:
             raise UserError(f"--tile {tile} --overlap {overlap}: give a tile of 16 or more, and less overlap")
         self.model, self.device, self.tile, self.overlap = model.eval().to(device), device, tile, overlap
-        self.scale, self.precision = model.scale, precision
+        self.scale, self.precision, self.quiet = model.scale, precision, quiet
 
     @torch.inference_mode()
     def restore(self, photo: Tensor, name: str = "") -> tuple[Maps, Tensor | None]:
@@ -110,7 +112,7 @@ class TiledModel:
     ) -> dict[str, Tensor]:
         sides = image.shape[-2:] if isinstance(image, Tensor) else lengths or ()
         total = math.prod(len(tile_starts(side, tile, overlap)) for side in sides)
-        with Progress(total, what, quiet=total < SHOWN_FROM) as bar:
+        with Progress(total, what, quiet=self.quiet or total < SHOWN_FROM) as bar:
             try:
                 return run_tiled(fn, image, tile, overlap, scale, progress=lambda *_: bar.update(), lengths=lengths)
             except torch.OutOfMemoryError:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from contracts.errors import ArgumentError
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NATIVE = "amx_bf16"  # instructions of CPUs, as the kernel calls them
 
@@ -44,6 +46,7 @@ def choose(wanted: str, device: torch.device, begun: str | None = None) -> Preci
     """The precision on a device for what options ask: "float32" and "bfloat16" anywhere, "auto" what is quicker there.
 
     begun: the name of the precision in which a resumed training began, which "auto" keeps on any device.
+    Raises ArgumentError for another name.
     """
     native = native_bfloat16(device)
     if wanted != "auto":
@@ -52,6 +55,8 @@ def choose(wanted: str, device: torch.device, begun: str | None = None) -> Preci
         name, why = begun, "as it was begun"
     else:
         return FLOAT32 if native is None else Precision(torch.bfloat16, native)
+    if name not in DTYPES:
+        raise ArgumentError(f"precision '{name}': give auto, float32 or bfloat16")
     if name == "bfloat16":
         why += f", {native or 'slow here'}"
     return Precision(DTYPES[name], why)

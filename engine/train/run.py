@@ -14,7 +14,7 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from contracts.errors import UserError
+from contracts.errors import ArgumentError, UserError
 from contracts.files import write_text
 from data.catalogue import Catalogue
 from data.loader import require_workers
@@ -139,6 +139,8 @@ def _run(
                 trainer.resume(state)
                 log.load_state_dict(state.log, fabric.device)
             trainer.run(log)
+    except ArgumentError as error:  # of a network or a loss, about the batches it was given
+        raise UserError(f"datasets.train: {error}") from None
     except RuntimeError as error:
         require_workers(error)
         raise

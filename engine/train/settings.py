@@ -19,8 +19,8 @@ class LoopSettings:
         ema_decay: of the moving average of the weights; 0: off.
         train_batchnorm: whether scales and shifts of the segmentation network's norms train.
         compile: whether to compile the networks where that works.
-        val_freq: steps between validations.
-        save_freq: steps between saved states.
+        val_freq: steps between validations, at least 1; without a validator there are none.
+        save_freq: steps between saved states, at least 1.
         teacher_from_file: whether the teacher can be read again, so that no state holds it.
     """
 

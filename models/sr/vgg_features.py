@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from contracts.errors import ArgumentError
+from models.encoders.timm_encoders import load_features, read_file
+from models.encoders.vgg import download
 
 OF_VGG = {0: 0, 2: 2, 4: 5, 6: 7}  # the extractor's convolutions -> torchvision's numbers: there is no pooling here
 WIDTH = 128
@@ -15,9 +17,6 @@ def load_vgg_features(extractor: nn.Sequential, pretrained: str) -> None:
 
     "none" leaves it as it is. Raises ArgumentError without such weights, or for an extractor of another width.
     """
-    from models.encoders.timm_encoders import load_features, read_file  # here, as models.seg imports from models.sr
-    from models.encoders.vgg import download
-
     if pretrained == "none":
         return
     width = extractor[6].out_channels

@@ -191,3 +191,37 @@ def test_a_network_of_ones_own_trains_without_an_options_file() -> None:
     assert all((p != old).any() for p, old in zip(model.parameters(), before, strict=True))
     probability = model.eval()(batch.lr).logits.sigmoid()[0, 0].detach().numpy()
     assert 0 <= csbsr.metrics.evaluate_image(probability, mask[0, 0].numpy()).values["iou"] <= 1
+
+
+# -- arguments that mean nothing ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"precision": "float16"}, "precision 'float16': give auto, float32 or bfloat16"),
+        ({"device": "gpu"}, "device 'gpu' is not usable here"),
+        ({"tile": 4}, "tile 4 overlap 32: give a tile of 16 or more"),
+    ],
+)
+def test_arguments_of_load_are_named(tiny_weights: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        csbsr.load(tiny_weights, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"threshold": 1.5}, "threshold 1.5: give a value"), ({"minimum_area": -1}, "minimum_area -1: give a number")],
+)
+def test_arguments_of_a_call_are_named(find_cracks: csbsr.Predictor, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        find_cracks(PIXELS, **arguments)
+
+
+def test_a_call_writes_nothing_and_takes_arrays_that_cannot_be_written_to(
+    find_cracks: csbsr.Predictor, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    pixels = np.full((400, 600, 3), 90, np.uint8)
+    pixels.setflags(write=False)
+    find_cracks(pixels, restore="never")
+    assert capfd.readouterr() == ("", "") and len(recwarn) == 0

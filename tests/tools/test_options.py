@@ -43,3 +43,10 @@ def test_the_schema_knows_every_option(tmp_path: Path, capsys: pytest.CaptureFix
     train = schema["$defs"]["Train"]["properties"]
     assert set(schema["properties"]) == {*Options.model_fields, "base"} and "gradient_checkpointing" in train
     assert "yaml-language-server" in capsys.readouterr().out and not (ROOT / "options.schema.json").exists()
+
+
+def test_options_files_satisfy_the_schema(tmp_path: Path) -> None:
+    main(["--json", str(tmp_path / "schema.json")])
+    schema = json.loads((tmp_path / "schema.json").read_text())
+    required = [name for name, part in {"": schema, **schema["$defs"]}.items() if part.get("required")]
+    assert required == []  # a file may leave to its base what is required of the whole

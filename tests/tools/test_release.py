@@ -46,7 +46,7 @@ def measured(photographs: Path, tiny_weights: Path, tmp_path_factory: pytest.Tem
     """The folder of a whole report, the weights compared with themselves."""
     out = tmp_path_factory.mktemp("report") / "out"
     given = ["--weights", tiny_weights, "--against", f"same={tiny_weights}", "--root", photographs, "--out", out]
-    main([*map(str, given), "--sets", "test_cfd", "--restore-count", "2"])
+    main([*map(str, given), "--sets", "test_cfd", "--restore-count", "2", "--precision", "float32"])
     return out
 
 
@@ -66,6 +66,7 @@ def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_w
         tmp_path / "theirs",
         "--force_yml",
         test,
+        "evaluation:precision=float32",
         cwd=tmp_path,
     )
     assert outcome.code == 0, outcome.err
@@ -74,8 +75,8 @@ def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_w
         for condition in ("hr", "clean", "degraded"):
             for name in ("dice", "iou", "recall", "cliou", "iou_max", "aiu"):
                 found = part["sets"]["test_cfd"][condition][name]
-                # Both normalise alike up to rounding; where that turns a pixel, its centreline moves most.
-                tolerance = 1e-3 if name == "cliou" else 1e-5
+                # Tiles and whole images round differently: where that turns a pixel, its centreline moves most.
+                tolerance = 2e-4 if name == "cliou" else 1e-5
                 assert found["mean"] == pytest.approx(figures[condition][name], abs=tolerance), (condition, name)
                 assert found["low"] <= found["mean"] <= found["high"] and found["images"] == 4
     assert ours["sets"]["test_cfd"]["clean"]["psnr"]["mean"] == pytest.approx(theirs["clean"]["psnr"], abs=0.05)
