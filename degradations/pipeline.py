@@ -13,7 +13,7 @@ from torch import Tensor
 from contracts.errors import ArgumentError, UserError, lookup
 from contracts.records import Degraded
 from degradations.blur import BORDERS
-from degradations.blur_reduce import blur_and_reduce
+from degradations.blur_downsample import blur_and_downsample
 from degradations.blur_step import Blur
 from degradations.kernel_kinds import build_kernels
 from degradations.kernels import check_side, delta
@@ -121,7 +121,7 @@ class Pipeline:
             return _apply(self.steps[keys[0]], state, values)
         # A merged blur is drawn for every sample: none is left out here.
         kernel = build_kernels([one for one in values if one is not None], self.kernel_side).to(state.image)
-        return State(blur_and_reduce(state.image, kernel, self.scale, self.border), kernel)
+        return State(blur_and_downsample(state.image, kernel, self.scale, self.border), kernel)
 
 
 def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapping[str, object]) -> Step:

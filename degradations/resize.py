@@ -21,7 +21,7 @@ def check_divisible(height: int, width: int, scale: int) -> None:
         )
 
 
-def bicubic_down(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
+def bicubic_downsample(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
     """Reduce [B,C,H,W] to [B,C,H/scale,W/scale] (half-pixel centres), values unclipped.
 
     antialias=True: the cubic (a = -0.5) spans 4 * scale samples; at the borders the window is cut and
@@ -34,7 +34,7 @@ def bicubic_down(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=antialias)
 
 
-def bicubic_up(image: Tensor, scale: int) -> Tensor:
+def bicubic_upsample(image: Tensor, scale: int) -> Tensor:
     """Enlarge [B,C,h,w] to [B,C,h*scale,w*scale]: a = -0.75, half-pixel centres, replicated border."""
     size = (image.shape[-2] * scale, image.shape[-1] * scale)
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False)

@@ -21,12 +21,12 @@ from degradations.jpeg import jpeg
 from degradations.noise import gaussian_noise, poisson_noise
 from degradations.ranges import check_names, read_range
 from degradations.rescale import Rescale
-from degradations.resize import bicubic_down
+from degradations.resize import bicubic_downsample
 from degradations.step import Drawn, State, Step, column
 
 
 class Downscale(Step):
-    """Reduce by ``scale``, bicubic; antialias as in ``bicubic_down``. Always applied."""
+    """Reduce by ``scale``, bicubic; antialias as in ``bicubic_downsample``. Always applied."""
 
     type = "downscale"
 
@@ -43,7 +43,7 @@ class Downscale(Step):
         return {}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
-        return replace(state, image=bicubic_down(state.image, self.scale, self.antialias))
+        return replace(state, image=bicubic_downsample(state.image, self.scale, self.antialias))
 
 
 class GaussianNoise(Step):

@@ -12,8 +12,8 @@ from torch import Tensor
 from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from degradations.blur import blur_fft
-from degradations.resize import bicubic_down
-from losses.weights import reduce_to_lr
+from degradations.resize import bicubic_downsample
+from losses.weights import downsample_weight
 
 REFERENCE_WEIGHTS = (0.4, 0.4, 0.0)  # the released code's list [0.4, 0.4, 0, 2]: a comma for a point
 
@@ -87,8 +87,8 @@ class KBPNLoss:
         scale = sr.shape[-1] // lr.shape[-1]
         if sr.shape[-2:] != (lr.shape[-2] * scale, lr.shape[-1] * scale):
             raise ValueError(f"sides of {tuple(sr.shape)} are not a multiple of those of {tuple(lr.shape)}")
-        again = bicubic_down(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
-        return _mean_error(again, lr, [reduce_to_lr(weight, scale) for weight in pixel_weights])
+        again = bicubic_downsample(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
+        return _mean_error(again, lr, [downsample_weight(weight, scale) for weight in pixel_weights])
 
     def _kernel_term(self, kernel: Tensor, true_kernel: Tensor) -> Tensor:
         if kernel.shape != true_kernel.shape:

@@ -62,7 +62,7 @@ def distance_on_device(crack: Tensor) -> Tensor:
     return torch.where(crack.flatten(1).any(1).view(-1, 1, 1, 1), squares.sqrt(), 0.0)
 
 
-def reduce_to_lr(weight: Tensor, scale: int) -> Tensor:
+def downsample_weight(weight: Tensor, scale: int) -> Tensor:
     """Reduce a weight map [B,1,H,W] to LR size [B,1,H/scale,W/scale].
 
     Bilinear with half-pixel centres and no antialiasing: for scale 4 the mean of each cell's four

@@ -1,6 +1,6 @@
 """Crack detectors without learning, the baselines of every table: a network below them has learnt nothing.
 
-"classical": black-hat transform, Otsu's threshold, removal of specks; "all_crack": every pixel.
+"classical": black-hat transform, Otsu's threshold, removal of small regions; "all_crack": every pixel.
 """
 
 from __future__ import annotations

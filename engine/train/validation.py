@@ -69,7 +69,7 @@ class Validator:
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
     def losses(self, prediction: EvaluatedImage) -> dict[str, float]:
-        """The segmentation loss of a whole photograph, at the current alpha; specks are still in it, as in training."""
+        """The segmentation loss of a whole photograph, at the current alpha, small regions included, as in training."""
         assert prediction.logits is not None
         logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):

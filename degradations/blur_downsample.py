@@ -1,4 +1,4 @@
-"""Blur and anti-aliased reduction in one, by FFT: what ``bicubic_down(blur(image, kernel), scale)`` gives, faster.
+"""Blur and anti-aliased downsampling in one, by FFT: ``bicubic_downsample(blur(image, kernel), scale)``, but faster.
 
 Both are linear, so the rows are reduced on the spectrum. Away from the borders that is a correlation sampled at
 every ``scale``-th row: a product and a sum of aliases, after which the inverse transform is ``scale`` times
@@ -17,14 +17,14 @@ from torch import Tensor
 
 from contracts.errors import lookup
 from degradations.blur import blur_fft, check_reflects
-from degradations.resize import bicubic_down, check_divisible
+from degradations.resize import bicubic_downsample, check_divisible
 
 PADDING = {"reflect": "reflect", "zero": "constant"}
 BLOCK_BYTES = 6 << 20  # of float32 spectra that are worked on at once on a CPU: about what its caches hold
 CUT = 2  # reduced rows at each end whose window, 2 * scale to either side of its centre, reaches over the border
 
 
-class RowReduction(NamedTuple):
+class RowDownsampling(NamedTuple):
     """How a spectrum of N rows becomes reduced rows. response: [N,1], a factor on it; ends: [2*CUT,N], whose product
     with it gives the CUT outermost reduced rows, at the top and then at the bottom."""
 
@@ -32,7 +32,7 @@ class RowReduction(NamedTuple):
     ends: Tensor
 
 
-def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "reflect") -> Tensor:
+def blur_and_downsample(image: Tensor, kernel: Tensor, scale: int, border: str = "reflect") -> Tensor:
     """Correlate each image with its kernel and reduce it, equal to the two steps up to rounding (1e-6 in float32).
 
     image: [B,C,H,W], sides that ``scale`` divides; kernel: [B,1,k,k] or [1,1,k,k], k odd; returns
@@ -45,7 +45,7 @@ def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "re
     if border == "reflect":
         check_reflects(height, width, kernel.shape[-1])
     if height < (2 * CUT + 1) * scale:
-        return bicubic_down(blur_fft(image, kernel, border), scale)
+        return bicubic_downsample(blur_fft(image, kernel, border), scale)
     block = _images_at_once(image)
     if block < len(image):
         kernels = kernel.expand(len(image), -1, -1, -1)
@@ -62,7 +62,7 @@ def _images_at_once(image: Tensor) -> int:
 
 
 def _by_spectrum(image: Tensor, kernel: Tensor, scale: int, mode: str) -> Tensor:
-    """``blur_and_reduce`` for sizes that were checked; mode: of the padding."""
+    """``blur_and_downsample`` for sizes that were checked; mode: of the padding."""
     height, width = image.shape[-2:]
     padded = F.pad(image, (kernel.shape[-1] // 2,) * 4, mode=mode)
     rows, columns = (fast_length(side, scale) for side in padded.shape[-2:])
@@ -72,7 +72,7 @@ def _by_spectrum(image: Tensor, kernel: Tensor, scale: int, mode: str) -> Tensor
         spectrum = spectrum * kernel_spectrum
     else:
         spectrum *= kernel_spectrum
-    reduced = _reduce_rows(spectrum, height, scale)
+    reduced = _downsample_rows(spectrum, height, scale)
     narrow = torch.fft.irfft(reduced, n=columns)[..., :width]  # [B,C,H/s,W]
     return F.interpolate(narrow, size=(height // scale, width // scale), mode="bicubic", antialias=True)
 
@@ -108,10 +108,10 @@ def _waves(length: int, frequencies: int, samples: int) -> Tensor:
     return torch.polar(torch.ones(turns.shape, dtype=torch.float64), turns.double() * (2 * torch.pi / length))
 
 
-def _reduce_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
+def _downsample_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
     """Spectrum [...,N,F] of an image of ``height`` rows -> its reduced rows, still transformed along the columns."""
     length = spectrum.shape[-2]
-    plan = RowReduction(*(one.to(spectrum) for one in _row_reduction(height, length, scale)))
+    plan = RowDownsampling(*(one.to(spectrum) for one in _row_downsampling(height, length, scale)))
     aliases = _sum_of_aliases(spectrum, plan.response, scale)  # [...,N/s,F]
     inner = torch.fft.ifft(aliases, dim=-2)[..., CUT : height // scale - CUT, :]
     top, bottom = (plan.ends @ spectrum).chunk(2, dim=-2)
@@ -128,7 +128,7 @@ def _sum_of_aliases(spectrum: Tensor, response: Tensor, scale: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _row_reduction(height: int, length: int, scale: int) -> RowReduction:
+def _row_downsampling(height: int, length: int, scale: int) -> RowDownsampling:
     """The plan for images of ``height`` rows in a transform of ``length``, complex128."""
     identity = torch.eye(height, dtype=torch.float64)[None, None]
     size = height // scale
@@ -138,4 +138,4 @@ def _row_reduction(height: int, length: int, scale: int) -> RowReduction:
     window = padded[middle].roll(-scale * middle)  # as it would lie around row 0
     response = torch.fft.fft(window).conj_physical()[:, None] / scale
     inverse = torch.fft.ifft(padded)  # each row times the inverse transform
-    return RowReduction(response, torch.cat([inverse[:CUT], inverse[-CUT:]]))
+    return RowDownsampling(response, torch.cat([inverse[:CUT], inverse[-CUT:]]))
