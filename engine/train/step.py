@@ -74,7 +74,7 @@ class TrainStep(nn.Module):
             batch,
             alpha=moment.alpha,
             beta=moment.beta,
-            parts=[part for part, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
+            tasks=[task for task, wanted in (("sr", trains_restoration(kind)), ("seg", kind.segments)) if wanted],
             oriented=moment.oriented,
         )
         if not kind.segments or not self._teacher or kind.sees == "sharp" or self.teacher_weight == 0:

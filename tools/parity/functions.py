@@ -16,9 +16,8 @@ from data.distance import signed_distance_map
 from degradations.blur import blur
 from degradations.kernels import anisotropic_gaussian
 from degradations.resize import bicubic_downsample
-from losses.boundary import boundary
 from losses.combo import BoundaryCombo
-from losses.region import dice, generalised_dice, weighted_bce
+from losses.region import boundary, dice, generalised_dice, weighted_bce
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
 from losses.weights import fail_oriented
 from metrics import image_quality, sweep
