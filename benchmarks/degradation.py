@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.case import Case
-from degradations.blur_reduce import blur_and_reduce
-from degradations.resize import bicubic_down
+from degradations.blur_downsample import blur_and_downsample
+from degradations.resize import bicubic_downsample
 
 LIMIT, TARGET = 1e-5, 6.0
 SCALE, KERNEL_SIDE = 4, 21
@@ -26,9 +26,9 @@ def batch(small: bool) -> Case:
     kernels /= kernels.sum((2, 3), keepdim=True)
     return Case(
         what=f"blur {KERNEL_SIDE}x{KERNEL_SIDE} and bicubic 1/{SCALE} of {count} images {side}x{side}",
-        ours="blur_and_reduce on the batch",
+        ours="blur_and_downsample on the batch",
         alternative="depthwise convolution, then resize, image by image",
-        run_ours=lambda: {"lr": blur_and_reduce(images, kernels, SCALE)},
+        run_ours=lambda: {"lr": blur_and_downsample(images, kernels, SCALE)},
         run_alternative=lambda: {"lr": one_by_one(images, kernels)},
         limit=LIMIT,
         target=TARGET,
@@ -42,5 +42,5 @@ def one_by_one(images: Tensor, kernels: Tensor) -> Tensor:
     for image, kernel in zip(images, kernels, strict=True):
         padded = F.pad(image[None], (margin,) * 4, mode="reflect")
         blurred = F.conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
-        reduced.append(bicubic_down(blurred, SCALE))
+        reduced.append(bicubic_downsample(blurred, SCALE))
     return torch.cat(reduced)

@@ -40,7 +40,16 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def lookup(table: Mapping[str, Value], name: str, what: str) -> Value:
-    """Return ``table[name]``; raise ArgumentError listing the valid names of this kind (``what``)."""
+    """Return ``table[name]``.
+
+    Args:
+        table: the members of a family by name.
+        name: the key to look up.
+        what: the kind of member, for the message.
+
+    Raises:
+        ArgumentError: for an unknown name, with the valid ones.
+    """
     if name not in table:
         valid = ", ".join(sorted(table))
         raise ArgumentError(f"unknown {what} '{name}'{nearest(name, table)}; choose one of: {valid}")
@@ -65,8 +74,8 @@ def run_main(main: Callable[[], int | None]) -> None:
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}; make room, or choose another folder", file=sys.stderr)
+        file = f"{error.filename}: " if error.filename else ""
+        print(f"error: {file}{error.strerror}; make room, or choose another folder", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stop:
         print("stopped by Ctrl-C" + (f": {stop}" if str(stop) else ""), file=sys.stderr)

@@ -30,19 +30,25 @@ def unwritable(path: Path, error: OSError, repair: str = REPAIR) -> Unwritable:
 def replacing(path: Path, repair: str = REPAIR) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of ``path`` at the end, and only if nothing was raised.
 
-    Missing folders are made; of a link, what it points to is replaced. An OSError is raised as Unwritable, which
-    names ``path`` and the repair; what was there before is then still there, and nothing is left beside it.
+    Missing folders are made; of a link, what it points to is replaced.
+
+    Args:
+        path: of the file.
+        repair: what the message of an error advises.
+
+    Raises:
+        Unwritable: in place of an OSError. What was there before is then still there, and nothing is left beside it.
     """
-    place = Path(os.path.realpath(path))
-    temporary = place.with_name(place.name + ENDING)
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(target.name + ENDING)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             try:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(temporary, place)
+                os.replace(temporary, target)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -97,10 +103,10 @@ class Appended:
 
     def line(self, text: str) -> None:
         """Write one line."""
-        left = memoryview(f"{text}\n".encode("utf-8", "backslashreplace"))
+        remaining = memoryview(f"{text}\n".encode("utf-8", "backslashreplace"))
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            while remaining:
+                remaining = remaining[self._file.write(remaining) :]
         except OSError as error:
             raise unwritable(self.path, error) from None
 

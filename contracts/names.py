@@ -19,16 +19,17 @@ def one_line(text: str) -> str:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Error handler of ``codecs``: the text to write instead, and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(_shown, error.object[error.start : error.end])), error.end
-
-
-def _shown(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that os.fsdecode could not make text of
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("ascii", "backslashreplace").decode("ascii")
+    characters = error.object[error.start : error.end]
+    escaped = (
+        f"\\x{ord(character) - 0xDC00:02x}"
+        if 0xDC80 <= ord(character) <= 0xDCFF  # a byte that os.fsdecode could not make text of
+        else character.encode("ascii", "backslashreplace").decode("ascii")
+        for character in characters
+    )
+    return "".join(escaped), error.end
 
 
 codecs.register_error(BYTES_AS_HEX, _escape)

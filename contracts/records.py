@@ -29,9 +29,14 @@ def to_device(record: Record, device: torch.device, non_blocking: bool = True) -
 
 
 def micro_batches(record: Record, count: int) -> list[Record]:
-    """Cut a record of a batch into ``count`` records of as many samples each, in order.
+    """Cut a record of a batch into several of equally many samples, in order.
 
-    Fields without a batch (None) are kept. Raises ValueError if the samples cannot be shared out evenly.
+    Args:
+        record: fields without a batch (None) are kept.
+        count: number of micro-batches.
+
+    Raises:
+        ValueError: if ``count`` does not divide the number of samples.
     """
     batched = {field.name: value for field in fields(record) if (value := getattr(record, field.name)) is not None}
     samples = len(next(iter(batched.values())))
@@ -48,11 +53,15 @@ def micro_batches(record: Record, count: int) -> list[Record]:
 class HRBatch:
     """Sharp photographs with their crack masks, as the loader hands them over.
 
-    hr: [B,3,H,W]; mask: [B,1,H,W]; name: B image names (seeds of the degradation);
-    epoch: the pass over the data each sample belongs to, B integers;
-    distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None;
-    label: [B], 1 for a photograph with a crack, else 0, where image labels stand in for masks (NaN), or None;
-    lr, kernel: [B,3,h,w] and [B,1,k,k] where it was degraded by the loader, or None.
+    Attributes:
+        hr: [B,3,H,W].
+        mask: [B,1,H,W].
+        name: B image names (seeds of the degradation).
+        epoch: the pass over the data each sample belongs to, B integers.
+        distance: [B,1,H,W] normalised signed distance map of the mask in [-1, 1], or None.
+        label: [B], 1 for a photograph with a crack, else 0, where image labels stand in for masks (NaN), or None.
+        lr: [B,3,h,w] where it was degraded by the loader, or None.
+        kernel: [B,1,k,k], likewise.
     """
 
     hr: Tensor
@@ -69,8 +78,10 @@ class HRBatch:
 class Degraded:
     """What a degradation pipeline returns for a batch.
 
-    lr: [B,3,h,w]; kernel: [B,1,k,k], each sums to 1 (a centred delta without blur);
-    drawn: B dictionaries of the parameters drawn for each sample, plain Python numbers.
+    Attributes:
+        lr: [B,3,h,w].
+        kernel: [B,1,k,k], each sums to 1 (a centred delta without blur).
+        drawn: B dictionaries of the parameters drawn for each sample, plain Python numbers.
     """
 
     lr: Tensor
@@ -80,7 +91,7 @@ class Degraded:
 
 @dataclass(frozen=True)
 class DegradedBatch:
-    """A training or evaluation batch: the degraded input with everything it came from."""
+    """A training or evaluation batch: the degraded input with everything it came from; fields as of ``HRBatch``."""
 
     lr: Tensor
     hr: Tensor
@@ -95,10 +106,11 @@ class DegradedBatch:
 class Restored:
     """What a super-resolution network returns.
 
-    sr: [B,3,H,W], unclipped, in the type of the image given, also under autocast; kernel: [B,1,k,k] estimated blur
-    kernel summing to 1, in float32 or better, or None;
-    features: the maps the image was reconstructed from, in one or more parts [B,C_i,H,W] whose channels follow
-    each other, or None.
+    Attributes:
+        sr: [B,3,H,W], unclipped, in the type of the input image, also under autocast.
+        kernel: [B,1,k,k] estimated blur kernel that sums to 1, in float32 or better, or None.
+        features: the maps the image was reconstructed from, one or more tensors [B,C_i,H,W] whose channels follow
+            each other, or None.
     """
 
     sr: Tensor
@@ -110,8 +122,11 @@ class Restored:
 class Segmented:
     """What a segmentation network returns.
 
-    logits: [B,1,H,W], no sigmoid; aux: side outputs, each a map of logits [B,C,H,W]. In float32 or better, also
-    under autocast.
+    Both in float32 or better, also under autocast.
+
+    Attributes:
+        logits: [B,1,H,W], no sigmoid.
+        aux: side outputs, each a map of logits [B,C,H,W].
     """
 
     logits: Tensor
@@ -122,8 +137,13 @@ class Segmented:
 class JointOutput:
     """What the joint model returns: restoration and segmentation of one batch.
 
-    features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the
-    same sides that a feature affinity loss compares, or None.
+    Attributes:
+        sr: see ``Restored``.
+        kernel: likewise.
+        logits: see ``Segmented``.
+        aux: likewise.
+        features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the same
+            sides that a feature affinity loss compares, or None.
     """
 
     sr: Tensor
@@ -135,7 +155,12 @@ class JointOutput:
 
 @dataclass(frozen=True)
 class LossReport:
-    """A loss with its parts. total: scalar with gradient; terms: detached scalars by name."""
+    """A loss.
+
+    Attributes:
+        total: scalar with gradient.
+        terms: detached scalars by name.
+    """
 
     total: Tensor
     terms: dict[str, Tensor]

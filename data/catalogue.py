@@ -17,19 +17,27 @@ def catalogue(source: Source) -> Catalogue:
     facts = facts_of(source)
     if facts is None:
         return dict.fromkeys(names, "")
-    return {name: one.digest + one.taught for name, one in zip(names, facts, strict=True)}
+    return {name: known.digest + known.taught for name, known in zip(names, facts, strict=True)}
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """How two catalogues differ: how many there are, and the first of each kind of change. None: they do not."""
-    names = (
+    """How two catalogues differ: their numbers of photographs, and the first names of each kind of change.
+
+    Args:
+        before: the earlier catalogue.
+        now: the later one.
+
+    Returns:
+        A message, or None where they do not differ.
+    """
+    changes = (
         sorted(now.keys() - before.keys()),
         sorted(before.keys() - now.keys()),
         sorted(name for name in before.keys() & now.keys() if before[name] != now[name]),
     )
-    told = [f"{len(some)} {kind} ({_first(some)})" for kind, some in zip(KINDS, names, strict=True) if some]
-    return f"{len(before)} then, {len(now)} now: {', '.join(told)}" if told else None
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    counts = [
+        f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for kind, names in zip(KINDS, changes, strict=True)
+        if names
+    ]
+    return f"{len(before)} then, {len(now)} now: {', '.join(counts)}" if counts else None

@@ -23,7 +23,16 @@ from data.zoom import Zoom
 
 @dataclass(frozen=True)
 class Sample:
-    """One photograph of a batch. hr: [3,H,W] in [0, 1]; mask, distance: [1,H,W]; label: its image label, if any."""
+    """One photograph of a batch.
+
+    Attributes:
+        hr: [3,H,W] in [0, 1].
+        mask: [1,H,W].
+        name: of the photograph.
+        epoch: the pass over the data.
+        distance: signed distance map of the mask [1,H,W], if asked for.
+        label: its image label, if any.
+    """
 
     hr: Tensor
     mask: Tensor
@@ -37,13 +46,23 @@ class CrackDataset(Dataset):
     """Augmented square crops of a source, addressed by (epoch, index).
 
     A sample is a pure function of (seed, epoch, image name): the same in any process, at any place
-    in a batch. Images smaller than ``crop`` (pixels) are padded by reflection, mask included.
-    Probabilities: ``horizontal_flip``, ``vertical_flip``, and ``crack_crop_probability`` that the crop
-    is placed near a crack pixel. ``rotate`` adds quarter turns; ``photometric`` is the strength of
-    random contrast, brightness and gamma (0: none; 0.2 is moderate). ``zoom``: crops at random scales and
-    angles instead of plain ones. ``lighting``: share of crops that are put in another light. ``distance``: with the
-    signed distance map of the cropped mask.
-    Raises UserError for values out of range.
+    in a batch.
+
+    Args:
+        source: the photographs.
+        crop: side in pixels; smaller images are padded by reflection, mask included.
+        seed: of the augmentation.
+        horizontal_flip: probability.
+        vertical_flip: probability.
+        rotate: whether to add quarter turns.
+        distance: whether to add the signed distance map of the cropped mask.
+        crack_crop_probability: that the crop is placed near a crack pixel.
+        photometric: strength of random contrast, brightness and gamma, 0 to 1 (0: none; 0.2 is moderate).
+        zoom: crops at random scales and angles instead of plain ones.
+        lighting: share of crops that are put in another light.
+
+    Raises:
+        UserError: for values out of range.
     """
 
     def __init__(
@@ -106,7 +125,14 @@ class CrackDataset(Dataset):
 
 
 def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
-    """Return one photograph unaugmented as a batch of 1, cut to sides divisible by ``multiple`` (epoch 0)."""
+    """Return one photograph unaugmented as a batch of 1 (epoch 0).
+
+    Args:
+        source: the photographs.
+        index: of the photograph.
+        multiple: the photograph is cut to sides divisible by this.
+        distance: whether to add the signed distance map.
+    """
     image, mask = crop_to_multiple(*source.load(index), multiple)
     hr = image.astype(np.float32) / np.float32(255)
     return collate([_sample(hr, mask, source.name(index), 0, distance)])

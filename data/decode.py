@@ -51,9 +51,12 @@ class Unreadable(UserError):
 class Decoded:
     """The content of an image file, turned upright.
 
-    values: [H,W] or RGB [H,W,3] in the units of the file, uint8, or of another type where a file has more bits;
-    opacity: [H,W] in 0..1, or None where all is opaque; orientation: that of the file (1..8), applied already;
-    lossy: whether the format changes values; notes: what had to be assumed.
+    Attributes:
+        values: [H,W] or RGB [H,W,3] in the units of the file, uint8, or of another type where a file has more bits.
+        opacity: [H,W] in 0..1, or None where all is opaque.
+        orientation: that of the file (1..8), applied already.
+        lossy: whether the format changes values.
+        notes: what had to be assumed.
     """
 
     values: NDArray
@@ -141,8 +144,9 @@ def _from_pillow(image: Image.Image, path: Path) -> Decoded:
         if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
             notes = (f"{frames} frames: the first is read",)
     before, damaged = (1, ()) if image.format == "PNG" else orientation(image)
-    if image.format == "PNG":
-        _check_png(path)
+    if image.format == "PNG":  # decoding passes over wrong checksums: the pixels may be black from there on
+        with Image.open(path) as unread:
+            unread.verify()
     image.load()
     remaining, again = orientation(image)  # some versions of Pillow have turned a TIFF by now
     deep = image.format == "PNG" and image.mode[0] not in "IF" and _png_depth(path) == SIXTEEN_BIT_PNG
@@ -162,12 +166,6 @@ def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:
     if image.mode in ("1", "L"):
         return np.array(image.convert("L")), None
     return np.array(image if image.mode == "RGB" else image.convert("RGB")), None
-
-
-def _check_png(path: Path) -> None:
-    """Raise for a PNG file whose checksums fail, over which decoding passes: the pixels may be black from there on."""
-    with Image.open(path) as image:
-        image.verify()
 
 
 def _png_depth(path: Path) -> int:

@@ -24,10 +24,19 @@ def is_deep(values: NDArray) -> bool:
 def to_bytes(values: NDArray, bits: int | None = None) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Scale values of a file [H,W] or [H,W,3] to 0..255, and say what had to be assumed.
 
-    Whole numbers of more than 8 bits reach up to 2^bits - 1; ``bits`` None: the smallest of DEPTHS that holds the
-    largest of them. Files that use all 16 bits are divided by 257 (grey: rounded; colour: the high byte, as
-    Pillow reads them). Floats are 0..1, or 0..255 where any is above 1.
-    Raises ValueError for negative values and such beyond the range.
+    Files that use all 16 bits are divided by 257 (grey: rounded; colour: the high byte, as Pillow reads them). Floats
+    are 0..1, or 0..255 where any is above 1.
+
+    Args:
+        values: as decoded.
+        bits: whole numbers of more than 8 bits reach up to 2^bits - 1; None: the smallest of DEPTHS that holds the
+            largest of them.
+
+    Returns:
+        The scaled values and notes.
+
+    Raises:
+        ValueError: for negative values and such beyond the range.
     """
     if values.dtype == np.uint8:
         return values, ()
@@ -42,10 +51,10 @@ def to_bytes(values: NDArray, bits: int | None = None) -> tuple[NDArray[np.uint8
     if not whole:
         full = 1.0 if largest <= 1 else 255.0
         return _rounded(values, full), (f"float values: read as 0 to {full:g}",)
-    chosen = depth_of(largest) if bits is None else bits
-    assumed = (depth_note(largest, chosen),) if bits is None and chosen < FULL_DEPTH and largest > 0 else ()
-    if chosen < FULL_DEPTH:
-        return _rounded(values, 2.0**chosen - 1), assumed
+    depth = depth_of(largest) if bits is None else bits
+    assumed = (depth_note(largest, depth),) if bits is None and depth < FULL_DEPTH and largest > 0 else ()
+    if depth < FULL_DEPTH:
+        return _rounded(values, 2.0**depth - 1), assumed
     return (values >> 8).astype(np.uint8) if values.ndim == 3 else _rounded(values, 65535.0), assumed
 
 
@@ -60,9 +69,9 @@ def fill(image: NDArray[np.uint8], transparent: NDArray[np.bool_]) -> NDArray[np
     _, labels = cv2.distanceTransformWithLabels(
         transparent.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    places = np.zeros(int(labels.max()) + 1, np.intp)  # of the plain pixel with each label
-    places[labels[plain]] = np.flatnonzero(plain)
-    nearest = image.reshape(-1, image.shape[2])[places[labels]]  # [H,W,3]
+    plain_index = np.zeros(int(labels.max()) + 1, np.intp)  # of the plain pixel with each label
+    plain_index[labels[plain]] = np.flatnonzero(plain)
+    nearest = image.reshape(-1, image.shape[2])[plain_index[labels]]  # [H,W,3]
     soft = cv2.GaussianBlur(nearest, (0, 0), FADE, borderType=cv2.BORDER_REFLECT)
     return np.where(plain[:, :, None], image, soft)
 

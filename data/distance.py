@@ -30,7 +30,8 @@ def signed_distance_map(mask: NDArray) -> NDArray[np.float32]:
     outside = _distance_to_zero(1 - crack)
     inside = _distance_to_zero(crack)
     signed = outside / outside.max() - inside / inside.max()
-    signed[(crack == 1) & ~_interior(crack)] = 0
+    interior = cv2.erode(crack, CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=1)  # 4-neighbours are all crack
+    signed[(crack == 1) & (interior == 0)] = 0
     return signed
 
 
@@ -42,8 +43,3 @@ def _distance_to_zero(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.sqrt(np.rint(np.square(distance)))
-
-
-def _interior(crack: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Crack pixels whose 4-neighbours within the image are all crack."""
-    return cv2.erode(crack, CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=1) == 1

@@ -14,10 +14,12 @@ NAMED = 4
 
 @dataclass(frozen=True)
 class Facts:
-    """digest: 16 hexadecimal digits for what the photograph shows; crack: share of its mask, NaN if it is not known.
+    """What is known of a photograph as it is stored, before any resizing.
 
-    taught: what is learned from it, the digest of its mask or a label; "" where the photograph is all there is.
-    All are of the photograph as it is kept, before any resizing.
+    Attributes:
+        digest: 16 hexadecimal digits for what the photograph shows.
+        crack: share of its mask, NaN if it is not known.
+        taught: what is learned from it, the digest of its mask or a label; "" where the photograph is all there is.
     """
 
     digest: str
@@ -33,7 +35,7 @@ def facts_of(source: Source) -> tuple[Facts, ...] | None:
 
 def digests_of(source: Source) -> list[str]:
     """The digest of each photograph; empty for a source without facts."""
-    return [one.digest for one in facts_of(source) or ()]
+    return [facts.digest for facts in facts_of(source) or ()]
 
 
 def before_resizing(source: Source) -> Source:
@@ -57,14 +59,14 @@ def has_crack(source: Source, index: int) -> bool:
 def describe(source: Source, what: str) -> list[str]:
     """Lines about a source (``what`` names it): its photographs, cracks, empty masks, what was assumed, what is odd."""
     facts = facts_of(source) or ()
-    shares = [one.crack for one in facts if not isnan(one.crack)]
+    shares = [known.crack for known in facts if not isnan(known.crack)]
     if not shares:
         return [f"{what}: {len(source)} photographs", *(f"{what}: {note}" for note in notes_of(source))]
     empty = sum(share == 0 for share in shares)
     mean = sum(shares) / len(shares)
     lines = [f"{what}: {len(source)} photographs, {100 * mean:.2f}% crack, {empty} masks empty"]
     lines += [f"{what}: {note}" for note in notes_of(source)]
-    much = [source.name(index) for index, one in enumerate(facts) if one.crack > MUCH]
+    much = [source.name(index) for index, known in enumerate(facts) if known.crack > MUCH]
     if much:
         names = ", ".join(f"'{name}'" for name in much[:NAMED]) + (", ..." if len(much) > NAMED else "")
         lines.append(
@@ -87,7 +89,7 @@ def notes_of(source: Source) -> tuple[str, ...]:
 def repeated(source: Source, digests: set[str]) -> list[str]:
     """Names of the photographs whose content is among ``digests``."""
     facts = facts_of(source) or ()
-    return [source.name(index) for index, one in enumerate(facts) if one.digest in digests]
+    return [source.name(index) for index, known in enumerate(facts) if known.digest in digests]
 
 
 def require_cracks(source: Source, what: str) -> None:

@@ -22,14 +22,20 @@ def find_pairs(
 
     Layouts: ``root/images`` + ``root/masks``; folders that hold ``images`` + ``masks`` each
     (khanhha's crack_segmentation_dataset: train and test); ``train_img`` + ``train_lab``,
-    ``test_img`` + ``test_lab`` (DeepCrack). ``part`` picks one of them by name ("train"), or else ``role``
-    ("train", "val", "test") the half that is meant for it; see `data.layouts.choose`. ``split_list`` is a
-    text file, or several, of lines ``FOLDER/STEM`` or ``STEM``
-    (blank lines and lines starting with # are passed over), looked for as given and then under
-    ``root``; only the named pairs are returned, once each, and other folders are not looked into.
-    None and an empty list of files stand for all pairs. What was assumed or passed over is appended to ``notes``.
-    Raises UserError for a missing folder, layout, part, mask or listed stem, a stem held by two
-    files, and for a choice that leaves no pair.
+    ``test_img`` + ``test_lab`` (DeepCrack).
+
+    Args:
+        root: the folder.
+        split_list: a text file, or several, of lines ``FOLDER/STEM`` or ``STEM`` (blank lines and lines starting with
+            # are passed over), looked for as given and then under ``root``. Only the named pairs are returned, once
+            each, and other folders are not looked into. None and an empty list of files stand for all pairs.
+        part: picks one of the folders by name ("train").
+        role: without ``part``, picks the half that is meant for "train", "val" or "test"; see `data.layouts.choose`.
+        notes: what was assumed or passed over is appended.
+
+    Raises:
+        UserError: for a missing folder, layout, part, mask or listed stem, a stem held by two files, and for a choice
+            that leaves no pair.
     """
     root, notes = Path(root), [] if notes is None else notes
     folders = find_folders(root)
@@ -37,8 +43,8 @@ def find_pairs(
         folders = folders if part is None else choose(folders, root, part, None, notes)
         pairs = _listed_pairs(root, folders, split_list)
     else:
-        chosen = choose(folders, root, part, role, notes)
-        pairs = [pair for folder in chosen.values() for pair in folder.pairs(notes=notes)]
+        folders = choose(folders, root, part, role, notes)
+        pairs = [pair for folder in folders.values() for pair in folder.pairs(notes=notes)]
     return sorted(pairs, key=lambda pair: pair.name)
 
 
@@ -55,18 +61,18 @@ def find_photographs(
     root, notes = Path(root), [] if notes is None else notes
     plain = root.is_dir() and image_files(root)
     folders = {"": root} if plain else _image_folders(root, part, None if split_list else role, bool(split_list), notes)
-    found = {
+    photographs = {
         f"{name}/{stem}" if name else stem: path
         for name, folder in folders.items()
         for stem, path in by_stem(folder, "images").items()
     }
     if split_list:
-        names = [_listed(line, file, found) for line, file in read_split_lists(split_list, root).items()]
-        found = {name: found[name] for name in names}
-    if not found:
+        names = [_listed(line, file, photographs) for line, file in read_split_lists(split_list, root).items()]
+        photographs = {name: photographs[name] for name in names}
+    if not photographs:
         raise no_image(root)
     notes += [f"'{folder}': passed over {others}" for folder in folders.values() if (others := passed_over(folder))]
-    return sorted(found.items())
+    return sorted(photographs.items())
 
 
 def _image_folders(root: Path, part: str | None, role: str | None, all_: bool, notes: list[str]) -> dict[str, Path]:
@@ -75,17 +81,18 @@ def _image_folders(root: Path, part: str | None, role: str | None, all_: bool, n
         if classes:
             return classes
     folders = find_folders(root)
-    chosen = folders if all_ and part is None else choose(folders, root, part, role, notes)
-    return {name: folder.images for name, folder in chosen.items()}
+    if part is not None or not all_:
+        folders = choose(folders, root, part, role, notes)
+    return {name: folder.images for name, folder in folders.items()}
 
 
-def _listed(line: str, file: Path, found: dict[str, Path]) -> str:
+def _listed(line: str, file: Path, photographs: dict[str, Path]) -> str:
     """The name that a line of a split list means, with or without the file's suffix."""
     bare = str(Path(line).with_suffix("")) if Path(line).suffix.lower() in IMAGE_SUFFIXES else line
     for name in (line, bare):
-        if name in found:
+        if name in photographs:
             return name
-    raise UserError(f"split list '{file}' names '{line}', but there is no such image{nearest(bare, found)}")
+    raise UserError(f"split list '{file}' names '{line}', but there is no such image{nearest(bare, photographs)}")
 
 
 def read_split_lists(split_list: SplitLists, root: Path) -> dict[str, Path]:
@@ -110,7 +117,7 @@ def read_split_lists(split_list: SplitLists, root: Path) -> dict[str, Path]:
 
 def _listed_pairs(root: Path, folders: dict[str, Folder], split_list: SplitLists) -> list[Pair]:
     """The pairs that list files name; each folder is read only if it is named."""
-    held: dict[str, dict[str, Path]] = {}
+    images: dict[str, dict[str, Path]] = {}  # by stem, of each folder
     stems: dict[str, dict[str, None]] = {}  # dictionaries as ordered sets: a line repeated counts once
     for line, file in read_split_lists(split_list, root).items():
         name, _, stem = line.rpartition("/")
@@ -118,12 +125,12 @@ def _listed_pairs(root: Path, folders: dict[str, Folder], split_list: SplitLists
             known = ", ".join(sorted(filter(None, folders))) or "none"
             reason = f"'{root}' has no such folder of images{nearest(name, folders)}; folders there: {known}"
             raise UserError(f"split list '{file}' names '{line}', but {reason}")
-        if name not in held:
-            held[name] = by_stem(folders[name].images, "images")
-        if stem not in held[name] and Path(stem).suffix.lower() in IMAGE_SUFFIXES:
+        if name not in images:
+            images[name] = by_stem(folders[name].images, "images")
+        if stem not in images[name] and Path(stem).suffix.lower() in IMAGE_SUFFIXES:
             stem = Path(stem).stem
-        if stem not in held[name]:
-            reason = f"'{folders[name].images}' has no image of that stem{nearest(stem, held[name])}"
+        if stem not in images[name]:
+            reason = f"'{folders[name].images}' has no image of that stem{nearest(stem, images[name])}"
             raise UserError(f"split list '{file}' names '{line}', but {reason}; correct the list or the root")
         stems.setdefault(name, {})[stem] = None
-    return [pair for name, chosen in stems.items() for pair in folders[name].pairs(chosen)]
+    return [pair for name, listed in stems.items() for pair in folders[name].pairs(listed)]

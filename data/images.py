@@ -23,9 +23,12 @@ OPAQUE = 0.5
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph as it looks. pixels: uint8 [H,W,3] RGB; transparent: bool [H,W], or None where nothing is.
+    """A photograph as it looks.
 
-    Transparent pixels have the colours around them. notes: what had to be assumed to read the file.
+    Attributes:
+        pixels: RGB, uint8 [H,W,3]; transparent pixels have the colours around them.
+        transparent: bool [H,W], or None where nothing is.
+        notes: what had to be assumed to read the file.
     """
 
     pixels: NDArray[np.uint8]
@@ -36,10 +39,15 @@ class Photograph:
 def read_photograph(path: Path, bits: int | None = None) -> Photograph:
     """Read a photograph, turned upright by its EXIF orientation, reduced to 8 bits.
 
-    bits: the depth of values in 16-bit files; None: the smallest of 8, 10, 12, 14, 16 that holds them, with a note.
     Grey, palette, CMYK and float files become RGB; of more than three bands the first three count. Pixels that are
     less than half opaque, or marked as no data, are transparent.
-    Raises UserError naming a file that is missing, unreadable, or holds values that are no brightness.
+
+    Args:
+        path: of the file.
+        bits: the depth of values in 16-bit files; None: the smallest of 8, 10, 12, 14, 16 that holds them, with a note.
+
+    Raises:
+        UserError: naming a file that is missing, unreadable, or holds values that are no brightness.
     """
     return as_photograph(decode(path), path, bits)
 
@@ -63,18 +71,23 @@ def as_photograph(decoded: Decoded, path: Path | str, bits: int | None = None) -
 
 
 def photograph_of(image: NDArray | Image.Image, name: str = "the image") -> Photograph:
-    """A photograph that is in memory already, as `read_photograph` makes of its file; ``name`` is for errors.
+    """A photograph that is in memory already, as `read_photograph` makes of its file.
 
-    An array is RGB [H,W,3] or grey [H,W]: uint8, floats in [0,1] (or to 255), or whole numbers of up to 16 bits.
-    Raises UserError for another shape, and for values that are no brightness.
+    Args:
+        image: of Pillow, or an array, RGB [H,W,3] or grey [H,W]: uint8, floats in [0,1] (or to 255), or whole numbers
+            of up to 16 bits.
+        name: for errors.
+
+    Raises:
+        UserError: for another shape, and for values that are no brightness.
     """
     if isinstance(image, Image.Image):
         return as_photograph(from_pillow(image, name), name)
     values = np.asarray(image)
     shaped = values.ndim in (2, 3) and values.size and values.shape[2:] in ((), (3,))
     if values.dtype.kind not in "uif" or not shaped:
-        told = f"an array {values.dtype} {list(values.shape)}"
-        raise UserError(f"{name}: {told} is no photograph; give RGB [H,W,3], uint8 or float in [0,1]")
+        kind = f"an array {values.dtype} {list(values.shape)}"
+        raise UserError(f"{name}: {kind} is no photograph; give RGB [H,W,3], uint8 or float in [0,1]")
     try:
         return as_photograph(Decoded(values, None, 1, False), name)
     except Unreadable as error:
@@ -105,10 +118,10 @@ def list_images(path: Path | str) -> list[Path]:
     if not path.is_dir():
         image_size(path)
         return [path]
-    found = image_files(path)
-    if not found:
+    files = image_files(path)
+    if not files:
         raise no_image(path)
-    return found
+    return files
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -120,9 +133,9 @@ def passed_over(folder: Path) -> str:
     """The files directly in ``folder`` that `image_files` leaves out, counted by suffix: "2 .docx, 1 .heic"; or ""."""
     others = Counter(entry.suffix.lower() or "no suffix" for entry in _files(folder))
     counts = [(suffix, count) for suffix, count in sorted(others.items()) if suffix not in IMAGE_SUFFIXES]
-    told = ", ".join(f"{count} {suffix}" for suffix, count in counts)
+    text = ", ".join(f"{count} {suffix}" for suffix, count in counts)
     needs_plugin = any(suffix in HEIF_SUFFIXES for suffix, _ in counts)
-    return f"{told} (HEIC is read after 'pip install pillow-heif')" if needs_plugin else told
+    return f"{text} (HEIC is read after 'pip install pillow-heif')" if needs_plugin else text
 
 
 def no_image(folder: Path) -> UserError:

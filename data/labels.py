@@ -48,16 +48,22 @@ def labels_from_csv(path: Path, names: Iterable[str]) -> dict[str, bool]:
 
     A first line that holds no label is a heading; cracked, crack, true and their opposites uncracked, noncrack,
     false are labels too. Names may carry a suffix such as .jpg. Lines for other photographs are passed over.
-    Raises UserError for a file that cannot be read, another label, and a name without a line.
+
+    Args:
+        path: of the CSV file.
+        names: of the photographs, STEM or FOLDER/STEM.
+
+    Raises:
+        UserError: for a file that cannot be read, another label, and a name without a line.
     """
-    given = dict(_rows(path))
-    found = {name: given.get(name, given.get(name.rpartition("/")[2])) for name in names}
-    without = [name for name, label in found.items() if label is None]
+    rows = dict(_rows(path))
+    labels = {name: rows.get(name, rows.get(name.rpartition("/")[2])) for name in names}
+    without = [name for name, label in labels.items() if label is None]
     if without:
         more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
-        told = f"no line for '{without[0]}'{more}{nearest(without[0], given)}"
-        raise UserError(f"labels '{path}': {told}; add NAME,1 or NAME,0")
-    return {name: bool(label) for name, label in found.items()}
+        reason = f"no line for '{without[0]}'{more}{nearest(without[0], rows)}"
+        raise UserError(f"labels '{path}': {reason}; add NAME,1 or NAME,0")
+    return {name: bool(label) for name, label in labels.items()}
 
 
 def _rows(path: Path) -> Iterable[tuple[str, bool]]:
@@ -80,8 +86,16 @@ def _rows(path: Path) -> Iterable[tuple[str, bool]]:
 class Photographs:
     """Photographs on disk without masks: a source whose masks are NaN in every pixel.
 
-    files: (name, path) of each; bits, notes, progress: as for `FilePairs`. Every file is decoded once before any work.
-    Whatever looked at such a mask would not stay finite. Raises UserError for files that cannot be read.
+    Every file is decoded once before any work. Whatever looked at such a mask would not stay finite.
+
+    Args:
+        files: (name, path) of each.
+        bits: depth of values in 16-bit files, None: as the files say.
+        notes: what was noted when the files were looked for.
+        progress: called with the number of files looked at, and of all.
+
+    Raises:
+        UserError: for files that cannot be read.
     """
 
     def __init__(
@@ -90,11 +104,11 @@ class Photographs:
     ) -> None:  # fmt: skip
         if not files:
             raise UserError("no photograph in this split: give a root or split list with some")
-        found = survey([path for _, path in files], look_at_photograph, progress)
-        self.bits, about_bits = decide_bits(found, bits)
+        photos = survey([path for _, path in files], look_at_photograph, progress)
+        self.bits, about_bits = decide_bits(photos, bits)
         self.files = tuple(files)
-        self._facts = tuple(Facts(one.digest) for one in found)
-        self.notes = (*notes, *counted_notes(found), *about_bits)
+        self._facts = tuple(Facts(photo.digest) for photo in photos)
+        self.notes = (*notes, *counted_notes(photos), *about_bits)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -151,10 +165,10 @@ class Labelled:
 
     def facts(self) -> tuple[Facts, ...] | None:
         """The facts of the source, with nothing said of cracks but the labels."""
-        known = facts_of(self.source)
-        if known is None:
+        facts = facts_of(self.source)
+        if facts is None:
             return None
-        return tuple(Facts(one.digest, taught=str(int(self.label(index)))) for index, one in enumerate(known))
+        return tuple(Facts(known.digest, taught=str(int(self.label(index)))) for index, known in enumerate(facts))
 
     def identity(self) -> list:
         """The identity of the source and the labels."""

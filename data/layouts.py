@@ -47,53 +47,61 @@ def find_folders(root: Path) -> dict[str, Folder]:
 def folders_of_layouts(root: Path) -> dict[str, Folder]:
     """What `find_folders` returns, or nothing where no layout is known."""
     children = _subfolders(root)
-    found = [Folder("", root / "images", root / "masks")]
-    found += [Folder(readable(child.name), child / "images", child / "masks") for child in children]
+    candidates = [Folder("", root / "images", root / "masks")]
+    candidates += [Folder(readable(child.name), child / "images", child / "masks") for child in children]
     for child in children:
         if child.name.endswith("_img"):
-            part = readable(child.name.removesuffix("_img"))
-            found.append(Folder(part, child, child.with_name(child.name.removesuffix("_img") + "_lab")))
-    return {folder.name: folder for folder in found if folder.images.is_dir()}
+            name = readable(child.name.removesuffix("_img"))
+            candidates.append(Folder(name, child, child.with_name(child.name.removesuffix("_img") + "_lab")))
+    return {folder.name: folder for folder in candidates if folder.images.is_dir()}
 
 
 def folders_of_classes(root: Path) -> dict[str, Path]:
     """The sub-folders that hold photographs themselves, one for each class, by name."""
-    kept = (child for child in _subfolders(root) if not LEFT_ALONE.search(child.name))
-    return {readable(child.name): child for child in kept if image_files(child)}
+    children = (child for child in _subfolders(root) if not LEFT_ALONE.search(child.name))
+    return {readable(child.name): child for child in children if image_files(child)}
 
 
 def choose(
     folders: dict[str, Folder], root: Path, part: str | None, role: str | None, notes: list[str]
 ) -> dict[str, Folder]:
-    """Of the folders found, those to read.
+    """Choose the folders to read.
 
-    ``part`` names one. Without it, ``root``'s own images count alone if it has some; folders that are hidden or
-    called like backups are left alone; and of halves for training, validation and test those for ``role``
-    ("train", "val", "test"; None: all) do. What was chosen or left alone is appended to ``notes``.
-    Raises UserError for a part that is not there, and where there are halves but none for the role.
+    Without ``part``, ``root``'s own images count alone if it has some; folders that are hidden or called like backups
+    are left alone; and of halves for training, validation and test those for ``role`` count.
+
+    Args:
+        folders: those found, by name.
+        root: the folder that holds them.
+        part: the name of the one to read, or None.
+        role: "train", "val", "test", or None for all.
+        notes: what was chosen or left alone is appended.
+
+    Raises:
+        UserError: for a part that is not there, and where there are halves but none for the role.
     """
     if part is not None:
         return {part: named(folders, part, root)}
     aside = {name for name in folders if name and LEFT_ALONE.search(name)}
-    kept = {name: folder for name, folder in folders.items() if name not in aside}
-    if "" in kept and len(kept) > 1:
-        aside, kept = set(folders) - {""}, {"": kept[""]}
-    if not kept:
-        raise UserError(f"'{root}' holds nothing but {_told(aside)}; name the one to read with part")
+    candidates = {name: folder for name, folder in folders.items() if name not in aside}
+    if "" in candidates and len(candidates) > 1:
+        aside, candidates = set(folders) - {""}, {"": candidates[""]}
+    if not candidates:
+        raise UserError(f"'{root}' holds nothing but {_quoted(aside)}; name the one to read with part")
     if aside:
-        notes.append(f"'{root}': {_told(aside)} left alone (part: NAME reads it)")
-    halves = {name: role_ for name in kept for role_, names in ROLES.items() if name.lower() in names}
+        notes.append(f"'{root}': {_quoted(aside)} left alone (part: NAME reads it)")
+    halves = {name: role_ for name in candidates for role_, names in ROLES.items() if name.lower() in names}
     if role is None or not halves:
-        return kept
+        return candidates
     own = [name for name, role_ in halves.items() if role_ == role]
     if not own:
         raise UserError(
-            f"'{root}' has the parts {', '.join(kept)}, but none for {role}; "
-            f"say which to read, as part: {next(iter(kept))}"
+            f"'{root}' has the parts {', '.join(candidates)}, but none for {role}; "
+            f"say which to read, as part: {next(iter(candidates))}"
         )
-    if len(kept) > len(own):
-        notes.append(f"'{root}': {_told(own)} taken of {', '.join(kept)}")
-    return {name: kept[name] for name in own}
+    if len(candidates) > len(own):
+        notes.append(f"'{root}': {_quoted(own)} taken of {', '.join(candidates)}")
+    return {name: candidates[name] for name in own}
 
 
 def named(folders: dict[str, Folder], part: str, root: Path) -> Folder:
@@ -104,7 +112,7 @@ def named(folders: dict[str, Folder], part: str, root: Path) -> Folder:
     return folders[part]
 
 
-def _told(names: Iterable[str]) -> str:
+def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names))
 
 

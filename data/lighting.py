@@ -64,8 +64,8 @@ class Lighting:
         """
         if drawn["light"] >= self.probability:
             return hr
-        chosen = list(self.kinds)[int(drawn["light"] / self.probability * len(self.kinds))]
-        return self.put(hr, chosen, int(keyed_bits("lighting", seed, epoch, name).random_raw() >> 1))
+        kind = list(self.kinds)[int(drawn["light"] / self.probability * len(self.kinds))]
+        return self.put(hr, kind, int(keyed_bits("lighting", seed, epoch, name).random_raw() >> 1))
 
     def put(self, hr: Tensor, kind: str, seed: int) -> Tensor:
         """``hr`` [3,H,W] in the light of a kind; the generator of torch is left as it was."""

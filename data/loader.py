@@ -33,9 +33,19 @@ class StepSampler(Sampler):
     Epoch e visits all ``length`` photographs in an order drawn from (seed, e); step t takes the
     positions t*B to (t+1)*B of all epochs laid end to end, with B = ``global_batch``. No batch is
     incomplete, a batch may reach into the next epoch (into several, if B exceeds ``length``), and a
-    run begun at ``start_step`` goes on exactly as one that never stopped. Iterating yields a list
-    per step from ``start_step`` to ``total_steps``: the slice of B / ``world`` keys of this ``rank``.
-    Raises UserError for an empty source or a batch that the processes cannot share evenly.
+    run begun at ``start_step`` goes on exactly as one that never stopped. Iterating yields a list of keys per step.
+
+    Args:
+        length: number of photographs.
+        global_batch: samples per step, of all processes together.
+        seed: of the order.
+        start_step: the first step.
+        total_steps: the step before which to end.
+        rank: of this process, which gets its slice of B / ``world`` keys.
+        world: number of processes.
+
+    Raises:
+        UserError: for an empty source or a batch that the processes cannot share evenly.
     """
 
     def __init__(
@@ -76,8 +86,8 @@ class StepSampler(Sampler):
         """Return this rank's (epoch, index) keys of one step, counted from 0."""
         share = self.global_batch // self.world
         first = step * self.global_batch + self.rank * share
-        places = (divmod(position, self.length) for position in range(first, first + share))
-        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[place])) for epoch, place in places]
+        positions = (divmod(position, self.length) for position in range(first, first + share))
+        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[rest])) for epoch, rest in positions]
 
 
 @lru_cache(maxsize=4)
@@ -96,12 +106,12 @@ class StepLoader(DataLoader):
     quiet = False
 
     def __iter__(self) -> Iterator[HRBatch]:  # type: ignore[override]  # torch's names an iterator of its own
-        told = self.quiet
+        noted = self.quiet
         try:
             for batch in super().__iter__():
                 if isinstance(batch, PackedBatch):
-                    if not told:
-                        told = True
+                    if not noted:
+                        noted = True
                         print(NO_ROOM, flush=True)
                     batch = batch.unpack().pin_memory() if self.pin_memory else batch.unpack()
                 yield batch
@@ -135,10 +145,22 @@ def make_loader(
 ) -> StepLoader:
     """Return a loader that yields one `HRBatch` per step from ``start_step`` to ``total_steps``.
 
-    The batches are the same for any number of ``workers`` (processes; 0: in this one) and for
-    any ``start_method`` of theirs ("fork", "spawn", "forkserver"; None: Python's choice). They come in shared
-    memory if there is room for all that may wait in it, of ``neighbours`` processes that train on this machine.
-    ``finish``: what workers do to each batch besides; what it adds is taken to be no larger than the batch.
+    The batches are the same for any number of workers and any start method. They come in shared memory if there is
+    room for all that may wait in it.
+
+    Args:
+        dataset: the crops.
+        global_batch: as in `StepSampler`, as are ``seed``, ``start_step``, ``total_steps``, ``rank`` and ``world``.
+        seed: see above.
+        start_step: see above.
+        total_steps: see above.
+        workers: number of loader processes; 0: load in this one.
+        rank: see above.
+        world: see above.
+        pin_memory: whether batches are moved to page-locked memory.
+        start_method: of the workers, "fork", "spawn", "forkserver"; None: Python's choice.
+        neighbours: number of processes that train on this machine.
+        finish: what workers do to each batch besides; what it adds is taken to be no larger than the batch.
     """
     sampler = StepSampler(len(dataset), global_batch, seed, start_step, total_steps, rank, world)
     room = shared_room()

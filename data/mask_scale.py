@@ -17,12 +17,20 @@ FEWEST, LARGEST_PART, LEAST = 3, 0.9, 0.05  # of the values of soft edges: see _
 def decide_scale(
     names: Sequence[str], masks: Sequence[MaskFacts], values: Sequence[int] | None = None, least: int | None = None
 ) -> Scale:
-    """Return the scale of a set's masks (``names`` their files), or the one asked for.
+    """Return the scale of a set's masks, or the one asked for.
 
-    values: those that mean crack; least: the smallest that does. Without these, the full range of each kind of
-    file is the smallest of 1, 255 and 65535 that holds the largest value of the set (255 for JPEG), and values
-    between 0 and full are taken for what soft edges and JPEG leave, or else refused.
-    Raises UserError naming files, values and the repair, and where what is asked for fits no mask.
+    Without ``values`` and ``least``, the full range of each kind of file is the smallest of 1, 255 and 65535 that holds
+    the largest value of the set (255 for JPEG), and values between 0 and full are taken for what soft edges and JPEG
+    leave, or else refused.
+
+    Args:
+        names: files of the masks.
+        masks: what their values look like.
+        values: those that mean crack.
+        least: the smallest that means crack.
+
+    Raises:
+        UserError: naming files, values and the repair; and where what is asked for fits no mask.
     """
     if values is not None or least is not None:
         return _asked_for(names, masks, values, least)
@@ -32,7 +40,7 @@ def decide_scale(
     odd = [mask.values[-1] > 0 and (mask.full != full[mask.kind] or not mask.edges) for mask in masks]
     soft = [not is_odd and mask.kind != "lossy" for mask, is_odd in zip(masks, odd, strict=True)]
     if not _spread([mask for mask, is_soft in zip(masks, soft, strict=True) if is_soft]):
-        odd = [odd[place] or (soft[place] and bool(mask.between().any())) for place, mask in enumerate(masks)]
+        odd = [odd[index] or (soft[index] and bool(mask.between().any())) for index, mask in enumerate(masks)]
     if any(odd):
         raise _refusal(names, masks, odd, full)
     return Scale(full)
@@ -69,23 +77,23 @@ def _spread(masks: Sequence[MaskFacts]) -> bool:
 
 
 def _refusal(names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[bool], full: dict[Kind, int]) -> UserError:
-    found = [(name, mask) for name, mask, is_odd in zip(names, masks, odd, strict=True) if is_odd]
+    refused = [(name, mask) for name, mask, is_odd in zip(names, masks, odd, strict=True) if is_odd]
     counts = np.zeros(65536, np.int64)
-    for _, mask in found:
-        kept = (mask.values > 0) & (mask.values < full[mask.kind])
-        counts[mask.values[kept]] += mask.counts[kept]
+    for _, mask in refused:
+        between = (mask.values > 0) & (mask.values < full[mask.kind])
+        counts[mask.values[between]] += mask.counts[between]
     common = sorted(int(value) for value in np.argsort(-counts, kind="stable")[:SHOWN] if counts[value])
     more = " and others" if np.count_nonzero(counts) > len(common) else ""
-    limits = _list(sorted({full[mask.kind] for _, mask in found}))
-    which = ", ".join(f"'{name}'" for name, _ in found[:FIRST]) + (", ..." if len(found) > FIRST else "")
-    if any(mask.kind == "lossy" for _, mask in found):
+    limits = _list(sorted({full[mask.kind] for _, mask in refused}))
+    which = ", ".join(f"'{name}'" for name, _ in refused[:FIRST]) + (", ..." if len(refused) > FIRST else "")
+    if any(mask.kind == "lossy" for _, mask in refused):
         repair = f"say from which value on it is crack, such as crack_from: {max(1, common[-1] // 2)}"
     else:
         crack = sorted({*common, *(full[mask.kind] for mask in masks if mask.values[-1] == full[mask.kind])})
         listed = f"crack_values: {crack[:SHOWN]}"
         repair = f"list those that mean crack (all else is background), as {listed}, or say crack_from: N"
     return UserError(
-        f"{len(found)} of {len(masks)} masks hold values that are neither 0 nor {limits}: {_list(common)}{more} "
+        f"{len(refused)} of {len(masks)} masks hold values that are neither 0 nor {limits}: {_list(common)}{more} "
         f"({which}); {repair}; or correct the files"
     )
 

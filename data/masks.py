@@ -28,8 +28,10 @@ FEWEST, LARGEST_PART = 3, 0.75  # kinds of values that reducing a mask leaves, a
 class Scale:
     """What the values of a set's masks mean.
 
-    full: the value that is crack, by kind of file; a pixel is crack where it exceeds half of it. Instead of that
-    ``values`` lists the values that are crack, or ``least`` is the smallest of them.
+    Attributes:
+        full: the value that is crack, by kind of file; a pixel is crack where it exceeds half of it.
+        values: instead, the values that are crack.
+        least: instead, the smallest value that is crack.
     """
 
     full: dict[Kind, int]
@@ -55,8 +57,13 @@ class Scale:
 class MaskFacts:
     """What the values of one mask are: which there are, how often, and whether those in between are soft edges.
 
-    full: the smallest usual range that holds the largest value (255 for lossy files); edges: whether nearly all
-    values in between lie as near to full ones as the softness of an edge or JPEG's ringing does.
+    Attributes:
+        kind: of the file.
+        values: those that occur, ascending.
+        counts: the number of pixels of each.
+        full: the smallest usual range that holds the largest value (255 for lossy files).
+        edges: whether nearly all values in between lie as near to full ones as the softness of an edge or JPEG's
+            ringing does.
     """
 
     kind: Kind
@@ -81,14 +88,25 @@ class MaskFacts:
 def read_mask(
     path: Path, binarise: bool = True, scale: Scale | None = None, turn: int = UPRIGHT
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Read a crack mask [H,W]: uint8 {0, 1}, or float32 in 0..1 where ``binarise`` is False.
+    """Read a crack mask.
 
     A pixel is crack where it exceeds half of the full range, which makes the grey edges of JPEG
-    and anti-aliased masks decided. ``scale`` says what the full range is, as decided for a whole set
-    (`data.mask_scale`); None: the smallest of 1, 255 and 65535 that holds the largest value of this file; only
-    255 for JPEG and WebP, where a value of 1 is a trace of compression. Colour masks count by their largest
-    channel, and transparent pixels by how opaque they are. An EXIF orientation is applied where the mask
-    file itself carries one; otherwise ``turn`` (1..8) is. Raises UserError naming a missing or unreadable file.
+    and anti-aliased masks decided. Colour masks count by their largest channel, and transparent pixels by how opaque
+    they are.
+
+    Args:
+        path: of the file.
+        binarise: whether the mask is decided to {0, 1}.
+        scale: what the full range is, as decided for a whole set (`data.mask_scale`); None: the smallest of 1, 255 and
+            65535 that holds the largest value of this file; only 255 for JPEG and WebP, where a value of 1 is a trace
+            of compression.
+        turn: EXIF orientation (1..8) that is applied where the mask file carries none itself.
+
+    Returns:
+        [H,W], uint8 {0, 1}, or float32 in 0..1 where ``binarise`` is False.
+
+    Raises:
+        UserError: naming a missing or unreadable file.
     """
     decoded = decode(path)
     values, kind = mask_values(decoded, path), kind_of(decoded)
@@ -159,6 +177,6 @@ def _are_reduced(values: NDArray, between: NDArray[np.bool_]) -> bool:
     return bool(flat.sum() <= (1 - MOSTLY) / 2 * between.sum())
 
 
-def _lie_near(pixels: NDArray[np.bool_], places: NDArray[np.uint8], reach: int) -> bool:
-    near = cv2.dilate(places, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+def _lie_near(pixels: NDArray[np.bool_], bright: NDArray[np.uint8], reach: int) -> bool:
+    near = cv2.dilate(bright, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
     return bool((pixels & near).sum() >= MOSTLY * pixels.sum())

@@ -29,19 +29,27 @@ def pair_folders(
 ) -> list[Pair]:  # fmt: skip
     """Match the images of one folder with the masks of another by stem, whatever their suffixes.
 
-    ``prefix`` (a folder name) goes before each name; ``stems`` limits the pairs (default: every
-    image). Where masks are called like 000_mask (MARKS) and nothing else fits, that counts as 000.
-    Masks without an image are passed over. What was assumed or passed over is appended to ``notes``.
-    Raises UserError for a missing folder, an image without a mask, and a stem held by two files.
+    Where masks are called like 000_mask (MARKS) and nothing else fits, that counts as 000. Masks without an image are
+    passed over.
+
+    Args:
+        images: folder of the photographs.
+        masks: folder of the masks.
+        prefix: a folder name that goes before each name.
+        stems: limits the pairs; default: every image.
+        notes: what was assumed or passed over is appended.
+
+    Raises:
+        UserError: for a missing folder, an image without a mask, and a stem held by two files.
     """
     images, masks = Path(images), Path(masks)
     image_of, mask_of = by_stem(images, "images"), by_stem(masks, "masks")
     if not image_of:
         raise no_image(images)
-    told: list[str] = []
-    chosen = list(image_of) if stems is None else list(stems)
-    marked = _marked([stem for stem in chosen if stem not in mask_of], mask_of)
-    without = [stem for stem in chosen if stem not in mask_of and stem not in marked]
+    assumed: list[str] = []
+    selected = list(image_of) if stems is None else list(stems)
+    marked = _marked([stem for stem in selected if stem not in mask_of], mask_of)
+    without = [stem for stem in selected if stem not in mask_of and stem not in marked]
     if without:
         more = f" (and {len(without) - 1} more images)" if len(without) > 1 else ""
         raise UserError(
@@ -51,33 +59,33 @@ def pair_folders(
         )
     if marked:
         stem, mask = next(iter(marked.items()))
-        told.append(f"{len(marked)} masks are called like '{mask_of[mask].name}' for '{image_of[stem].name}'")
-    found = [
-        Pair(f"{prefix}/{stem}" if prefix else stem, image_of[stem], mask_of[marked.get(stem, stem)]) for stem in chosen
-    ]
+        assumed.append(f"{len(marked)} masks are called like '{mask_of[mask].name}' for '{image_of[stem].name}'")
     if notes is not None:
-        notes += told + _left_over(images, masks, image_of, mask_of, marked if stems is None else None)
-    return found
+        notes += assumed + _left_over(images, masks, image_of, mask_of, marked if stems is None else None)
+    return [
+        Pair(f"{prefix}/{stem}" if prefix else stem, image_of[stem], mask_of[marked.get(stem, stem)])
+        for stem in selected
+    ]
 
 
 def by_stem(folder: Path, kind: str) -> dict[str, Path]:
     """The image files of a folder by readable stem; UserError where it is missing or two files share a stem."""
     if not folder.is_dir():
         raise UserError(f"no folder '{folder}': the {kind} have to be there, matched by stem")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for file in image_files(folder):
         stem = readable(file.stem)
-        if stem in found:
-            both = f"'{found[stem]}' and '{file.name}'"
+        if stem in files:
+            both = f"'{files[stem]}' and '{file.name}'"
             raise UserError(f"two {kind} of the same stem: {both}; rename or remove one of them")
-        found[stem] = file
-    return found
+        files[stem] = file
+    return files
 
 
 def _marked(stems: list[str], masks: Mapping[str, Path]) -> dict[str, str]:
     """The stem of the only mask that is called like one of ``stems`` with a mark; nothing for those without."""
-    found = {stem: [name for name in (mark.format(stem) for mark in MARKS) if name in masks] for stem in stems}
-    return {stem: names[0] for stem, names in found.items() if len(names) == 1}
+    candidates = {stem: [name for name in (mark.format(stem) for mark in MARKS) if name in masks] for stem in stems}
+    return {stem: names[0] for stem, names in candidates.items() if len(names) == 1}
 
 
 def _left_over(
@@ -85,10 +93,10 @@ def _left_over(
     marked: Mapping[str, str] | None,
 ) -> list[str]:  # fmt: skip
     """What of two folders was passed over: files of other kinds, and (with ``marked``) masks without an image."""
-    told = [f"'{folder}': passed over {others}" for folder in (images, masks) if (others := passed_over(folder))]
+    notes = [f"'{folder}': passed over {others}" for folder in (images, masks) if (others := passed_over(folder))]
     if marked is not None:
         alone = sorted(set(mask_of) - set(image_of) - set(marked.values()))
         if alone:
             first = mask_of[alone[0]].name
-            told.append(f"'{masks}': passed over {len(alone)} masks without a photograph, first '{first}'")
-    return told
+            notes.append(f"'{masks}': passed over {len(alone)} masks without a photograph, first '{first}'")
+    return notes

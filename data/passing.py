@@ -85,15 +85,19 @@ class Collate:
 def shared_room() -> int | None:
     """Bytes that are free in /dev/shm; None where there is no such place."""
     try:
-        place = os.statvfs(SHARED_MEMORY)
+        filesystem = os.statvfs(SHARED_MEMORY)
     except OSError:
         return None
-    return place.f_bavail * place.f_frsize
+    return filesystem.f_bavail * filesystem.f_frsize
 
 
 def batch_bytes(crop: int, samples: int, distance: bool, degraded: bool = False) -> int:
     """Bytes of a batch, in float32: three channels, mask and, if so, distance map.
 
-    degraded: as much again for the LR image and a kernel of usual size, which take less.
+    Args:
+        crop: side of the crops, pixels.
+        samples: their number.
+        distance: whether they come with a distance map.
+        degraded: adds as much again for the LR image and a kernel of usual size, which take less.
     """
     return samples * crop * crop * 4 * (5 if distance else 4) * (2 if degraded else 1)

@@ -20,8 +20,11 @@ NAMED = 4  # files named of those that a note is about
 class Reading:
     """How the files of a set are to be read, where that cannot be seen in them.
 
-    bits: depth of values in 16-bit files; crack_values: the mask values that mean crack; crack_from: the smallest
-    of them; mask_orientation: masks without EXIF data are "upright", or "stored" as the pixels of their photograph.
+    Attributes:
+        bits: depth of values in 16-bit files.
+        crack_values: the mask values that mean crack.
+        crack_from: the smallest of them.
+        mask_orientation: masks without EXIF data are "upright", or "stored" as the pixels of their photograph.
     """
 
     bits: int | None = None
@@ -44,11 +47,12 @@ def decide_bits(photos: Iterable[PhotoFacts], asked: int | None) -> tuple[int | 
         if asked is not None:
             raise UserError(f"bits: {asked} is for files of 16 bits, and there is none; leave it out")
         return None, []
-    largest, brightest = max(deep, key=lambda one: one[0])
+    largest, brightest = max(deep, key=lambda entry: entry[0])
     if asked is not None:
         if largest >= 2**asked:
-            told = f"'{brightest}' holds values up to {largest}"
-            raise UserError(f"bits: {told}, more than {asked} allows; give more, such as 16")
+            raise UserError(
+                f"bits: '{brightest}' holds values up to {largest}, more than {asked} allows; give more, such as 16"
+            )
         return asked, []
     bits = depth_of(largest)
     guessed = bits < FULL_DEPTH and largest > 0
@@ -57,8 +61,8 @@ def decide_bits(photos: Iterable[PhotoFacts], asked: int | None) -> tuple[int | 
 
 def decide_masks(facts: Sequence[PairFacts], reading: Reading) -> Scale:
     """What the values of a set's masks mean. Raises UserError as `decide_scale` does."""
-    names = [one.pair.mask.name for one in facts]
-    return decide_scale(names, [one.mask for one in facts], reading.crack_values, reading.crack_from)
+    names = [pair.pair.mask.name for pair in facts]
+    return decide_scale(names, [pair.mask for pair in facts], reading.crack_values, reading.crack_from)
 
 
 def decide_turn(facts: Sequence[PairFacts], asked: str | None) -> tuple[bool, list[str]]:
@@ -68,42 +72,44 @@ def decide_turn(facts: Sequence[PairFacts], asked: str | None) -> tuple[bool, li
     pairs of the set whose sizes say "upright" decide. Raises UserError where nothing tells, where sizes say that
     masks are as stored, for sizes that do not fit, and where ``asked`` has no effect.
     """
-    doubtful = [one for one in facts if one.photo.orientation != UPRIGHT and not one.mask_turned]
+    doubtful = [pair for pair in facts if pair.photo.orientation != UPRIGHT and not pair.mask_turned]
     if asked is not None and not doubtful:
         raise UserError(f"mask_orientation: {asked} has no effect: no photograph has an EXIF turn that its mask lacks")
     turn = asked == "stored"
-    errors = [error for one in facts if (error := _size_error(one, turn, asked is None)) is not None]
+    errors = [error for pair in facts if (error := _size_error(pair, turn, asked is None)) is not None]
     if errors:
         raise together(errors, len(facts))
     if asked is not None or not doubtful:
         return turn, []
-    silent = [one for one in doubtful if one.photo.orientation not in TURNED or one.mask_size[0] == one.mask_size[1]]
+    silent = [
+        pair for pair in doubtful if pair.photo.orientation not in TURNED or pair.mask_size[0] == pair.mask_size[1]
+    ]
     if not silent:
         return False, []
-    names = ", ".join(f"'{one.pair.image.name}'" for one in silent[:NAMED]) + (", ..." if len(silent) > NAMED else "")
-    told = f"{len(silent)} photographs carry an EXIF turn that their masks lack, and sizes do not tell ({names})"
+    names = ", ".join(f"'{pair.pair.image.name}'" for pair in silent[:NAMED]) + (", ..." if len(silent) > NAMED else "")
+    finding = f"{len(silent)} photographs carry an EXIF turn that their masks lack, and sizes do not tell ({names})"
     if len(silent) == len(doubtful):
         raise UserError(
-            f"{told}; look at one pair: say mask_orientation: stored if the mask lies as the unturned pixels do "
+            f"{finding}; look at one pair: say mask_orientation: stored if the mask lies as the unturned pixels do "
             "(it is turned alike then), or mask_orientation: upright if it fits the upright photograph"
         )
-    return False, [f"{told}: masks are upright, as those of the other turned photographs are"]
+    return False, [f"{finding}: masks are upright, as those of the other turned photographs are"]
 
 
-def _size_error(one: PairFacts, turn: bool, may_repair: bool) -> UserError | None:
+def _size_error(facts: PairFacts, turn: bool, may_repair: bool) -> UserError | None:
     """What is wrong with the sizes of a pair, its mask turned like the photograph if ``turn``."""
-    height, width = one.photo.size
-    mask = one.mask_size
-    exchanged = one.photo.orientation in TURNED and not one.mask_turned
+    height, width = facts.photo.size
+    mask = facts.mask_size
+    exchanged = facts.photo.orientation in TURNED and not facts.mask_turned
     if (mask[::-1] if turn and exchanged else mask) == (height, width):
         return None
     sizes = (
-        f"image '{one.pair.image}' and its mask '{one.pair.mask}' differ in size "
+        f"image '{facts.pair.image}' and its mask '{facts.pair.mask}' differ in size "
         f"({width}x{height} and {mask[1]}x{mask[0]} pixels)"
     )
     if exchanged and may_repair and mask == (width, height):
-        told = "the mask ignores the photograph's EXIF orientation; rotate the mask, or say mask_orientation: stored"
-        return UserError(f"{sizes}: {told}")
+        reason = "the mask ignores the photograph's EXIF orientation; rotate the mask, or say mask_orientation: stored"
+        return UserError(f"{sizes}: {reason}")
     return UserError(f"{sizes}: export the mask at the size of the image, or remove the pair")
 
 

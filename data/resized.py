@@ -11,12 +11,19 @@ from data.sources import Loaded, Source, identity_of
 
 
 class Resized:
-    """The photographs of a source resized: to squares of ``side`` pixels, or with ``keep_aspect`` to that longer side.
+    """The photographs of a source, resized.
 
     A square distorts: a crack across the longer side gets thinner than one along it. Images are averaged over
     areas where they shrink and interpolated linearly where they grow; masks take the nearest pixel, so they stay
     what they were, but thin cracks break up where a photograph shrinks a lot.
-    Raises UserError for a side below 32.
+
+    Args:
+        source: the photographs.
+        side: of the square, pixels, at least 32.
+        keep_aspect: keep the proportions; ``side`` is the longer side then.
+
+    Raises:
+        UserError: for a side below 32.
     """
 
     def __init__(self, source: Source, side: int, keep_aspect: bool = False) -> None:

@@ -68,10 +68,16 @@ class Cached:
 class FilePairs:
     """Pairs on disk, read at every call; each file is decoded once before (`data.survey`), to see that all is in order.
 
-    binarise: as for `read_mask`; reading: what the options say of the files; notes: what was told when they were
-    looked for; progress: called with the number of pairs looked at, and of all.
-    Raises UserError without pairs, and, before any training, for pairs that cannot be read or differ in size, and
-    for masks and photographs whose values or orientation are not clear.
+    Args:
+        pairs: the files.
+        binarise: as for `read_mask`.
+        reading: what the options say of the files.
+        notes: what was noted when the files were looked for.
+        progress: called with the number of pairs looked at, and of all.
+
+    Raises:
+        UserError: without pairs, and, before any training, for pairs that cannot be read or differ in size, and for
+            masks and photographs whose values or orientation are not clear.
     """
 
     def __init__(
@@ -83,13 +89,13 @@ class FilePairs:
         self.pairs = tuple(pairs)
         self.binarise = binarise
         self.reading = reading or Reading()
-        found = survey(self.pairs, look_at_pair, progress)
-        photos = [one.photo for one in found]
-        turned, about_turns = decide_turn(found, self.reading.mask_orientation)
+        facts = survey(self.pairs, look_at_pair, progress)
+        photos = [pair.photo for pair in facts]
+        turned, about_turns = decide_turn(facts, self.reading.mask_orientation)
         self.bits, about_bits = decide_bits(photos, self.reading.bits)
-        self.scale = decide_masks(found, self.reading)
+        self.scale = decide_masks(facts, self.reading)
         self._turns = tuple(photo.orientation if turned else UPRIGHT for photo in photos)
-        self._facts = tuple(Facts(one.photo.digest, one.mask.share(self.scale), one.taught) for one in found)
+        self._facts = tuple(Facts(pair.photo.digest, pair.mask.share(self.scale), pair.taught) for pair in facts)
         self.notes = (*notes, *counted_notes(photos), *about_bits, *about_turns)
 
     def __len__(self) -> int:
@@ -150,32 +156,50 @@ class Subset:
 
 
 def split_random(source: Source, fractions: Sequence[float], seed: int) -> list[Subset]:
-    """Split a source into disjoint subsets of the given fractions (their sum at most 1), each sorted by name.
+    """Split a source into disjoint subsets, each sorted by name.
 
     The order is that of a hash of (seed, name): independent of the machine, the library versions
     and the order of the source. Photographs of one scene are not kept together: use split lists
-    for that. Raises UserError for other fractions and for a subset that would be empty.
+    for that.
+
+    Args:
+        source: the photographs.
+        fractions: of the subsets, above 0, their sum at most 1.
+        seed: of the hash.
+
+    Raises:
+        UserError: for other fractions and for a subset that would be empty.
     """
     if not fractions or min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
         raise UserError(f"split fractions {list(fractions)}: each has to be above 0, and their sum at most 1")
     order = sorted(range(len(source)), key=lambda index: _hash(seed, source.name(index)))
     bounds = np.rint(np.cumsum([0.0, *fractions]) * len(source)).astype(int)
-    parts = [order[start:stop] for start, stop in itertools.pairwise(bounds)]
-    return [Subset(source, sorted(part, key=source.name)) for part in parts]
+    return [Subset(source, sorted(order[start:stop], key=source.name)) for start, stop in itertools.pairwise(bounds)]
 
 
 def hold_out(source: Source, share: float, seed: int, tell: Callable[[str], object] = print) -> tuple[Subset, Subset]:
-    """What is kept of a source, and what is held out: the photographs whose hash of (seed, name) is below ``share``.
+    """Split a source into what remains and what is held out: photographs whose hash of (seed, name) is below ``share``.
 
-    So each photograph has its side for good, whichever others come and go. Their number is about ``share`` of all. A
-    side that would be empty is given the photograph whose hash is nearest to it, and ``tell`` is told. Raises UserError
-    for fewer than two photographs.
+    So each photograph has its side for good, whichever others come and go. A side that would be empty is given the
+    photograph whose hash is nearest to it.
+
+    Args:
+        source: the photographs.
+        share: about what share of them is held out.
+        seed: of the hash.
+        tell: called with a message where a side would have been empty.
+
+    Returns:
+        The remaining photographs and those held out.
+
+    Raises:
+        UserError: for fewer than two photographs.
     """
     if len(source) < 2:
         raise UserError(f"holdout {share} needs two photographs, there is {len(source)}; give more, or set it to 0")
-    places = {index: int(_hash(seed, source.name(index))[:16], 16) / 2**64 for index in range(len(source))}
-    order = sorted(places, key=lambda index: places[index])
-    held = sum(place < share for place in places.values())
+    hashes = {index: int(_hash(seed, source.name(index))[:16], 16) / 2**64 for index in range(len(source))}
+    order = sorted(hashes, key=lambda index: hashes[index])
+    held = sum(value < share for value in hashes.values())
     if held in (0, len(source)):
         held = 1 if held == 0 else len(source) - 1
         tell(
@@ -183,8 +207,8 @@ def hold_out(source: Source, share: float, seed: int, tell: Callable[[str], obje
             f"{'none is held out' if held == 1 else 'none is kept'}; the nearest, "
             f"{source.name(order[0 if held == 1 else -1])}, is taken"
         )
-    kept_indices, held_indices = (sorted(some, key=source.name) for some in (order[held:], order[:held]))
-    return Subset(source, kept_indices), Subset(source, held_indices)
+    remaining, held_out = (Subset(source, sorted(side, key=source.name)) for side in (order[held:], order[:held]))
+    return remaining, held_out
 
 
 def fingerprint(source: Source) -> str:

@@ -30,7 +30,16 @@ DIGEST_BYTES = 8
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What decoding a photograph told. digest: of its upright pixels; largest: value of a file of more than 8 bits."""
+    """What decoding a photograph showed.
+
+    Attributes:
+        path: of the file.
+        digest: of its upright pixels.
+        size: (height, width), upright.
+        orientation: EXIF, 1..8.
+        largest: value of a file of more than 8 bits, else None.
+        notes: what had to be assumed.
+    """
 
     path: Path
     digest: str
@@ -44,8 +53,13 @@ class PhotoFacts:
 class PairFacts:
     """A photograph and its mask.
 
-    taught: digest of the mask's values; mask_size: (height, width) as its own EXIF turns it; mask_turned: whether it
-    does.
+    Attributes:
+        pair: the files.
+        photo: what decoding the photograph showed.
+        mask: what the values of the mask look like.
+        taught: digest of the mask's values.
+        mask_size: (height, width) as its own EXIF orientation turns it.
+        mask_turned: whether that does turn it.
     """
 
     pair: Pair
@@ -74,8 +88,20 @@ def look_at_pair(pair: Pair) -> PairFacts:
 
 
 def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progress | None = None) -> list[Found]:
-    """Return what ``look`` finds at each item, in threads. Raises one UserError that tells of all that raise one."""
-    found: list[Found] = []
+    """Look at every item, in threads.
+
+    Args:
+        items: paths or pairs.
+        look: returns what it finds at an item, or raises UserError.
+        progress: called with the number of items looked at, and of all.
+
+    Returns:
+        The results in order.
+
+    Raises:
+        UserError: one that names all that were raised.
+    """
+    results: list[Found] = []
     errors: list[UserError] = []
 
     def attempt(item: Item) -> Found | UserError:
@@ -84,28 +110,31 @@ def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progr
         except UserError as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=_cores()) as pool:
+    affinity = getattr(os, "sched_getaffinity", None)  # of Linux
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=max(1, min(8, cores))) as pool:
         for done, result in enumerate(pool.map(attempt, items), start=1):
             if isinstance(result, UserError):
                 errors.append(result)
             else:
-                found.append(result)
+                results.append(result)
             if progress is not None:
                 progress(done, len(items))
     if errors:
         raise together(errors, len(items))
-    return found
+    return results
 
 
 def together(errors: Sequence[UserError], total: int) -> UserError:
     """One error for several of ``total`` photographs: those that cannot be read by name and reason, then the repair."""
     if len(errors) == 1:
         return errors[0]
-    whats = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]
+    reasons = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]
     more = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
     repair = "; replace or remove these files" if any(isinstance(error, Unreadable) for error in errors) else ""
-    told = f"{len(errors)} of {total} photographs cannot be used: {' | '.join(whats[:FIRST])}{more}{repair}"
-    return UserError(told)
+    return UserError(
+        f"{len(errors)} of {total} photographs cannot be used: {' | '.join(reasons[:FIRST])}{more}{repair}"
+    )
 
 
 def digest_of(pixels: NDArray) -> str:
@@ -117,8 +146,3 @@ def digest_of(pixels: NDArray) -> str:
 def _size(decoded: Decoded) -> tuple[int, int]:
     height, width = decoded.values.shape[:2]
     return height, width
-
-
-def _cores() -> int:
-    available = getattr(os, "sched_getaffinity", None)
-    return max(1, min(8, len(available(0)) if available else os.cpu_count() or 1))

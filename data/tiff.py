@@ -87,9 +87,9 @@ def read_tiff(path: Path) -> tuple[NDArray, NDArray | None, int, float | None, t
             axes, extra = page.axes, [int(kind) for kind in page.extrasamples]
             tags = {code: page.tags[code].value for code in (ORIENTATION_TAG, NODATA) if code in page.tags}
     except Exception as error:  # damaged bytes make the parser raise anything
-        told = " ".join(str(error).split()) or type(error).__name__
-        needed = "; 'pip install imagecodecs' adds what is missing" if "imagecodecs" in told else ""
-        raise ValueError(f"{told}{needed}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        repair = "; 'pip install imagecodecs' adds what is missing" if "imagecodecs" in reason else ""
+        raise ValueError(f"{reason}{repair}") from None
     if "S" in axes:
         values = np.moveaxis(values, axes.index("S"), -1)
     values = values.reshape(*values.shape[-3:]) if "S" in axes else np.squeeze(values)
@@ -139,7 +139,7 @@ def _bands(values: NDArray, extra: list[int]) -> tuple[NDArray, NDArray | None, 
     if values.ndim != 3:
         raise ValueError(f"an array of {values.ndim} dimensions is no photograph")
     bands = values.shape[2]
-    alpha = next((bands - len(extra) + place for place, kind in enumerate(extra) if kind in ALPHA), None)
+    alpha = next((bands - len(extra) + index for index, kind in enumerate(extra) if kind in ALPHA), None)
     opacity = None if alpha is None else values[:, :, alpha]
     if bands - (alpha is not None) < 3:
         return values[:, :, 0], opacity, ()

@@ -41,19 +41,27 @@ def pad_to(image: NDArray, mask: NDArray, side: int) -> Arrays:
 
 
 def crop(image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0) -> Arrays:
-    """Cut a square of ``side`` pixels, the same from image [H,W,3] and mask [H,W] (neither smaller).
+    """Cut the same square from image and mask.
 
-    The place is uniform; with ``crack_probability`` it is instead centred near a random crack pixel
-    (at most a quarter of the side away, and as far as the image allows), if there is any.
+    Its position is uniform, or else near a random crack pixel (at most a quarter of the side away, and as far as the
+    image allows), if there is any.
+
+    Args:
+        image: [H,W,3].
+        mask: [H,W], crack from 0.5 on.
+        side: of the square, pixels; neither side of the image is smaller.
+        drawn: as from ``draw``.
+        crack_probability: of a position near a crack pixel.
     """
     top, left = (int(drawn[key] * (length - side + 1)) for key, length in _axes(mask))
     if drawn["on_crack"] < crack_probability:
         crack = np.flatnonzero(mask >= 0.5)
         if crack.size:
             pixel = divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), mask.shape[1])
+            jitter = {key: round((drawn[key] - 0.5) * (side // 2)) for key, _ in _axes(mask)}  # up to side / 4
             top, left = (
-                min(max(0, place - side // 2 + _jitter(drawn[key], side)), length - side)
-                for place, (key, length) in zip(pixel, _axes(mask), strict=True)
+                min(max(0, centre - side // 2 + jitter[key]), length - side)
+                for centre, (key, length) in zip(pixel, _axes(mask), strict=True)
             )
     window = slice(top, top + side), slice(left, left + side)
     return image[window], mask[window]
@@ -98,8 +106,3 @@ def crop_to_multiple(image: NDArray, mask: NDArray, multiple: int) -> Arrays:
 
 def _axes(mask: NDArray) -> list[tuple[str, int]]:
     return list(zip(("crop_row", "crop_column"), mask.shape, strict=True))
-
-
-def _jitter(number: float, side: int) -> int:
-    """An offset in -side/4 .. side/4 pixels."""
-    return round((number - 0.5) * (side // 2))

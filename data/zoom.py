@@ -17,9 +17,13 @@ WIDEST = 1.5  # sides of a photograph that a crop may be wide, the rest being mi
 class Zoom:
     """Cut crops out of photographs, enlarged or reduced and turned in one resampling.
 
-    low, high: smallest and largest factor, drawn uniformly in its logarithm; 2 makes cracks twice as wide. A
-    photograph is not reduced further than that a crop spans ``WIDEST`` of its shorter sides.
-    any_angle: also turn by any angle.
+    The factor is drawn uniformly in its logarithm. A photograph is not downsampled further than that a crop spans
+    ``WIDEST`` of its shorter sides.
+
+    Attributes:
+        low: smallest factor.
+        high: largest factor; 2 makes cracks twice as wide.
+        any_angle: also turn by any angle.
     """
 
     low: float
@@ -29,16 +33,26 @@ class Zoom:
     def __call__(
         self, image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crack_probability: float = 0.0
     ) -> tuple[NDArray, NDArray]:
-        """Cut ``side`` x ``side`` pixels from image uint8 [H,W,3] and mask [H,W] in {0, 1}, in their types.
+        """Cut a square crop from image and mask.
 
-        drawn: as from ``data.transforms.draw``. The middle is uniform where the crop does not leave the photograph;
-        with ``crack_probability`` it is near a random crack pixel instead, at most a quarter of the side away in the
-        crop. Outside, the photograph is mirrored. A pixel is crack if ``COVERED`` of it is.
+        Its middle is uniform where the crop does not leave the photograph, or else near a random crack pixel, at most
+        a quarter of the side away in the crop. Outside, the photograph is mirrored. A pixel is crack if ``COVERED`` of
+        it is.
+
+        Args:
+            image: uint8 [H,W,3].
+            mask: [H,W] in {0, 1}.
+            side: of the crop, pixels.
+            drawn: as from ``data.transforms.draw``.
+            crack_probability: of a middle near a crack pixel.
+
+        Returns:
+            The crops of image and mask, in their types.
         """
         factor = max(self.low * (self.high / self.low) ** drawn["zoom"], side / (WIDEST * min(mask.shape)))
         soft = mask.astype(np.float32)
         if factor < 1:
-            image, soft = (_reduced(one, factor) for one in (image, soft))
+            image, soft = (_downsampled(array, factor) for array in (image, soft))
         remaining = max(factor, 1.0)
         middle = _middle(soft, side / remaining, drawn, crack_probability)
         turn = 2 * math.pi * drawn["angle"] if self.any_angle else 0.0
@@ -52,13 +66,13 @@ class Zoom:
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         cut, covered = (
-            cv2.warpAffine(one, back, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-            for one in (image, soft)
+            cv2.warpAffine(array, back, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+            for array in (image, soft)
         )
         return cut, (covered >= COVERED).astype(mask.dtype)
 
 
-def _reduced(array: NDArray, factor: float) -> NDArray:
+def _downsampled(array: NDArray, factor: float) -> NDArray:
     """Averaged over the pixels that become one."""
     height, width = (max(1, round(length * factor)) for length in array.shape[:2])
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)

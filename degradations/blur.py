@@ -16,10 +16,19 @@ from basicsr.utils.img_process_util import filter2D
 def blur(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     """Cross-correlate (no flip) every channel of each image with that image's kernel.
 
-    image: [B,C,H,W]; kernel: [B,1,k,k], or [1,1,k,k] for one kernel for all, k odd; returns [B,C,H,W].
-    border: "reflect" (mirror without repeating the edge; basicsr's ``filter2D``), or "zero" (darkens a rim of
-    k // 2 pixels; the reference code of Kondo & Ukita, 2024). Differentiable in both arguments.
-    Raises ArgumentError for an unknown border or an image too small to reflect.
+    Differentiable in both arguments.
+
+    Args:
+        image: [B,C,H,W].
+        kernel: [B,1,k,k], or [1,1,k,k] for one kernel for all, k odd.
+        border: "reflect" (mirror without repeating the edge; basicsr's ``filter2D``), or "zero" (darkens a rim of
+            k // 2 pixels; the reference code of Kondo & Ukita, 2024).
+
+    Returns:
+        [B,C,H,W].
+
+    Raises:
+        ArgumentError: for an unknown border or an image too small to reflect.
     """
     correlate = lookup(BORDERS, border, "border")
     batch, channels, height, width = image.shape

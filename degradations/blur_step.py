@@ -17,9 +17,17 @@ from degradations.step import Drawn, State, Step
 class Blur(Step):
     """Blur with a kernel of one kind, or of a mixture of kinds.
 
-    kernel: a key of KERNELS, with its ranges as further keyword arguments; or mixture: descriptions
-    ``{"kernel": name, "weight": number (default 1), ranges...}``, chosen with chances proportional to the
-    weights. kernel_side: odd, pixels; border: "reflect" or "zero".
+    Args:
+        kernel: a key of KERNELS, with its ranges as further keyword arguments.
+        mixture: instead of a kernel, descriptions ``{"kernel": name, "weight": number (default 1), ranges...}``,
+            drawn with chances proportional to the weights.
+        probability: of being applied to a sample, in [0, 1].
+        kernel_side: odd, pixels.
+        border: "reflect" or "zero".
+        ranges: of the parameters of ``kernel``, number or [low, high].
+
+    Raises:
+        ArgumentError: for anything else.
     """
 
     type = "blur"
@@ -38,7 +46,9 @@ class Blur(Step):
             raise ArgumentError("give either 'kernel' with its ranges, or 'mixture', a list of such descriptions")
         lookup(BORDERS, border, "border")
         self.kernel_side, self.border = check_side(kernel_side), border
-        entries = _entries(mixture) if mixture else [{"kernel": kernel, **ranges}]
+        if isinstance(mixture, str | Mapping) or not all(isinstance(entry, Mapping) for entry in mixture or ()):
+            raise ArgumentError(f"mixture: expected a list of {{kernel: name, ...}}, received {mixture!r}")
+        entries = [dict(entry) for entry in mixture] if mixture else [{"kernel": kernel, **ranges}]
         weights = [read_number(entry.pop("weight", 1.0), "weight", 0.0) for entry in entries]
         self.sources = [_kernel_source(entry, kernel_side) for entry in entries]
         if sum(weights) <= 0:
@@ -55,13 +65,6 @@ class Blur(Step):
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         kernel = build_kernels(drawn, self.kernel_side).to(state.image)
         return State(blur(state.image, kernel, self.border), kernel)
-
-
-def _entries(mixture: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Return copies of a mixture's descriptions; raise UserError if they are anything else."""
-    if isinstance(mixture, str | Mapping) or not all(isinstance(entry, Mapping) for entry in mixture):
-        raise ArgumentError(f"mixture: expected a list of {{kernel: name, ...}}, received {mixture!r}")
-    return [dict(entry) for entry in mixture]
 
 
 def _kernel_source(entry: dict, side: int) -> KernelSource:

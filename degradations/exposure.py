@@ -15,17 +15,23 @@ from degradations.step import Drawn, State, Step, column
 def expose(image: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
     """Return ``gain * image ** gamma``, clipped to [0, 1] before and after.
 
-    image: [B,C,H,W]; gain, gamma: [B], above 0. A gain below 1 darkens; a gamma above 1 darkens the middle, not white.
+    Args:
+        image: [B,C,H,W].
+        gain: [B], above 0; below 1 darkens.
+        gamma: [B], above 0; above 1 darkens the middle, not white.
     """
     # In float64: powers in float32 differ in the last bit with a value's place in memory, and so with the batch.
-    gain, gamma = (one.double().view(-1, 1, 1, 1) for one in (gain, gamma))
+    gain, gamma = (values.double().view(-1, 1, 1, 1) for values in (gain, gamma))
     return (gain * image.double().clamp(0, 1) ** gamma).clamp(0, 1).to(image.dtype)
 
 
 class Exposure(Step):
-    """Change the light. gain: of the values, gamma: exponent on them; number or [low, high], in 0.01 to 10.
+    """Change the light. Put it before the noise: a darker image then has less light for the same noise.
 
-    Put it before the noise: a darker image then has less light for the same noise.
+    Args:
+        gain: factor on the values; number or [low, high], in 0.01 to 10.
+        gamma: exponent on the values; likewise.
+        probability: of being applied to a sample, in [0, 1].
     """
 
     type = "exposure"

@@ -39,9 +39,16 @@ def to_uint8(lr: Tensor) -> np.ndarray:
 def write_frozen(root: Path | str, items: Iterable[Item], meta: Mapping[str, object]) -> Path:
     """Write a set to the folder ``root``, all or nothing; return the folder.
 
-    items: (name, lr uint8 [h,w,3] RGB, kernel float [k,k], drawn) of each image, names may contain "/";
-    meta: plain data with at least ``seed``, ``steps`` and ``scale`` (``Pipeline.describe`` and the seed).
-    Does nothing if ``root`` already holds this very set; raises UserError if it holds anything else.
+    Does nothing if ``root`` already holds this very set.
+
+    Args:
+        root: the folder.
+        items: (name, lr uint8 [h,w,3] RGB, kernel float [k,k], drawn) of each image; names may contain "/".
+        meta: plain data with at least ``seed``, ``steps`` and ``scale`` (``Pipeline.describe`` and the seed).
+
+    Raises:
+        UserError: if ``root`` holds anything else.
+        ValueError: if ``meta`` lacks a key.
     """
     root = Path(root)
     missing = [key for key in REQUIRED_META if key not in meta]
@@ -49,21 +56,30 @@ def write_frozen(root: Path | str, items: Iterable[Item], meta: Mapping[str, obj
         raise ValueError(f"meta of a frozen set lacks {', '.join(missing)}")
     _refuse_other_meta(root, meta)
     root.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
-        manifest = _render(part, items, meta)
-        if root.is_dir() and any(root.iterdir()):
-            _refuse_other(root, manifest)
-        else:
-            part.chmod(0o755)  # mkdtemp's folders are for their owner only
-            part.replace(root)
+        manifest = _render(temporary, items, meta)
+        if not (root.is_dir() and any(root.iterdir())):
+            temporary.chmod(0o755)  # mkdtemp's folders are for their owner only
+            temporary.replace(root)
+        elif _read_manifest(root) != manifest:
+            raise UserError(f"{root}: holds another frozen set (images differ); remove it or give another folder")
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return root
 
 
 class FrozenSet:
-    """A set read back. names: its images in order; meta: what it was made from; digest: sha256 of it all."""
+    """A set written by ``write_frozen``, read back.
+
+    Attributes:
+        names: its images in order.
+        meta: what it was made from.
+        digest: sha256 of it all.
+
+    Raises:
+        UserError: if it is absent, incomplete or changed on disk.
+    """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -93,11 +109,6 @@ class FrozenSet:
         if name not in self._images:
             raise UserError(f"{self.root}: no image '{name}' in this frozen set; render one for this data")
         return self._images[name]
-
-
-def read_frozen(root: Path | str) -> FrozenSet:
-    """Open a set written by ``write_frozen``; raise UserError if absent, incomplete or changed on disk."""
-    return FrozenSet(root)
 
 
 def _render(folder: Path, items: Iterable[Item], meta: Mapping[str, object]) -> dict:
@@ -164,12 +175,6 @@ def _refuse_other_meta(root: Path, meta: Mapping[str, object]) -> None:
         raise UserError(f"{root}: a file is in the way; give another folder for the frozen set")
     if root.is_dir() and any(root.iterdir()) and _read_manifest(root)["meta"] != json.loads(json.dumps(meta)):
         raise UserError(f"{root}: holds a frozen set of other settings; remove it or give another folder")
-
-
-def _refuse_other(root: Path, manifest: dict) -> None:
-    """Raise UserError unless ``root`` holds exactly this set."""
-    if _read_manifest(root) != manifest:
-        raise UserError(f"{root}: holds another frozen set (images differ); remove it or give another folder")
 
 
 def _check_file(path: Path, expected: str) -> None:

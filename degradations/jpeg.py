@@ -20,9 +20,10 @@ BLOCK = 16  # 8x8 blocks after 4:2:0 subsampling of the colour planes
 
 @lru_cache(maxsize=8)
 def _codec(device: torch.device) -> DiffJPEG:
-    """Return basicsr's codec on this device, in float64: float32 matrix products round differently for
-    different batch sizes, and a rounded coefficient makes much of it. Copied first, because its quantisation
-    tables are module globals.
+    """Return basicsr's codec on this device, in float64.
+
+    Float32 matrix products round differently for different batch sizes, and rounding of the coefficients magnifies
+    that. The codec is copied first, because its quantisation tables are module globals.
     """
     return copy.deepcopy(DiffJPEG(differentiable=False)).double().to(device).requires_grad_(False).eval()
 
@@ -37,10 +38,17 @@ def quantisation_factor(quality: Tensor) -> Tensor:
 
 @torch.no_grad()
 def jpeg(image: Tensor, quality: Tensor) -> Tensor:
-    """Compress and decompress [B,3,h,w] (RGB, any size) at ``quality`` [B] in [1, 100].
+    """Compress and decompress a batch.
 
     As with files, the image is clamped and rounded to 8 bit on the way in and on the way out. 4:2:0 chroma,
     standard tables, no gradient. Sides are completed to multiples of 16 by repeating the edge, then cut off.
+
+    Args:
+        image: RGB [B,3,h,w], any size.
+        quality: [B] in [1, 100].
+
+    Returns:
+        [B,3,h,w] in [0, 1].
     """
     height, width = image.shape[-2:]
     padding = (0, -width % BLOCK, 0, -height % BLOCK)

@@ -24,7 +24,11 @@ WIDEST_SIGMA = 100.0
 class Parameter:
     """A range in the options.
 
-    default; least and most (given the kernel's side): its limits; drawn: the names of what is drawn from it.
+    Attributes:
+        default: (low, high).
+        least: its lower limit.
+        most: its upper limit, given the kernel's side.
+        drawn: the names of what is drawn from it.
     """
 
     default: tuple[float, float]
@@ -35,7 +39,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class KernelKind:
-    """build: keyword tensors [B] named as in ``Parameter.drawn``, and side -> [B,1,k,k]."""
+    """A kind of blur kernel.
+
+    Attributes:
+        build: keyword tensors [B] named as in ``Parameter.drawn``, and side -> [B,1,k,k].
+        parameters: the ranges by the name that options use.
+    """
 
     build: Callable[..., Tensor]
     parameters: Mapping[str, Parameter]
@@ -65,8 +74,13 @@ KERNELS: dict[str, KernelKind] = {
 class KernelSource:
     """One kind of kernel with its ranges.
 
-    name: a key of KERNELS; side: odd, pixels; ranges: number or [low, high] by parameter name, defaults for
-    the rest. Raises UserError naming the parameter for an unknown name or a range outside its limits.
+    Args:
+        name: a key of KERNELS.
+        side: odd, pixels.
+        ranges: number or [low, high] by parameter name, defaults for the rest.
+
+    Raises:
+        UserError: naming the parameter, for an unknown name or a range outside its limits.
     """
 
     def __init__(self, name: str, side: int, ranges: Mapping[str, object]) -> None:
@@ -93,13 +107,18 @@ class KernelSource:
 
 
 def build_kernels(drawn: Sequence[Mapping[str, object]], side: int) -> Tensor:
-    """Return float64 kernels [B,1,k,k] on the CPU for B draws of KernelSource, of any mixture of kinds.
+    """Build kernels, on the CPU (441 numbers each) so that they are the same bits on every device.
 
-    Built on the CPU (441 numbers each) so that they are the same bits on every device.
+    Args:
+        drawn: B draws of ``KernelSource``, of any mixture of kinds.
+        side: odd, pixels.
+
+    Returns:
+        float64 [B,1,k,k].
     """
     result = torch.empty(len(drawn), 1, side, side, dtype=torch.float64)
-    for name in sorted({str(one["kernel"]) for one in drawn}):
-        rows = [row for row, one in enumerate(drawn) if one["kernel"] == name]
+    for name in sorted({str(sample["kernel"]) for sample in drawn}):
+        rows = [row for row, sample in enumerate(drawn) if sample["kernel"] == name]
         keys = [key for key in drawn[rows[0]] if key != "kernel"]
         columns = {key: torch.tensor([drawn[row][key] for row in rows], dtype=torch.float64) for key in keys}
         result[rows] = KERNELS[name].build(**columns, side=side)

@@ -37,8 +37,16 @@ def normalised(weight: Tensor) -> Tensor:
 def anisotropic_gaussian(sigma_x: Tensor, sigma_y: Tensor, theta: Tensor, side: int = 21) -> Tensor:
     """Gaussians with standard deviations ``sigma_x`` along ``theta`` and ``sigma_y`` across it.
 
-    sigma_x, sigma_y: [B] > 0, pixels; theta: [B] degrees; returns [B,1,k,k].
     ``k ~ exp(-u^2 / (2 sigma_x^2) - v^2 / (2 sigma_y^2))`` with ``u = X cos - Y sin``, ``v = X sin + Y cos``.
+
+    Args:
+        sigma_x: [B] > 0, pixels.
+        sigma_y: [B] > 0, pixels.
+        theta: [B], degrees.
+        side: k, odd.
+
+    Returns:
+        [B,1,k,k].
     """
     x, y = offsets(side, sigma_x)
     cosine, sine = _direction(theta)
@@ -60,15 +68,22 @@ def longest_motion(side: int) -> float:
 def motion(length: Tensor, angle: Tensor, side: int = 21) -> Tensor:
     """Straight, even camera motion: a line of ``length`` through the centre, spread bilinearly.
 
-    length: [B] pixels, 0 (no blur) to side - 1; angle: [B] degrees; returns [B,1,k,k].
     The exposure is the mean over evenly spaced instants.
+
+    Args:
+        length: [B], pixels, 0 (no blur) to side - 1.
+        angle: [B], degrees.
+        side: k, odd.
+
+    Returns:
+        [B,1,k,k].
     """
     x, _y = offsets(side, length)
     instants = torch.linspace(-0.5, 0.5, MOTION_INSTANTS * side + 1, device=length.device, dtype=length.dtype)
     cosine, sine = _direction(angle)
-    at = length.view(-1, 1, 1) * instants.view(1, -1, 1)  # [B,N,1]
-    in_column = (1 - (x - at * cosine).abs()).clamp(min=0)  # [B,N,k]
-    in_row = (1 - (x + at * sine).abs()).clamp(min=0)
+    position = length.view(-1, 1, 1) * instants.view(1, -1, 1)  # [B,N,1]
+    in_column = (1 - (x - position * cosine).abs()).clamp(min=0)  # [B,N,k]
+    in_row = (1 - (x + position * sine).abs()).clamp(min=0)
     # Not a matrix product: its rounding would depend on the size of the batch.
     return normalised((in_row.unsqueeze(3) * in_column.unsqueeze(2)).sum(dim=1))  # [B,N,k,k] summed over N
 
@@ -79,10 +94,16 @@ def largest_disk(side: int) -> float:
 
 
 def disk(radius: Tensor, side: int = 21) -> Tensor:
-    """Defocus of a round aperture: each tap is the part of its pixel that the disk covers.
+    """Defocus of a round aperture: each tap is the share of its pixel that the disk covers.
 
-    radius: [B] pixels, 0 (no blur) to (side - 1) / 2; returns [B,1,k,k]. Coverage is exact along
-    x and summed over 16 lines per pixel along y.
+    Coverage is exact along x and summed over 16 lines per pixel along y.
+
+    Args:
+        radius: [B], pixels, 0 (no blur) to (side - 1) / 2.
+        side: k, odd.
+
+    Returns:
+        [B,1,k,k].
     """
     x, _ = offsets(side, radius)
     points = (torch.arange(DISK_LINES, device=radius.device, dtype=radius.dtype) + 0.5) / DISK_LINES - 0.5

@@ -27,7 +27,10 @@ def normal_field(image: Tensor, generators: Sequence[torch.Generator]) -> Tensor
 def gaussian_noise(image: Tensor, sigma: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Add white Gaussian noise (read-out noise), independent in each channel; not clipped.
 
-    image: [B,C,H,W]; sigma: [B], standard deviation in units of the image's range [0, 1].
+    Args:
+        image: [B,C,H,W].
+        sigma: [B], standard deviation in units of the image's range [0, 1].
+        generators: one of the CPU for each sample.
     """
     return image + _per_sample(sigma, image) * normal_field(image, generators)
 
@@ -35,19 +38,27 @@ def gaussian_noise(image: Tensor, sigma: Tensor, generators: Sequence[torch.Gene
 def poisson_noise(image: Tensor, peak: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Replace intensities by photon counts (shot noise), independent in each channel.
 
-    image: [B,C,H,W], values below 0 count as dark; peak: [B], expected photons of a pixel of value 1.
     Mean: the image; variance: image / peak. Not clipped above.
+
+    Args:
+        image: [B,C,H,W]; values below 0 count as dark.
+        peak: [B], expected photons of a pixel of value 1.
+        generators: one of the CPU for each sample.
     """
     peaks = _per_sample(peak, image)
     return poisson_counts(image.clamp(min=0) * peaks, normal_field(image, generators)) / peaks
 
 
 def poisson_counts(rate: Tensor, normal: Tensor) -> Tensor:
-    """Return Poisson counts of expectation ``rate`` >= 0 as quantiles at ``Phi(normal)``.
+    """Return Poisson counts as quantiles at ``Phi(normal)``.
 
     A quantile moves smoothly with the rate, so rounding differences between devices do not change the whole
     stream, as rejection sampling would. Rates below 8 are exact; above, the third-order Cornish-Fisher
     expansion (variance less the 1/12 that rounding adds back), rounded, is off by one in 2 of 1000 at most.
+
+    Args:
+        rate: expectations, at least 0, any shape.
+        normal: standard normals of the same shape.
     """
     variance = rate.clamp(min=FEW_PHOTONS) - 1 / 12
     deviation = variance.sqrt()

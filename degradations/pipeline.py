@@ -13,7 +13,7 @@ from torch import Tensor
 from contracts.errors import ArgumentError, UserError, lookup
 from contracts.records import Degraded
 from degradations.blur import BORDERS
-from degradations.blur_reduce import blur_and_reduce
+from degradations.blur_downsample import blur_and_downsample
 from degradations.blur_step import Blur
 from degradations.kernel_kinds import build_kernels
 from degradations.kernels import check_side, delta
@@ -32,11 +32,16 @@ def sample_generator(seed: int, epoch: int, name: str, step: str) -> np.random.G
 class Pipeline:
     """Degrade batches: an ordered list of steps, each drawn anew for every sample.
 
-    steps: descriptions such as ``{"type": "blur", "kernel": "disk", "radius": [1, 3]}`` (see steps.STEPS), or
-    Step objects made with the same shared settings; exactly one downscale, at most one blur, before it.
-    scale: integer; kernel_side: odd; border: of the blur, "reflect" or "zero"; quantise: round the result to
-    8 bit and clamp it (test sets), else it stays unclipped float (training).
-    Raises ArgumentError that names the step for anything else.
+    Args:
+        steps: descriptions such as ``{"type": "blur", "kernel": "disk", "radius": [1, 3]}`` (see steps.STEPS), or
+            Step objects made with the same shared settings; exactly one downscale, at most one blur, before it.
+        scale: integer, at least 1.
+        kernel_side: odd, pixels.
+        border: of the blur, "reflect" or "zero".
+        quantise: round the result to 8 bit and clamp it (test sets), else it stays unclipped float (training).
+
+    Raises:
+        ArgumentError: that names the step, for anything else.
     """
 
     def __init__(
@@ -55,7 +60,10 @@ class Pipeline:
         shared = {"scale": scale, "kernel_side": kernel_side, "border": border}
         built = [_build_numbered(number, step, shared) for number, step in enumerate(steps, start=1)]
         _check_order(built)
-        self.steps: dict[str, Step] = _keyed(built)
+        self.steps: dict[str, Step] = {}  # by type; a type's second step gets "_2", and so on
+        for step in built:
+            count = sum(other.type == step.type for other in self.steps.values())
+            self.steps[step.type if not count else f"{step.type}_{count + 1}"] = step
 
     def describe(self) -> dict[str, object]:
         """Return all settings, defaults filled in, as plain data: what a manifest records."""
@@ -68,9 +76,17 @@ class Pipeline:
         }
 
     def draw(self, name: str, seed: int, epoch: int = 0) -> dict[str, Drawn | None]:
-        """Return one sample's parameters by step (``"blur"``, ``"jpeg"``, ``"jpeg_2"``...); None: left out.
+        """Draw one sample's parameters.
 
         Every step has its own stream: adding or removing another does not change its draw.
+
+        Args:
+            name: of the image.
+            seed: of the degradation.
+            epoch: the pass over the data.
+
+        Returns:
+            The parameters by step (``"blur"``, ``"jpeg"``, ``"jpeg_2"``...); None: the step is left out.
         """
         drawn: dict[str, Drawn | None] = {}
         for key, step in self.steps.items():
@@ -80,11 +96,19 @@ class Pipeline:
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, names: Sequence[str], seed: int, epochs: int | Sequence[int] = 0) -> Degraded:
-        """Degrade a batch on its device.
+        """Degrade a batch on its device; sample i depends on hr[i], names[i], seed and its epoch only.
 
-        hr: [B,3,H,W] float in [0, 1], sides that ``scale`` divides (else UserError); names: B image names;
-        epochs: of each sample, or one for all. Sample i depends on hr[i], names[i], seed and its epoch only.
-        Returns lr [B,3,H/scale,W/scale], the kernels [B,1,k,k] (delta where not blurred) and the draws.
+        Args:
+            hr: [B,3,H,W] float in [0, 1], sides that ``scale`` divides.
+            names: B image names.
+            seed: of the degradation.
+            epochs: of each sample, or one for all.
+
+        Returns:
+            lr [B,3,H/scale,W/scale], the kernels [B,1,k,k] (delta where not blurred) and the draws.
+
+        Raises:
+            UserError: for other sides.
         """
         epochs = [epochs] * len(hr) if isinstance(epochs, int) else list(epochs)
         if not len(hr) == len(names) == len(epochs):
@@ -102,26 +126,27 @@ class Pipeline:
     def _passes(self) -> list[tuple[str, ...]]:
         """Names of the steps, in order, that are applied together: each alone, but for a blur that can be merged.
 
-        In training, a blur of every sample and the anti-aliased reduction right after it are one linear step,
+        In training, a blur of every sample and the anti-aliased downsampling right after it are one linear step,
         twice as fast and equal up to rounding. Test sets keep the two: rounding to 8 bit could show the difference.
         """
         names = list(self.steps)
         for first, second in itertools.pairwise(names):
-            blurs, reduces = self.steps[first], self.steps[second]
-            always = isinstance(blurs, Blur) and blurs.probability == 1
-            if always and isinstance(reduces, Downscale) and reduces.antialias and not self.quantise:
-                place = names.index(first)
-                return [*((one,) for one in names[:place]), (first, second), *((one,) for one in names[place + 2 :])]
-        return [(one,) for one in names]
+            blur, downscale = self.steps[first], self.steps[second]
+            always = isinstance(blur, Blur) and blur.probability == 1
+            if always and isinstance(downscale, Downscale) and downscale.antialias and not self.quantise:
+                index = names.index(first)
+                before, after = names[:index], names[index + 2 :]
+                return [*((name,) for name in before), (first, second), *((name,) for name in after)]
+        return [(name,) for name in names]
 
     def _pass(self, keys: tuple[str, ...], state: State, drawn: Sequence[Mapping[str, Drawn | None]]) -> State:
         """Apply one entry of ``_passes`` to the batch."""
-        values = [one[keys[0]] for one in drawn]
+        values = [sample[keys[0]] for sample in drawn]
         if len(keys) == 1:
             return _apply(self.steps[keys[0]], state, values)
         # A merged blur is drawn for every sample: none is left out here.
-        kernel = build_kernels([one for one in values if one is not None], self.kernel_side).to(state.image)
-        return State(blur_and_reduce(state.image, kernel, self.scale, self.border), kernel)
+        kernel = build_kernels([value for value in values if value is not None], self.kernel_side).to(state.image)
+        return State(blur_and_downsample(state.image, kernel, self.scale, self.border), kernel)
 
 
 def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapping[str, object]) -> Step:
@@ -141,33 +166,25 @@ def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapp
 
 def _check_order(steps: Sequence[Step]) -> None:
     """Raise ArgumentError unless there is one downscale and no more than one blur, before it."""
-    downscales = [place for place, step in enumerate(steps) if isinstance(step, Downscale)]
-    blurs = [place for place, step in enumerate(steps) if isinstance(step, Blur)]
+    downscales = [index for index, step in enumerate(steps) if isinstance(step, Downscale)]
+    blurs = [index for index, step in enumerate(steps) if isinstance(step, Blur)]
     if len(downscales) != 1:
-        found = "none" if not downscales else str(len(downscales))
-        raise ArgumentError(f"degradation: exactly one step of type 'downscale' is needed, found {found}")
+        raise ArgumentError(
+            f"degradation: exactly one step of type 'downscale' is needed, found {len(downscales) or 'none'}"
+        )
     if len(blurs) > 1:
         raise ArgumentError(f"degradation: one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
     if blurs and blurs[0] > downscales[0]:
         raise ArgumentError("degradation: put the blur before the downscale; kernels are in sharp pixels")
 
 
-def _keyed(steps: Sequence[Step]) -> dict[str, Step]:
-    """Name the steps by type; a type's second step gets ``_2``, and so on."""
-    keyed: dict[str, Step] = {}
-    for step in steps:
-        count = sum(other.type == step.type for other in keyed.values())
-        keyed[step.type if not count else f"{step.type}_{count + 1}"] = step
-    return keyed
-
-
 def _apply(step: Step, state: State, drawn: Sequence[Drawn | None]) -> State:
     """Apply a step to those samples that drew it, in one call; the others pass unchanged."""
-    chosen = {row: one for row, one in enumerate(drawn) if one is not None}
-    if not chosen:
+    draws = {row: draw for row, draw in enumerate(drawn) if draw is not None}
+    if not draws:
         return state
-    if len(chosen) == len(drawn):
-        return step.apply(state, list(chosen.values()))
-    rows = torch.tensor(list(chosen), device=state.image.device)
-    part = step.apply(State(state.image[rows], state.kernel[rows]), list(chosen.values()))
-    return State(state.image.index_copy(0, rows, part.image), state.kernel.index_copy(0, rows, part.kernel))
+    if len(draws) == len(drawn):
+        return step.apply(state, list(draws.values()))
+    rows = torch.tensor(list(draws), device=state.image.device)
+    subset = step.apply(State(state.image[rows], state.kernel[rows]), list(draws.values()))
+    return State(state.image.index_copy(0, rows, subset.image), state.kernel.index_copy(0, rows, subset.kernel))

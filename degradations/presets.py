@@ -69,10 +69,19 @@ PRESETS: dict[str, Steps] = {"kondo_ukita": KONDO_UKITA, "field": FIELD, "strong
 def build_pipeline(
     preset_or_steps: str | Steps, scale: int = 4, kernel_side: int = 21, border: str = "reflect", quantise: bool = False
 ) -> Pipeline:
-    """Return the pipeline of a preset (a key of PRESETS) or of a list of steps; arguments as in Pipeline.
+    """Return the pipeline of a preset or of a list of steps.
 
-    Raises UserError for an unknown preset, step or parameter. The reference code of Kondo & Ukita blurs with
-    border="zero".
+    The reference code of Kondo & Ukita blurs with border="zero".
+
+    Args:
+        preset_or_steps: a key of PRESETS, or steps as in ``Pipeline``.
+        scale: as in ``Pipeline``, as are the other arguments.
+        kernel_side: likewise.
+        border: likewise.
+        quantise: likewise.
+
+    Raises:
+        UserError: for an unknown preset, step or parameter.
     """
     if isinstance(preset_or_steps, str):
         preset_or_steps = lookup(PRESETS, preset_or_steps, "degradation preset")

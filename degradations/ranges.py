@@ -35,7 +35,8 @@ def read_number(value: object, name: str, least: float, most: float = math.inf) 
     """Return ``value`` as a float; raise UserError naming the parameter unless it is in [least, most]."""
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return float(value)
-    raise ArgumentError(f"{name}: expected a number {_limits(least, most)}, received {value!r}")
+    limits = f"of at least {least:g}" if math.isinf(most) else f"between {least:g} and {most:g}"
+    raise ArgumentError(f"{name}: expected a number {limits}, received {value!r}")
 
 
 def read_range(value: object, name: str, least: float, most: float = math.inf) -> Range:
@@ -51,14 +52,10 @@ def read_range(value: object, name: str, least: float, most: float = math.inf) -
     return Range(low, high)
 
 
-def check_names(given: Mapping[str, object], valid: Iterable[str], what: str) -> None:
-    """Raise ArgumentError for the first key of ``given`` that is not among the valid parameter names."""
+def check_names(parameters: Mapping[str, object], valid: Iterable[str], what: str) -> None:
+    """Raise ArgumentError for the first parameter whose name is not among the valid ones of ``what``."""
     valid = sorted(valid)
-    for name in given:
+    for name in parameters:
         if name not in valid:
             hint = nearest(str(name), valid)
             raise ArgumentError(f"unknown parameter '{name}' of {what}{hint}; choose from: {', '.join(valid)}")
-
-
-def _limits(least: float, most: float) -> str:
-    return f"of at least {least:g}" if math.isinf(most) else f"between {least:g} and {most:g}"

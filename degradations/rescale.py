@@ -30,22 +30,36 @@ LEVELS = 5  # factors to draw from: samples that share one are resampled in one 
 
 
 def rescale(image: Tensor, factor: float, filter: str, back: str) -> Tensor:  # noqa: A002 (the option's name)
-    """Resample [B,C,h,w] to ``factor`` times its sides, rounded, at least 1 pixel, and back to [B,C,h,w]; unclipped.
+    """Resample to another size and back; unclipped.
 
-    filter: a key of FILTERS for the way there, back: for the way back. Pixel centres stay in place; bilinear and
-    bicubic (a = -0.5) are stretched where they reduce, nearest is not, and aliases.
+    Pixel centres stay in place; bilinear and bicubic (a = -0.5) are stretched where they downsample, nearest is not,
+    and aliases.
+
+    Args:
+        image: [B,C,h,w].
+        factor: of the sides in between, which are rounded and at least 1 pixel.
+        filter: a key of FILTERS, for the way there.
+        back: a key of FILTERS, for the way back.
+
+    Returns:
+        [B,C,h,w].
     """
     height, width = image.shape[-2:]
     size = max(round(height * factor), 1), max(round(width * factor), 1)
-    there = FILTERS[filter](image, size=size)
-    return FILTERS[back](there, size=(height, width))
+    resampled = FILTERS[filter](image, size=size)
+    return FILTERS[back](resampled, size=(height, width))
 
 
 class Rescale(Step):
-    """Reduce or enlarge with a random filter, then back to the size there was with bilinear or bicubic.
+    """Downsample or upsample with a random filter, then go back to the original size with bilinear or bicubic.
 
-    factor: of the sides, number or [low, high] in 0.1 to 4; drawn from LEVELS values from low to high, in equal
-    ratios. filters: keys of FILTERS, equally likely. The kernel handed on remains that of the blur alone.
+    The kernel handed on remains that of the blur alone.
+
+    Args:
+        factor: of the sides, number or [low, high] in 0.1 to 4; drawn from LEVELS values from low to high, in equal
+            ratios.
+        filters: keys of FILTERS, equally likely.
+        probability: of being applied to a sample, in [0, 1].
     """
 
     type = "rescale"
@@ -74,9 +88,9 @@ class Rescale(Step):
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         groups: dict[tuple, list[int]] = {}
-        for row, one in enumerate(drawn):
-            groups.setdefault((one["factor"], one["filter"], one["back"]), []).append(row)
+        for row, sample in enumerate(drawn):
+            groups.setdefault((sample["factor"], sample["filter"], sample["back"]), []).append(row)
         order = torch.tensor([row for rows in groups.values() for row in rows], device=state.image.device)
-        parts = state.image[order].split([len(rows) for rows in groups.values()])
-        resampled = torch.cat([rescale(part, *group) for part, group in zip(parts, groups, strict=True)])
+        batches = state.image[order].split([len(rows) for rows in groups.values()])
+        resampled = torch.cat([rescale(batch, *group) for batch, group in zip(batches, groups, strict=True)])
         return replace(state, image=resampled[order.argsort()])

@@ -1,7 +1,7 @@
-"""Bicubic reduction and enlargement by an integer factor, and rounding to 8 bit.
+"""Bicubic downsampling and upsampling by an integer factor, and rounding to 8 bit.
 
-The two are different kernels: the anti-aliased reduction is Keys' cubic with a = -0.5, stretched by the
-factor; the enlargement has a = -0.75 and no stretching (Keys, IEEE TASSP 1981).
+The two are different kernels: the anti-aliased downsampling is Keys' cubic with a = -0.5, stretched by the
+factor; the upsampling has a = -0.75 and no stretching (Keys, IEEE TASSP 1981).
 """
 
 from __future__ import annotations
@@ -21,12 +21,21 @@ def check_divisible(height: int, width: int, scale: int) -> None:
         )
 
 
-def bicubic_down(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
-    """Reduce [B,C,H,W] to [B,C,H/scale,W/scale] (half-pixel centres), values unclipped.
+def bicubic_downsample(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
+    """Downsample by an integer factor (half-pixel centres), values unclipped.
 
-    antialias=True: the cubic (a = -0.5) spans 4 * scale samples; at the borders the window is cut and
-    renormalised (torchvision >= 0.17's default). False: 4 samples only (a = -0.75), as older versions did;
-    it aliases. Raises ArgumentError unless ``scale`` divides both sides.
+    Args:
+        image: [B,C,H,W].
+        scale: factor that divides both sides.
+        antialias: True: the cubic (a = -0.5) spans 4 * scale samples; at the borders the window is cut and
+            renormalised (torchvision >= 0.17's default). False: 4 samples only (a = -0.75), as older versions did; it
+            aliases.
+
+    Returns:
+        [B,C,H/scale,W/scale].
+
+    Raises:
+        ArgumentError: unless ``scale`` divides both sides.
     """
     height, width = image.shape[-2:]
     check_divisible(height, width, scale)
@@ -34,8 +43,8 @@ def bicubic_down(image: Tensor, scale: int, antialias: bool = True) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=antialias)
 
 
-def bicubic_up(image: Tensor, scale: int) -> Tensor:
-    """Enlarge [B,C,h,w] to [B,C,h*scale,w*scale]: a = -0.75, half-pixel centres, replicated border."""
+def bicubic_upsample(image: Tensor, scale: int) -> Tensor:
+    """Upsample [B,C,h,w] to [B,C,h*scale,w*scale]: a = -0.75, half-pixel centres, replicated border."""
     size = (image.shape[-2] * scale, image.shape[-1] * scale)
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False)
 

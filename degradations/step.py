@@ -18,7 +18,12 @@ Drawn = dict[str, object]
 
 @dataclass(frozen=True)
 class State:
-    """What steps hand on: image [B,C,H,W] in its present size, kernel [B,1,k,k] of the blur so far."""
+    """What steps hand on.
+
+    Attributes:
+        image: [B,C,H,W] in its present size.
+        kernel: [B,1,k,k] of the blur so far.
+    """
 
     image: Tensor
     kernel: Tensor
@@ -52,4 +57,4 @@ class Step(ABC):
 
 def column(drawn: Sequence[Drawn], key: str, like: Tensor) -> Tensor:
     """Return one drawn parameter of all samples, [B], on the device and in the dtype of ``like``."""
-    return torch.tensor([one[key] for one in drawn], dtype=like.dtype, device=like.device)
+    return torch.tensor([sample[key] for sample in drawn], dtype=like.dtype, device=like.device)

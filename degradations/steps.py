@@ -21,12 +21,12 @@ from degradations.jpeg import jpeg
 from degradations.noise import gaussian_noise, poisson_noise
 from degradations.ranges import check_names, read_range
 from degradations.rescale import Rescale
-from degradations.resize import bicubic_down
+from degradations.resize import bicubic_downsample
 from degradations.step import Drawn, State, Step, column
 
 
 class Downscale(Step):
-    """Reduce by ``scale``, bicubic; antialias as in ``bicubic_down``. Always applied."""
+    """Downsample by ``scale``, bicubic; antialias as in ``bicubic_downsample``. Always applied."""
 
     type = "downscale"
 
@@ -43,7 +43,7 @@ class Downscale(Step):
         return {}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
-        return replace(state, image=bicubic_down(state.image, self.scale, self.antialias))
+        return replace(state, image=bicubic_downsample(state.image, self.scale, self.antialias))
 
 
 class GaussianNoise(Step):
@@ -117,20 +117,25 @@ STEPS: dict[str, Callable[..., Step]] = {
 
 
 def build_step(description: Mapping[str, object], shared: Mapping[str, object]) -> Step:
-    """Build a step from ``{"type": name, parameter: value...}`` and the settings of the whole pipeline.
+    """Build a step.
 
-    Raises ArgumentError for an unknown type or parameter, with the valid names.
+    Args:
+        description: ``{"type": name, parameter: value...}``.
+        shared: the settings of the whole pipeline.
+
+    Raises:
+        ArgumentError: for an unknown type or parameter, with the valid names.
     """
-    given = dict(description)
-    name = str(given.pop("type", None))
+    arguments = dict(description)
+    name = str(arguments.pop("type", None))
     step = lookup(STEPS, name, "degradation step")
     for key in shared:
-        if key in given:
+        if key in arguments:
             raise ArgumentError(f"'{key}' belongs to the whole pipeline: set it once, beside the list of steps")
     parameters = inspect.signature(step).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        check_names(given, set(parameters) - set(shared), f"step '{name}'")
-    return step(**given, **{key: value for key, value in shared.items() if key in parameters})
+        check_names(arguments, set(parameters) - set(shared), f"step '{name}'")
+    return step(**arguments, **{key: value for key, value in shared.items() if key in parameters})
 
 
 def _noise_seed(rng: np.random.Generator) -> int:
@@ -139,4 +144,4 @@ def _noise_seed(rng: np.random.Generator) -> int:
 
 def _generators(drawn: Sequence[Drawn]) -> list[torch.Generator]:
     """Return a CPU generator for each sample, at the start of its noise."""
-    return [torch.Generator().manual_seed(cast(int, one["noise_seed"])) for one in drawn]
+    return [torch.Generator().manual_seed(cast(int, sample["noise_seed"])) for sample in drawn]

@@ -16,7 +16,15 @@ REDUCTIONS = ("mean", "sum")
 
 
 def similarity(features: Tensor, normalise: bool) -> Tensor:
-    """Inner products of all pairs of pixels: [B,C,h,w] -> [B,hw,hw]; cosines if ``normalise``."""
+    """Inner products of all pairs of pixels.
+
+    Args:
+        features: feature map [B,C,h,w].
+        normalise: whether to compare directions only, that is to return cosines.
+
+    Returns:
+        Similarities [B,hw,hw].
+    """
     vectors = features.flatten(2)  # [B,C,hw]
     if normalise:
         vectors = F.normalize(vectors, dim=1)
@@ -24,12 +32,21 @@ def similarity(features: Tensor, normalise: bool) -> Tensor:
 
 
 def feature_affinity(segmentation: Tensor, restoration: Tensor, pool: int = 16, normalise: bool = False) -> Tensor:
-    """Mean absolute difference of the two maps' similarities, per sample [B], in float32 or better.
+    """Mean absolute difference of the two maps' similarities, per sample.
 
-    segmentation [B,C,H,W], restoration [B,D,H,W]: averaged over ``pool`` x ``pool`` squares first, a rest at
-    the right and bottom is left out. normalise: as in the paper, compare directions only; without, as in
-    the code of Kondo & Ukita's comparison, the value grows with the features.
-    Raises ValueError where sides or batches differ, UserError for maps smaller than one square.
+    Args:
+        segmentation: features of the segmentation [B,C,H,W].
+        restoration: features of the restoration [B,D,H,W].
+        pool: both maps are first averaged over squares of this side; a remainder at the right and bottom is left out.
+        normalise: compare directions only, as in the paper. Otherwise, as in the code of Kondo & Ukita's comparison,
+            the value grows with the features.
+
+    Returns:
+        One value per sample [B], in float32 or better.
+
+    Raises:
+        ValueError: if sides or batches differ.
+        UserError: for maps smaller than one square.
     """
     if segmentation.shape[0] != restoration.shape[0] or segmentation.shape[2:] != restoration.shape[2:]:
         shapes = f"{tuple(segmentation.shape)} and {tuple(restoration.shape)}"
@@ -41,19 +58,24 @@ def feature_affinity(segmentation: Tensor, restoration: Tensor, pool: int = 16, 
             "give larger crops or a lower pool"
         )
     with torch.autocast(segmentation.device.type, enabled=False):
-        ours, theirs = (
+        first, second = (
             similarity(F.avg_pool2d(at_least_float32(features), pool), normalise)
             for features in (segmentation, restoration)
         )
-        return (ours - theirs).abs().mean((1, 2))
+        return (first - second).abs().mean((1, 2))
 
 
 class FeatureAffinity:
     """The affinity loss of a batch, a scalar.
 
-    pool, normalise: see ``feature_affinity``; reduction: over the batch, "mean", or "sum" as in the code of
-    Kondo & Ukita's comparison, which then weighs the term by the batch size.
-    Raises ArgumentError for another reduction and for a pool below 1.
+    Args:
+        pool: see ``feature_affinity``; at least 1.
+        normalise: see ``feature_affinity``.
+        reduction: over the batch, "mean", or "sum" as in the code of Kondo & Ukita's comparison, which then weighs
+            the term by the batch size.
+
+    Raises:
+        ArgumentError: for another reduction or a pool below 1.
     """
 
     def __init__(self, pool: int = 16, normalise: bool = False, reduction: str = "mean") -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 from losses import region as regions
-from losses.boundary import boundary
 
 REGION_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "dice": regions.dice,
@@ -31,7 +30,7 @@ class SegmentationLoss(Protocol):
     needs_distance: bool
 
     def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
-        """Return one value per sample [B]."""
+        """Return one value per sample [B]; see the module for the arguments."""
         ...
 
 
@@ -63,10 +62,18 @@ class RegionCombo:
         positive: float | Literal["ratio"] = 1.0,
         negative: float = 1.0,
     ) -> None:
-        """region: a name in REGION_TERMS; bce_weight, region_weight: u1, u2; positive, negative: of WBCE.
+        """Choose the region term and the weights.
 
-        positive "ratio": background over crack pixels of the sample, so that both weigh the same at negative 1.
-        Raises ArgumentError when weights are negative or sum to zero.
+        Args:
+            region: a name in REGION_TERMS.
+            bce_weight: u1, at least 0.
+            region_weight: u2, at least 0.
+            positive: weight of crack pixels in WBCE; "ratio" is background over crack pixels of the sample, so that
+                both weigh the same at ``negative`` 1.
+            negative: weight of background pixels in WBCE.
+
+        Raises:
+            ArgumentError: if weights are negative or sum to zero.
         """
         for pair in ((bce_weight, region_weight), (0.0 if positive == "ratio" else positive, negative)):
             if min(pair) < 0 or not 0 < sum(pair) < float("inf"):
@@ -96,11 +103,11 @@ class BoundaryCombo(RegionCombo):
     needs_distance = True
 
     def __call__(self, logits: Tensor, mask: Tensor, distance: Tensor | None, alpha: float) -> Tensor:
-        """Return one value per sample [B]. Raises ValueError without a distance map."""
+        """Return one value per sample [B]; raise ValueError without a distance map."""
         if distance is None:
             raise ValueError("this loss needs the signed distance map: load the data with distance=True")
         region = super().__call__(logits, mask, distance, alpha)
-        return alpha * region + (1 - alpha) * boundary(probability(logits), distance)
+        return alpha * region + (1 - alpha) * regions.boundary(probability(logits), distance)
 
 
 SEGMENTATION_LOSSES: dict[str, Callable[..., SegmentationLoss]] = {

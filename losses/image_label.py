@@ -24,8 +24,11 @@ def max_pooling(logits: Tensor) -> Tensor:
 def log_sum_exp_pooling(logits: Tensor, sharpness: float) -> Tensor:
     """``log(mean(exp(r x))) / r`` (P. Pinheiro, R. Collobert, CVPR 2015).
 
-    sharpness: r; near 0 this is the mean, for large r the maximum. Every pixel gets a gradient, in proportion
-    to exp(r x).
+    Every pixel gets a gradient, in proportion to exp(r x).
+
+    Args:
+        logits: [B,C,H,W].
+        sharpness: r; near 0 the result is the mean, for large r the maximum.
     """
     flat = logits.flatten(1)
     return (torch.logsumexp(sharpness * flat, 1) - math.log(flat.shape[1])) / sharpness
@@ -47,9 +50,14 @@ POOLINGS: dict[str, Callable[..., Callable[[Tensor], Tensor]]] = {
 class ImageLabelLoss:
     """Binary cross-entropy [B] of the pooled logit with the image's label; masks are not looked at.
 
-    pooling: "max" (the original), "log_sum_exp" or "top"; sharpness: of log_sum_exp; share: of the pixels
-    that "top" averages; positive: weight of cracked images (uncracked ones weigh 1).
-    Raises ArgumentError for another pooling and for values that make no loss.
+    Args:
+        pooling: "max" (the original), "log_sum_exp" or "top".
+        sharpness: r of "log_sum_exp", above 0.
+        share: of the pixels that "top" averages, in (0, 1].
+        positive: weight of cracked images, above 0; uncracked ones weigh 1.
+
+    Raises:
+        ArgumentError: for another pooling and for values out of range.
     """
 
     needs_distance = False
@@ -65,7 +73,12 @@ class ImageLabelLoss:
         self.pool, self.positive = make(sharpness, share), positive
 
     def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
-        """logits: [B,C,H,W]; label: [B], 1 for a cracked image, 0 for one without. In float32 or better."""
+        """Return one value per sample [B], in float32 or better.
+
+        Args:
+            logits: [B,C,H,W].
+            label: [B], 1 for a cracked image, 0 for one without.
+        """
         wide = at_least_float32(logits)
         weight = 1 + (self.positive - 1) * label
         return F.binary_cross_entropy_with_logits(self.pool(wide), label.to(wide.dtype), weight, reduction="none")

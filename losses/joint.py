@@ -36,10 +36,17 @@ class JointLoss:
         affinity: FeatureAffinity | None = None,
         affinity_weight: float = 0.0,
     ) -> None:
-        """aux_weight: of side outputs; fail_amplitude, crack_amplitude: of the SR pixel weights, 0 = off.
+        """Choose the losses and their weights.
 
-        Fail-oriented weights need a segmentation of the restored image: without one they are left out.
-        affinity, affinity_weight: the loss on pairs of features and its weight, None or 0 = off.
+        Args:
+            seg_loss: the loss of the segmentation.
+            sr_loss: the loss of the restoration.
+            aux_weight: of side outputs.
+            fail_amplitude: of the fail-oriented SR pixel weights, 0 = off. They need a segmentation of the restored
+                image: without one they are left out.
+            crack_amplitude: of the crack-oriented SR pixel weights, 0 = off.
+            affinity: the loss on pairs of features, or None.
+            affinity_weight: its weight, 0 = off.
         """
         self.affinity = affinity if affinity_weight else None
         self.affinity_weight = affinity_weight
@@ -52,26 +59,34 @@ class JointLoss:
         batch: DegradedBatch,
         alpha: float = 1.0,
         beta: float = 0.5,
-        parts: Collection[str] = (SR, SEG),
+        tasks: Collection[str] = (SR, SEG),
         oriented: bool = True,
     ) -> LossReport:
         """Return the loss that this step optimises, with its terms.
 
-        output: what the parts ask for: ``sr`` and ``kernel`` for "sr", ``logits`` and ``aux`` for "seg".
-        alpha: share of the region terms in the segmentation loss; beta: share of L_seg, used only when
-        both parts are asked for; oriented: whether the SR pixel weights are in force. Terms (batch means,
-        detached): sr, sr_image, sr_lr, sr_kernel, seg, seg_main, seg_aux, affinity, as far as they exist,
-        and none that was not computed.
-        Raises ValueError for an unknown or empty choice of parts, or for an output without them.
+        Args:
+            output: what the tasks ask for: ``sr`` and ``kernel`` for "sr", ``logits`` and ``aux`` for "seg".
+            batch: the input with its targets.
+            alpha: share of the region terms in the segmentation loss, in [0, 1].
+            beta: share of L_seg, in [0, 1], used only when both tasks are asked for.
+            tasks: "sr", "seg" or both.
+            oriented: whether the SR pixel weights are in force.
+
+        Returns:
+            The total and the terms that were computed (batch means, detached): sr, sr_image, sr_lr, sr_kernel, seg,
+            seg_main, seg_aux, affinity.
+
+        Raises:
+            ValueError: for an unknown or empty choice of tasks, or for an output without them.
         """
-        _check(parts, output, beta)
+        _check(tasks, output, beta)
         terms: dict[str, Tensor] = {}
         weighted: list[Tensor] = []
-        both = len(set(parts)) == 2
-        if SR in parts:
+        both = len(set(tasks)) == 2
+        if SR in tasks:
             assert not isinstance(output, Segmented)
             weighted.append(self._sr(output, batch, terms, oriented) * (1 - beta if both else 1.0))
-        if SEG in parts:
+        if SEG in tasks:
             assert not isinstance(output, Restored)
             weighted.append(self._seg(output, batch, alpha, terms) * (beta if both else 1.0))
         if both and self.affinity is not None and isinstance(output, JointOutput) and output.features is not None:
@@ -83,54 +98,44 @@ class JointLoss:
     def _sr(
         self, output: JointOutput | Restored, batch: DegradedBatch, terms: dict[str, Tensor], oriented: bool
     ) -> Tensor:
-        weights = self._pixel_weights(output, batch) if oriented else []
+        """L_SR of the batch; its terms are added to ``terms``."""
+        weights = []
+        if oriented and self.fail_amplitude and isinstance(output, JointOutput):
+            weights.append(fail_oriented(probability(output.logits), batch.mask, self.fail_amplitude))
+        if oriented and self.crack_amplitude:
+            weights.append(crack_oriented(distance_to_crack(batch.mask), self.crack_amplitude))
         loss = self.sr_loss(output.sr, output.kernel, batch.hr, batch.lr, batch.kernel, weights)
         terms[SR] = loss.total.mean()
         terms.update({name: term.mean() for name, term in loss.terms.items()})
         return terms[SR]
 
-    def _pixel_weights(self, output: JointOutput | Restored, batch: DegradedBatch) -> list[Tensor]:
-        weights = []
-        if self.fail_amplitude and isinstance(output, JointOutput):
-            weights.append(fail_oriented(probability(output.logits), batch.mask, self.fail_amplitude))
-        if self.crack_amplitude:
-            weights.append(crack_oriented(distance_to_crack(batch.mask), self.crack_amplitude))
-        return weights
-
     def _seg(
         self, output: JointOutput | Segmented, batch: DegradedBatch, alpha: float, terms: dict[str, Tensor]
     ) -> Tensor:
+        """L_seg of the batch, of masks or of image labels; its terms are added to ``terms``."""
+        sides = output.aux if self.aux_weight else ()
+        aux: Tensor | int = 0
         if isinstance(self.seg_loss, ImageLabelLoss):
             assert batch.label is not None
-            return self._labels(self.seg_loss, output, batch.label, terms)
-        main = self.seg_loss(output.logits, batch.mask, batch.distance, alpha)
-        terms["seg_main"] = main.mean()
-        terms[SEG] = terms["seg_main"]
-        if output.aux and self.aux_weight:
-            sides = [m.shape[1] * self.seg_loss(m, batch.mask, batch.distance, alpha) for m in output.aux]
-            terms["seg_aux"] = torch.stack(sides).sum(dim=0).mean()
-            terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
-        return terms[SEG]
-
-    def _labels(
-        self, loss: ImageLabelLoss, output: JointOutput | Segmented, label: Tensor, terms: dict[str, Tensor]
-    ) -> Tensor:
-        """The loss of image labels, of the main and the auxiliary maps."""
-        terms["seg_main"] = loss(output.logits, label).mean()
-        terms[SEG] = terms["seg_main"]
-        if output.aux and self.aux_weight:
-            sides = sum(loss(one, label).mean() for one in output.aux)
-            assert isinstance(sides, Tensor)
-            terms["seg_aux"] = sides
-            terms[SEG] = terms["seg_main"] + self.aux_weight * terms["seg_aux"]
+            main = self.seg_loss(output.logits, batch.label).mean()
+            aux = sum(self.seg_loss(side, batch.label).mean() for side in sides)
+        else:
+            main = self.seg_loss(output.logits, batch.mask, batch.distance, alpha).mean()
+            losses = [side.shape[1] * self.seg_loss(side, batch.mask, batch.distance, alpha) for side in sides]
+            if losses:
+                aux = torch.stack(losses).sum(dim=0).mean()
+        terms["seg_main"] = terms[SEG] = main
+        if isinstance(aux, Tensor):
+            terms["seg_aux"] = aux
+            terms[SEG] = main + self.aux_weight * aux
         return terms[SEG]
 
 
-def _check(parts: Collection[str], output: JointOutput | Restored | Segmented, beta: float) -> None:
-    if isinstance(parts, str) or not parts or not set(parts) <= {SR, SEG}:
-        raise ValueError(f"parts must be a non-empty collection of '{SR}' and '{SEG}'; received {parts!r}")
+def _check(tasks: Collection[str], output: JointOutput | Restored | Segmented, beta: float) -> None:
+    if isinstance(tasks, str) or not tasks or not set(tasks) <= {SR, SEG}:
+        raise ValueError(f"tasks must be a non-empty collection of '{SR}' and '{SEG}'; received {tasks!r}")
     if not 0.0 <= beta <= 1.0:
         raise ValueError(f"beta must lie in [0, 1]; received {beta}")
-    for part, attribute in ((SR, "sr"), (SEG, "logits")):
-        if part in parts and getattr(output, attribute, None) is None:
-            raise ValueError(f"the loss part '{part}' needs an output with '{attribute}'")
+    for task, attribute in ((SR, "sr"), (SEG, "logits")):
+        if task in tasks and getattr(output, attribute, None) is None:
+            raise ValueError(f"the task '{task}' needs an output with '{attribute}'")

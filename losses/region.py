@@ -1,4 +1,4 @@
-"""Region losses of a map against a mask, one value per sample [B].
+"""Region and boundary losses of a map against a mask, one value per sample [B].
 
 Cross-entropies take ``logits`` [B,C,H,W], so that a confident error keeps its gradient; the others ``prob`` [B,C,H,W]
 in [0, 1]. ``mask`` is [B,1,H,W] or [B,C,H,W] in {0, 1}; one with one channel stands for all C. Means and sums run
@@ -19,10 +19,14 @@ GENERALISED_DICE_SMOOTHING = 1e-5
 
 
 def flat_pair(predicted: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as [B, C*H*W] in the wider precision of the two, at least float32.
+    """Flatten both maps to [B, C*H*W] in the wider precision of the two, at least float32.
 
-    predicted: probabilities or logits [B,C,H,W]. Raises ValueError unless ``other`` has its batch and sides, and one
-    channel or as many.
+    Args:
+        predicted: probabilities or logits [B,C,H,W].
+        other: mask or distance map [B,1,H,W] or [B,C,H,W]; one channel stands for all C.
+
+    Raises:
+        ValueError: if batch, sides or channels do not fit.
     """
     fits = other.dim() == predicted.dim() == 4 and other.shape[1] in (1, predicted.shape[1])
     if not fits or other.shape[0] != predicted.shape[0] or other.shape[2:] != predicted.shape[2:]:
@@ -44,8 +48,14 @@ def weighted_bce(
 ) -> Tensor:
     """Cross-entropy whose weights sum to one [B]: at 1:1 half of the usual binary cross-entropy.
 
-    ``-mean[positive y log p + negative (1-y) log(1-p)] / (positive + negative)``, with weights for all samples or one
-    for each [B]. As -log p = -log(1-p) - x for the logit x, one logarithm does.
+    ``-mean[positive y log p + negative (1-y) log(1-p)] / (positive + negative)``. As -log p = -log(1-p) - x for the
+    logit x, one logarithm is enough.
+
+    Args:
+        logits: [B,C,H,W], no sigmoid.
+        mask: [B,1,H,W] or [B,C,H,W] in {0, 1}.
+        positive: weight of crack pixels, one for all samples or one for each [B].
+        negative: weight of background pixels, likewise.
     """
     x, y = flat_pair(logits, mask)
     alarm = F.softplus(x, threshold=SOFTPLUS_LINEAR)  # -log(1-p)
@@ -76,3 +86,17 @@ def generalised_dice(prob: Tensor, mask: Tensor) -> Tensor:
     overlap = weight * (p * y).sum(dim=1) + GENERALISED_DICE_SMOOTHING
     total = weight * (p.sum(dim=1) + y.sum(dim=1)) + GENERALISED_DICE_SMOOTHING
     return 1 - 2 * overlap / total
+
+
+def boundary(prob: Tensor, distance: Tensor) -> Tensor:
+    """Boundary loss [B]: mean of probability times signed distance; negative where the prediction fits.
+
+    Args:
+        prob: [B,C,H,W] in [0, 1].
+        distance: normalised signed distance map of the mask [B,1,H,W] in [-1, 1], positive outside (J. Ma et al.,
+            2020).
+
+    Source: H. Kervadec et al., MIDL 2019.
+    """
+    p, signed = flat_pair(prob, distance)
+    return (p * signed).mean(dim=1)

@@ -11,9 +11,15 @@ def alpha_paper(
     ``max(floor, start - decrement * (joint_step // epoch_steps))`` (Kondo & Ukita, 2024; the released
     code keeps a counter instead and reaches 0.00999... by repeated subtraction).
 
-    joint_step: step of joint training counted from 1; before it (0 and below) alpha is ``start``.
-    epoch_steps: steps per epoch; the released code takes samples // batch + 1.
-    Raises ValueError when epoch_steps is not positive.
+    Args:
+        joint_step: step of joint training, counted from 1; before it (0 and below) alpha is ``start``.
+        epoch_steps: steps per epoch; the released code takes samples // batch + 1.
+        start: alpha of the first epoch.
+        decrement: what alpha loses per epoch.
+        floor: the smallest alpha.
+
+    Raises:
+        ValueError: if epoch_steps is not positive.
     """
     _require_positive("epoch_steps", epoch_steps)
     return max(floor, start - decrement * (max(joint_step, 0) // epoch_steps))
@@ -23,6 +29,13 @@ def alpha_rising(epoch: float, epochs: float) -> float:
     """Share that rises linearly from 0 at the start to 1 after ``epochs`` epochs, then stays.
 
     Systems that write alpha for the share of the boundary term let it rise like this.
+
+    Args:
+        epoch: epochs passed, also in fractions.
+        epochs: length of the rise.
+
+    Raises:
+        ValueError: if epochs is not positive.
     """
     _require_positive("epochs", epochs)
     return min(1.0, max(0.0, epoch / epochs))

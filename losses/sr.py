@@ -12,8 +12,8 @@ from torch import Tensor
 from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from degradations.blur import blur_fft
-from degradations.resize import bicubic_down
-from losses.weights import reduce_to_lr
+from degradations.resize import bicubic_downsample
+from losses.weights import downsample_weight
 
 REFERENCE_WEIGHTS = (0.4, 0.4, 0.0)  # the released code's list [0.4, 0.4, 0, 2]: a comma for a point
 
@@ -37,9 +37,15 @@ class KBPNLoss:
     def __init__(
         self, weights: Sequence[float] = (0.4, 0.4, 0.2), border: str = "reflect", kernel_term: str = "sum"
     ) -> None:
-        """weights: of the image, LR and kernel terms; border: of the blur, "reflect" or "zero".
+        """Choose the weights of the terms.
 
-        Raises ArgumentError unless there are three weights, finite, not negative and not all 0.
+        Args:
+            weights: of the image, LR and kernel terms; finite, not negative and not all 0.
+            border: of the blur, "reflect" or "zero".
+            kernel_term: over the taps, "sum" or "mean".
+
+        Raises:
+            ArgumentError: for other weights, borders or kernel terms.
         """
         self.weights = tuple(float(weight) for weight in weights)
         valid = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
@@ -64,9 +70,16 @@ class KBPNLoss:
     ) -> SRLoss:
         """Compare a restored batch with its targets, outside autocast.
 
-        sr, hr: [B,C,H,W]; lr: [B,C,H/s,W/s]; kernel, true_kernel: [B,1,k,k] summing to 1;
-        pixel_weights: maps [B,1,H,W] that multiply the errors, each reduced separately for the LR term.
-        Raises ValueError when shapes do not fit.
+        Args:
+            sr: restored images [B,C,H,W].
+            kernel: estimated kernels [B,1,k,k] that sum to 1, or None.
+            hr: true images [B,C,H,W].
+            lr: network inputs [B,C,H/s,W/s].
+            true_kernel: true kernels [B,1,k,k] that sum to 1.
+            pixel_weights: maps [B,1,H,W] that multiply the errors, each downsampled separately for the LR term.
+
+        Raises:
+            ValueError: if shapes do not fit.
         """
         if sr.shape != hr.shape:
             raise ValueError(f"restored {tuple(sr.shape)} and true image {tuple(hr.shape)} differ in shape")
@@ -87,8 +100,8 @@ class KBPNLoss:
         scale = sr.shape[-1] // lr.shape[-1]
         if sr.shape[-2:] != (lr.shape[-2] * scale, lr.shape[-1] * scale):
             raise ValueError(f"sides of {tuple(sr.shape)} are not a multiple of those of {tuple(lr.shape)}")
-        again = bicubic_down(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
-        return _mean_error(again, lr, [reduce_to_lr(weight, scale) for weight in pixel_weights])
+        again = bicubic_downsample(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
+        return _mean_error(again, lr, [downsample_weight(weight, scale) for weight in pixel_weights])
 
     def _kernel_term(self, kernel: Tensor, true_kernel: Tensor) -> Tensor:
         if kernel.shape != true_kernel.shape:

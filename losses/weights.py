@@ -16,7 +16,10 @@ from torch import Tensor
 def fail_oriented(prob: Tensor, mask: Tensor, amplitude: float) -> Tensor:
     """Weight ``exp(m |p - y|)``: 1 where the prediction is right, exp(m) where it is fully wrong.
 
-    prob, mask: [B,1,H,W]; amplitude: m.
+    Args:
+        prob: p, [B,1,H,W] in [0, 1].
+        mask: y, [B,1,H,W] in {0, 1}.
+        amplitude: m.
     """
     return torch.exp(amplitude * (prob.detach() - mask).abs())
 
@@ -24,7 +27,9 @@ def fail_oriented(prob: Tensor, mask: Tensor, amplitude: float) -> Tensor:
 def crack_oriented(distance_to_crack: Tensor, amplitude: float) -> Tensor:
     """Weight ``2 exp(-m d)``: 2 on crack pixels, falling with the distance from them.
 
-    distance_to_crack: [B,1,H,W] in pixels, from ``distance_to_crack``; amplitude: m, per pixel.
+    Args:
+        distance_to_crack: d, [B,1,H,W] in pixels, from ``distance_to_crack``.
+        amplitude: m, per pixel.
     """
     return 2 * torch.exp(-amplitude * distance_to_crack)
 
@@ -36,14 +41,11 @@ def distance_to_crack(mask: Tensor) -> Tensor:
     a CPU has SciPy's exact transform, another device one that does not make it wait for the CPU.
     """
     crack = mask > 0.5
-    distance = _by_scipy(crack) if mask.is_cpu else distance_on_device(crack)
-    return distance.to(mask)
-
-
-def _by_scipy(crack: Tensor) -> Tensor:
+    if not mask.is_cpu:
+        return distance_on_device(crack).to(mask)
     samples = crack[:, 0].numpy()
-    maps = [ndimage.distance_transform_edt(~one) if one.any() else np.zeros(one.shape) for one in samples]
-    return torch.from_numpy(np.stack(maps)).unsqueeze(1)
+    maps = [ndimage.distance_transform_edt(~sample) if sample.any() else np.zeros(sample.shape) for sample in samples]
+    return torch.from_numpy(np.stack(maps)).unsqueeze(1).to(mask)
 
 
 def distance_on_device(crack: Tensor) -> Tensor:
@@ -58,15 +60,24 @@ def distance_on_device(crack: Tensor) -> Tensor:
     below = torch.where(crack, row, height + beyond).flip(2).cummin(2).values.flip(2)
     vertical = torch.minimum(row - above, below - row).float().square()  # [B,1,H,W]
     horizontal = (column[:, None] - column).float().square()  # [W,W]
-    squares = torch.stack([(one.unsqueeze(2) + horizontal).amin(3) for one in vertical])  # of [1,H,W,W] each
+    squares = torch.stack([(sample.unsqueeze(2) + horizontal).amin(3) for sample in vertical])  # of [1,H,W,W] each
     return torch.where(crack.flatten(1).any(1).view(-1, 1, 1, 1), squares.sqrt(), 0.0)
 
 
-def reduce_to_lr(weight: Tensor, scale: int) -> Tensor:
-    """Reduce a weight map [B,1,H,W] to LR size [B,1,H/scale,W/scale].
+def downsample_weight(weight: Tensor, scale: int) -> Tensor:
+    """Downsample a weight map to LR size.
 
-    Bilinear with half-pixel centres and no antialiasing: for scale 4 the mean of each cell's four
-    central pixels. Raises ValueError when the sides are no multiples of the scale.
+    Bilinear with half-pixel centres and no antialiasing: for scale 4 the mean of each cell's four central pixels.
+
+    Args:
+        weight: [B,1,H,W].
+        scale: factor that divides both sides.
+
+    Returns:
+        [B,1,H/scale,W/scale].
+
+    Raises:
+        ValueError: if the sides are no multiples of the scale.
     """
     height, width = weight.shape[-2:]
     if height % scale or width % scale:

@@ -24,14 +24,14 @@ class Accumulator:
         self._extra: list[dict[str, float]] = []
 
     @classmethod
-    def interleaved(cls, parts: Sequence[Accumulator]) -> Accumulator:
-        """All images of several accumulators: the first of each in turn, then the second of each, and so on."""
-        whole = cls()
-        entries = [zip(part._names, part._scores, part._extra, strict=True) for part in parts]
+    def interleaved(cls, accumulators: Sequence[Accumulator]) -> Accumulator:
+        """Merge several accumulators: the first image of each in turn, then the second of each, and so on."""
+        merged = cls()
+        entries = [zip(each._names, each._scores, each._extra, strict=True) for each in accumulators]
         for images in zip_longest(*entries):
             for image in filter(None, images):
-                whole.add(*image)
-        return whole
+                merged.add(*image)
+        return merged
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,11 +42,16 @@ class Accumulator:
         return len(self._names)
 
     def add(self, name: str, scores: ImageScores, extra: Mapping[str, float] | None = None) -> None:
-        """Add one image. extra: further values (psnr, ssim, ...); those not finite are left out."""
+        """Add one image.
+
+        Args:
+            name: of the image.
+            scores: of its segmentation.
+            extra: further values (psnr, ssim, ...); those that are not finite are left out.
+        """
         self._names.append(name)
         self._scores.append(scores)
-        finite = {key: float(value) for key, value in (extra or {}).items() if np.isfinite(value)}
-        self._extra.append(finite)
+        self._extra.append({key: float(value) for key, value in (extra or {}).items() if np.isfinite(value)})
 
     def summary(self) -> dict[str, float]:
         """Return the flat dict of the data set's figures; empty without images."""
@@ -54,15 +59,20 @@ class Accumulator:
             return {}
         mean_iou = self._curve("iou_curve")
         best = int(np.argmax(mean_iou))
+        surface: dict[str, float] = {}
+        if any(scores.hd_curve is not None for scores in self._scores):
+            hausdorff = self._curve("hd_curve")
+            surface = {names.HD95_MIN: float(np.nanmin(hausdorff)), names.AHD95: float(np.nanmean(hausdorff))}
+        confusion = np.sum([scores.confusion for scores in self._scores], axis=0)  # pixels of all images
         return {
             **self._means([scores.values for scores in self._scores]),
             names.IOU_MAX: float(mean_iou[best]),
             names.IOU_MAX_THRESHOLD: float(sweep.THRESHOLDS[best]),
             names.AIU: float(mean_iou.mean()),
-            **self._surface_summary(),
+            **surface,
             names.HD95_OUTLIERS: float(sum(scores.outliers for scores in self._scores)),
             **self._means(self._extra),
-            **dict(zip(names.CONFUSION, map(float, self._confusion()), strict=True)),
+            **dict(zip(names.CONFUSION, map(float, confusion), strict=True)),
             names.IMAGES: float(len(self._names)),
         }
 
@@ -101,19 +111,13 @@ class Accumulator:
         return np.stack([scores.iou_curve for scores in self._scores])
 
     def _curve(self, attribute: str) -> NDArray[np.float64]:
-        """Mean over images [99] of one curve, without the images to which it does not apply."""
-        present = [getattr(scores, attribute) for scores in self._scores]
-        return _mean_of_present(np.stack([curve for curve in present if curve is not None]))
-
-    def _confusion(self) -> NDArray[np.int64]:
-        """Pixels of all images by ``names.CONFUSION``, at 0.5."""
-        return np.sum([scores.confusion for scores in self._scores], axis=0)
-
-    def _surface_summary(self) -> dict[str, float]:
-        if all(scores.hd_curve is None for scores in self._scores):
-            return {}
-        curve = self._curve("hd_curve")
-        return {names.HD95_MIN: float(np.nanmin(curve)), names.AHD95: float(np.nanmean(curve))}
+        """Mean over images [99] of one curve, without those to which it does not apply (NaN, None); NaN without any."""
+        all_curves = [getattr(scores, attribute) for scores in self._scores]
+        curves = np.stack([curve for curve in all_curves if curve is not None])
+        present = ~np.isnan(curves)
+        number = present.sum(axis=0)
+        total = np.where(present, curves, 0.0).sum(axis=0)
+        return np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
 
     @staticmethod
     def _means(per_image: list[dict[str, float]]) -> dict[str, float]:
@@ -121,15 +125,8 @@ class Accumulator:
         return {key: float(np.mean([values[key] for values in per_image if key in values])) for key in keys}
 
 
-def _mean_of_present(curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the first axis of the entries that are not NaN; NaN where there is none."""
-    present = ~np.isnan(curves)
-    number = present.sum(axis=0)
-    total = np.where(present, curves, 0.0).sum(axis=0)
-    return np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
-
-
 def _row(scores: ImageScores, best: int) -> dict[str, float]:
+    """The values of one image in the table of all; best: index of the data set's best threshold."""
     row = {**scores.values, names.IOU_MAX: float(scores.iou_curve[best])}
     row[names.AIU] = float(scores.iou_curve.mean())
     if scores.hd_curve is not None:

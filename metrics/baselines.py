@@ -1,6 +1,6 @@
 """Crack detectors without learning, the baselines of every table: a network below them has learnt nothing.
 
-"classical": black-hat transform, Otsu's threshold, removal of specks; "all_crack": every pixel.
+"classical": black-hat transform, Otsu's threshold, removal of small regions; "all_crack": every pixel.
 """
 
 from __future__ import annotations
@@ -21,17 +21,27 @@ def black_hat_otsu(
     minimum_area: int = 150,
     minimum_extent: float = 50.0,
 ) -> NDArray[np.float32]:
-    """Return a probability-like map [H,W] in [0, 1], above 0.5 exactly on the detected cracks.
+    """Detect cracks by the black-hat transform and Otsu's threshold.
 
     Cracks are thin and darker than their surroundings: the black-hat transform (closing minus image)
     of the smoothed grey image keeps dark structures narrower than ``size``; Otsu's threshold
-    (N. Otsu, 1979) splits its values; small components are dropped. The map is the transform divided by
-    twice the threshold within the components that stay, and 0 elsewhere.
+    (N. Otsu, 1979) splits its values; small components are dropped.
 
-    image: RGB [H,W,3]. size: side of the elliptic structuring element, pixels. smoothing: sigma of the
-    Gaussian, pixels, 0 for none. minimum_contrast: lower limit of the threshold in grey levels, because Otsu
-    finds two classes in a crack-free image too. minimum_area: pixels, and minimum_extent: diagonal of the
-    bounding box in pixels, of a component that stays. Raises ValueError unless image is uint8 [H,W,3].
+    Args:
+        image: RGB, uint8 [H,W,3].
+        size: side of the elliptic structuring element, pixels.
+        smoothing: sigma of the Gaussian, pixels; 0 for none.
+        minimum_contrast: lower limit of the threshold in grey levels, because Otsu finds two classes in a crack-free
+            image too.
+        minimum_area: pixels of the smallest component that stays.
+        minimum_extent: diagonal of its bounding box, pixels.
+
+    Returns:
+        A probability-like map [H,W] in [0, 1], above 0.5 exactly on the detected cracks: the transform divided by
+        twice the threshold within the components that stay, and 0 elsewhere.
+
+    Raises:
+        ValueError: unless the image is uint8 [H,W,3].
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected an 8-bit RGB image [H,W,3]; received {image.dtype} {image.shape}")

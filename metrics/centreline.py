@@ -15,11 +15,16 @@ from metrics.distance import squared_distance
 def centreline_iou(prediction: NDArray, mask: NDArray, tolerance: float = 4.0) -> float:
     """IoU of the two centrelines (clIoU) in [0, 1]; both masks empty: 1, exactly one: 0.
 
-    True positives are predicted centreline pixels at most ``tolerance`` pixels from the true
-    centreline, false positives the other predicted ones, misses the true centreline pixels farther
-    than that from the predicted one.
+    True positives are predicted centreline pixels near the true centreline, false positives the other predicted
+    ones, misses the true centreline pixels that are not near the predicted one.
 
-    prediction, mask: [H,W], non-zero where crack. Raises ValueError when the sizes differ.
+    Args:
+        prediction: predicted mask [H,W], non-zero where crack.
+        mask: true mask [H,W], likewise.
+        tolerance: the distance that counts as near, at most, pixels.
+
+    Raises:
+        ValueError: if the sizes differ.
     """
     if np.shape(prediction) != np.shape(mask):
         raise ValueError(f"prediction {np.shape(prediction)} and mask {np.shape(mask)} differ in size")

@@ -14,10 +14,17 @@ EXACT_DIAGONAL = 2048  # px; below it single precision still tells neighbouring 
 
 
 def squared_distance(points: NDArray[np.bool_], at: Index = ...) -> NDArray[np.int64]:
-    """Return for each grid point the squared distance to the nearest set point, exact integers.
+    """Return for each grid point the squared distance to the nearest set point.
 
-    points: bool [H,W] with at least one set point; at: the grid points that are asked for, as an array's index,
-    by default all, as an array of the same shape. Raises ValueError when no point is set.
+    Args:
+        points: bool [H,W] with at least one set point.
+        at: index of the grid points that are asked for; by default all, as an array [H,W].
+
+    Returns:
+        Exact integers, squared pixels.
+
+    Raises:
+        ValueError: if no point is set.
     """
     if not points.any():
         raise ValueError("the distance to an empty set is undefined")

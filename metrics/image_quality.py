@@ -20,7 +20,12 @@ def psnr(prediction: Images, target: Images) -> NDArray[np.float64]:
     The prediction is clipped to [0, 1]; the error is the mean over all channels and pixels, without
     rounding to 8 bits, border crop or change to luminance. Identical images: infinity.
 
-    prediction, target: [B,C,H,W], range 1, any device. Raises ValueError when the shapes differ.
+    Args:
+        prediction: [B,C,H,W], range 1, any device.
+        target: likewise.
+
+    Raises:
+        ValueError: if the shapes differ.
     """
     prediction, target = _checked(prediction, target)
     error = np.square(prediction - target).mean(axis=(1, 2, 3))
@@ -34,9 +39,14 @@ def ssim(prediction: Images, target: Images, border: str = "zero") -> NDArray[np
     Gaussian window 11x11 with sigma 1.5, biased moments, mean over pixels and channels. The
     prediction is clipped to [0, 1].
 
-    prediction, target: [B,C,H,W], range 1, any device. border: "zero" pads the images with zeros (as
-    the reference code does), "valid" averages over whole windows only (as scikit-image does).
-    Raises ValueError for different shapes, another border, or images smaller than a "valid" window.
+    Args:
+        prediction: [B,C,H,W], range 1, any device.
+        target: likewise.
+        border: "zero" pads the images with zeros (as the reference code does), "valid" averages over whole windows
+            only (as scikit-image does).
+
+    Raises:
+        ValueError: for different shapes, another border, or images smaller than a "valid" window.
     """
     if border not in ("zero", "valid"):
         raise ValueError(f"border must be 'zero' or 'valid'; received {border!r}")
@@ -44,8 +54,8 @@ def ssim(prediction: Images, target: Images, border: str = "zero") -> NDArray[np
     if border == "valid" and min(prediction.shape[-2:]) < WINDOW_SIDE:
         raise ValueError(f"border 'valid' needs sides of at least {WINDOW_SIDE} px; received {target.shape}")
     crop = WINDOW_SIDE // 2 if border == "valid" else 0
-    images = zip(prediction, target, strict=True)
-    return np.array([np.mean([_plane_ssim(*p, crop) for p in zip(a, b, strict=True)]) for a, b in images])
+    pairs = zip(prediction, target, strict=True)
+    return np.array([np.mean([_plane_ssim(*planes, crop) for planes in zip(a, b, strict=True)]) for a, b in pairs])
 
 
 def kernel_psnr(prediction: Images, target: Images) -> NDArray[np.float64]:

@@ -37,9 +37,12 @@ IMAGES = "images"
 class Metric:
     """What a metric is measured on, and how it is shown.
 
-    of: "mask" (one image's, cut at probability 0.5), "sweep" (all images and thresholds), "distances"
-    (the same, where distances are swept too), "image" (restored), "kernel" (estimated), "loss" or "count";
-    heading: of its column in printed tables, "" for no column; digits: after the point there.
+    Attributes:
+        of: "mask" (one image's, cut at probability 0.5), "sweep" (all images and thresholds), "distances"
+            (the same, where distances are swept too), "image" (restored), "kernel" (estimated), "loss" or "count".
+        heading: of its column in printed tables, "" for no column.
+        digits: after the point there.
+        lower_is_better: which way is better.
     """
 
     of: Literal["mask", "sweep", "distances", "image", "kernel", "loss", "count"]

@@ -16,11 +16,15 @@ from metrics.surface import SurfaceTarget, outlier_distance, surface_sweep
 class ImageScores:
     """Scores of one image; a metric that does not apply is absent from ``values``, never 0.
 
-    values: dice, iou, precision, recall, accuracy, hd95, assd, cliou at probability 0.5 (distances in pixels);
-    confusion: pixels at 0.5: true positives, false positives, false negatives, true negatives;
-    iou_curve, dice_curve, precision_curve, recall_curve: at the 99 thresholds, NaN where they do not apply;
-    hd_curve: robust Hausdorff distance at the 99 thresholds, NaN where not computed, or None;
-    outliers: 1 where exactly one of the two masks is empty at 0.5, else 0.
+    Attributes:
+        values: dice, iou, precision, recall, accuracy, hd95, assd, cliou at probability 0.5 (distances in pixels).
+        confusion: pixels at 0.5: true positives, false positives, false negatives, true negatives.
+        iou_curve: at the 99 thresholds, NaN where it does not apply.
+        dice_curve: likewise.
+        precision_curve: likewise.
+        recall_curve: likewise.
+        hd_curve: robust Hausdorff distance at the 99 thresholds, NaN where not computed, or None.
+        outliers: 1 where exactly one of the two masks is empty at 0.5, else 0.
     """
 
     values: dict[str, float]
@@ -52,11 +56,17 @@ def evaluate_image(
 ) -> ImageScores:
     """Score one probability map against its ground truth.
 
-    prob: float [H,W] in [0, 1]; mask: [H,W], crack where > 0.5.
-    percentile: of the robust Hausdorff distance. empty: distance where exactly one mask is empty, the
-    image "diagonal" or (reference code) its "width". surface_thresholds: "all" of the 99 thresholds,
-    every n-th one around 0.5, or None: distances at 0.5 only. tolerance: of the centrelines, pixels.
-    Raises ValueError for different sizes, probabilities outside [0, 1], or an unknown rule.
+    Args:
+        prob: float [H,W] in [0, 1].
+        mask: [H,W], crack where > 0.5.
+        percentile: of the robust Hausdorff distance, in (0, 100].
+        empty: distance where exactly one mask is empty, the image "diagonal" or (reference code) its "width".
+        surface_thresholds: where distances are computed: at "all" of the 99 thresholds, at every n-th one around 0.5,
+            or (None) at 0.5 only.
+        tolerance: of the centrelines, pixels.
+
+    Raises:
+        ValueError: for different sizes, probabilities outside [0, 1], or an unknown rule.
     """
     levels = sweep.threshold_levels(prob)
     truth = np.asarray(mask) > 0.5
@@ -93,15 +103,15 @@ def _surface_curves(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Hausdorff and mean distances [99] (NaN where not asked for), and whether 0.5 is an outlier."""
     filler = outlier_distance(truth.shape, empty)
-    chosen = _chosen_thresholds(surface_thresholds)
-    distances = surface_sweep(levels, SurfaceTarget(truth, percentile), chosen)
+    thresholds = _surface_thresholds(surface_thresholds)
+    distances = surface_sweep(levels, SurfaceTarget(truth, percentile), thresholds)
     curves = np.full((2, len(sweep.THRESHOLDS)), np.nan)
     for k, distance in distances.items():
         curves[:, k] = filler if np.isnan(distance.hausdorff) else distance
     return curves[0], curves[1], int(np.isnan(distances[sweep.HALF].hausdorff))
 
 
-def _chosen_thresholds(surface_thresholds: str | int | None) -> list[int]:
+def _surface_thresholds(surface_thresholds: str | int | None) -> list[int]:
     """Indices of the thresholds whose distances are computed; 0.5 is always among them."""
     if surface_thresholds is None:
         return [sweep.HALF]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -76,25 +77,19 @@ class Corners:
     def __init__(self, levels: NDArray[np.uint8]) -> None:
         padded = cv2.copyMakeBorder(levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         pixels = (padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:])
-        lowest, highest = (_over_all(choose, pixels) for choose in (np.minimum, np.maximum))
+        lowest, highest = (reduce(extreme, pixels) for extreme in (np.minimum, np.maximum))
         self.grid = highest.shape
         index = np.flatnonzero(lowest != highest)
         highest = highest.ravel()[index]
         self.above = len(index) - np.bincount(highest, minlength=256).cumsum()  # corners with a pixel above each level
         self.index = index[np.argsort(255 - highest, kind="stable")]  # the highest first
-        self.lowest, *self.pixels = (one.ravel()[self.index] for one in (lowest, *pixels))
+        self.lowest, *self.pixels = (plane.ravel()[self.index] for plane in (lowest, *pixels))
 
     def surface(self, k: int) -> Surface:
         """The surface of the mask ``levels > k``."""
         on = np.flatnonzero(self.lowest[: self.above[k]] <= k)
         code = sum(weight * (pixel[on] > k) for weight, pixel in zip(CODE, self.pixels, strict=True))
         return Surface(self.index[on], _RANK_OF_CODE[code], self.grid)
-
-
-def _over_all(choose: np.ufunc, pixels: tuple[np.ndarray, ...]) -> np.ndarray:
-    """``choose`` (minimum or maximum) over the four pixels around each corner."""
-    top_left, top_right, bottom_left, bottom_right = pixels
-    return choose(choose(top_left, top_right), choose(bottom_left, bottom_right))
 
 
 def surface(mask: NDArray) -> Surface:
@@ -106,7 +101,15 @@ class SurfaceTarget:
     """A ground-truth mask whose surface and distance map are shared by many predictions."""
 
     def __init__(self, mask: NDArray, percentile: float = 95.0) -> None:
-        """mask: [H,W]; percentile: of the directed distances, in (0, 100]."""
+        """Find the surface of the mask.
+
+        Args:
+            mask: [H,W]; every non-zero pixel counts as set.
+            percentile: of the directed distances, in (0, 100].
+
+        Raises:
+            ValueError: for another percentile.
+        """
         if not 0.0 < percentile <= 100.0:
             raise ValueError(f"percentile must lie in (0, 100]; received {percentile}")
         self.percentile = percentile
@@ -138,17 +141,30 @@ def _directed(squared: NDArray[np.int64], rank: NDArray[np.uint8], percentile: f
 
 
 def surface_distance(prediction: NDArray, mask: NDArray, percentile: float = 95.0) -> SurfaceDistance:
-    """Robust Hausdorff distance and average symmetric surface distance of two masks [H,W], pixels."""
+    """Robust Hausdorff distance and average symmetric surface distance of two masks, pixels.
+
+    Args:
+        prediction: predicted mask [H,W], non-zero where crack.
+        mask: true mask [H,W], likewise.
+        percentile: of the directed distances, in (0, 100].
+    """
     return SurfaceTarget(mask, percentile).distance(surface(prediction))
 
 
 def surface_sweep(
     levels: NDArray[np.uint8], target: SurfaceTarget, thresholds: Iterable[int]
 ) -> dict[int, SurfaceDistance]:
-    """Compare the predictions ``levels > k`` for the given threshold indices k.
+    """Compare the predictions ``levels > k`` with the ground truth for several thresholds.
 
-    Masks shrink with the threshold: where no pixel has a level in between, two are the same, computed once.
-    levels: [H,W] from ``sweep.threshold_levels``.
+    Masks shrink with the threshold: where no pixel has a level in between, two are the same and computed once.
+
+    Args:
+        levels: [H,W] from ``sweep.threshold_levels``.
+        target: the ground truth.
+        thresholds: the indices k.
+
+    Returns:
+        The distances by k.
     """
     corners = Corners(levels)
     below = np.bincount(levels.ravel(), minlength=256).cumsum()  # pixels of level k or less
@@ -162,9 +178,14 @@ def surface_sweep(
 
 
 def outlier_distance(shape: tuple[int, int], empty: str) -> float:
-    """Distance that counts where exactly one mask is empty: image "diagonal" or (reference) "width".
+    """Distance that counts where exactly one mask is empty.
 
-    Raises ValueError for any other rule.
+    Args:
+        shape: (height, width) of the image, pixels.
+        empty: the rule, image "diagonal" or (reference code) "width".
+
+    Raises:
+        ValueError: for any other rule.
     """
     if empty not in ("diagonal", "width"):
         raise ValueError(f"empty must be 'diagonal' or 'width'; received {empty!r}")

@@ -28,8 +28,12 @@ def threshold_levels(prob: NDArray, thresholds: NDArray = THRESHOLDS) -> NDArray
     ``levels > k`` is then the predicted mask ``prob > thresholds[k]``, compared in float32 with the
     threshold rounded to float32, as the reference code does.
 
-    prob: [H,W] in [0, 1]; thresholds: ascending, at most 255.
-    Raises ValueError when a probability is not finite or lies outside [0, 1].
+    Args:
+        prob: [H,W] in [0, 1].
+        thresholds: ascending, at most 255 of them.
+
+    Raises:
+        ValueError: if a probability is not finite or lies outside [0, 1].
     """
     flat = np.asarray(prob, dtype=np.float32)
     if flat.size and not (flat.min() >= 0.0 and flat.max() <= 1.0):
@@ -41,8 +45,13 @@ def threshold_levels(prob: NDArray, thresholds: NDArray = THRESHOLDS) -> NDArray
 def count(levels: NDArray[np.uint8], mask: NDArray, thresholds: int = len(THRESHOLDS)) -> Counts:
     """Count overlaps at every threshold at once.
 
-    levels: [H,W] from ``threshold_levels``; mask: [H,W], crack where > 0.5.
-    Raises ValueError when the shapes differ.
+    Args:
+        levels: [H,W] from ``threshold_levels``.
+        mask: [H,W], crack where > 0.5.
+        thresholds: their number T.
+
+    Raises:
+        ValueError: if the shapes differ.
     """
     if levels.shape != np.shape(mask):
         raise ValueError(f"prediction {levels.shape} and mask {np.shape(mask)} differ in size")
@@ -94,6 +103,7 @@ def recall(counts: Counts) -> NDArray[np.float64]:
     return _ratio(counts.true_positive, counts.true_positive + counts.false_negative, empty=np.nan)
 
 
-def _ratio(part: NDArray, whole: NDArray, empty: float) -> NDArray[np.float64]:
-    filled = np.full(whole.shape, empty, dtype=np.float64)
-    return np.divide(part, whole, out=filled, where=whole > 0)
+def _ratio(numerator: NDArray, denominator: NDArray, empty: float) -> NDArray[np.float64]:
+    """Divide elementwise; ``empty`` where the denominator is 0."""
+    filled = np.full(denominator.shape, empty, dtype=np.float64)
+    return np.divide(numerator, denominator, out=filled, where=denominator > 0)

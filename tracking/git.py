@@ -26,9 +26,9 @@ def commit_hash(folder: Path | None = None) -> str | None:
     ``folder`` defaults to the checkout this file lies in. None outside a git repository, before the
     first commit, or without git.
     """
-    place = folder or Path(__file__).resolve().parent
-    commit = _git(place, "rev-parse", "--verify", "HEAD")
+    checkout = folder or Path(__file__).resolve().parent
+    commit = _git(checkout, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return None
-    changed = _git(place, "status", "--porcelain", "--untracked-files=no")
+    changed = _git(checkout, "status", "--porcelain", "--untracked-files=no")
     return f"{commit}-dirty" if changed else commit

@@ -47,12 +47,11 @@ TRAIN_KEYS = LOSS_KEYS + SCHEDULE_KEYS + SPEED_KEYS
 CONDITIONS = ("hr", "clean", "degraded")
 TEST_PER_IMAGE = "test/per_image"
 
-_CONDITION_TABLE = {condition: condition for condition in CONDITIONS}
 
-
-def _key(part: str, condition: str, rest: str) -> str:
+def _key(split: str, condition: str, rest: str) -> str:
     """Join the levels of a key; UserError for an unknown condition."""
-    return f"{part}/{lookup(_CONDITION_TABLE, condition, 'input condition')}/{rest}"
+    lookup(dict.fromkeys(CONDITIONS), condition, "input condition")
+    return f"{split}/{condition}/{rest}"
 
 
 def val_key(condition: str, metric: str) -> str:
@@ -73,9 +72,9 @@ def baseline_key(baseline: str, condition: str, metric: str) -> str:
     return _key(f"test/{baseline}", condition, metric)
 
 
-def panel_key(part: str, condition: str, index: int) -> str:
-    """Return the key of the ``index``-th panel of ``part`` (``val``, ``test``): ``val/degraded/panel_0``."""
-    return _key(part, condition, f"panel_{index}")
+def panel_key(split: str, condition: str, index: int) -> str:
+    """Return the key of the ``index``-th panel of a split (``val``, ``test``): ``val/degraded/panel_0``."""
+    return _key(split, condition, f"panel_{index}")
 
 
 def curve_key(name: str) -> str:

@@ -40,15 +40,16 @@ def _line(entry: Mapping[str, float]) -> str:
 class MetricsLog:
     """Append-only log of numbers that survives the death of the process at any moment.
 
-    path: the file, made with its folder when missing. last_step: entries of later steps are dropped
-    before going on, so that the log of an interrupted and resumed run reads like that of an
-    uninterrupted one; None keeps all, -1 starts anew.
+    Args:
+        path: the file, made with its folder if missing.
+        last_step: entries of later steps are dropped before going on, so that the log of an interrupted and resumed
+            run reads like that of an uninterrupted one; None keeps all, -1 starts anew.
     """
 
     def __init__(self, path: Path, last_step: int | None = None) -> None:
         self.path = path
-        kept = [entry for entry in read_metrics(path) if last_step is None or entry[STEP] <= last_step]
-        write_text(path, "".join(_line(entry) + "\n" for entry in kept))
+        entries = [entry for entry in read_metrics(path) if last_step is None or entry[STEP] <= last_step]
+        write_text(path, "".join(_line(entry) + "\n" for entry in entries))
         self._file = Appended(path)
 
     def append(self, values: Mapping[str, float], step: int) -> None:

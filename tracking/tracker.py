@@ -49,11 +49,15 @@ class NullTracker:
 class Tracker(NullTracker):
     """Writes to the experiment's folder and to one W&B run.
 
-    folder: made when missing. options: the resolved options, shown by W&B as the configuration.
-    wandb: where and how W&B runs. name: what the run is called. run_id: of the run to go on with,
-    from a checkpoint; None starts a new one. meta: git commit, data fingerprint and the like, shown
-    under ``meta`` in the configuration. last_step: of the checkpoint resumed from, later local
-    entries are dropped; None keeps everything (evaluation), -1 empties the log (a fresh start).
+    Args:
+        folder: of the experiment, made if missing.
+        options: the resolved options, shown by W&B as the configuration.
+        wandb: where and how W&B runs.
+        name: what the run is called.
+        run_id: of the run to go on with, from a checkpoint; None starts a new one.
+        meta: git commit, data fingerprint and the like, shown under ``meta`` in the configuration.
+        last_step: of the checkpoint resumed from, later local entries are dropped; None keeps everything
+            (evaluation), -1 empties the log (a fresh start).
     """
 
     def __init__(
@@ -82,9 +86,9 @@ class Tracker(NullTracker):
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
         self._step = step
         folder, name = self.folder / "visualization", f"{step:08d}.png"
-        places = {key: folder / key / name for key in images}
-        saved = save_all({places[key]: image for key, image in images.items()})
-        self._wandb.images({key: place if place in saved else images[key] for key, place in places.items()}, step)
+        paths = {key: folder / key / name for key in images}
+        saved = save_all({paths[key]: image for key, image in images.items()})
+        self._wandb.images({key: path if path in saved else images[key] for key, path in paths.items()}, step)
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(dict.fromkeys(name for row in rows for name in row))

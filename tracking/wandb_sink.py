@@ -37,8 +37,13 @@ MODES = {
 class WandbSettings:
     """The ``wandb`` section of the options.
 
-    mode: ``auto`` (online with a key, else offline), ``online``, ``offline`` or ``disabled``; the
-    environment variable WANDB_MODE overrides it. group and tags sort runs in the W&B project.
+    Attributes:
+        mode: ``auto`` (online with a key, else offline), ``online``, ``offline`` or ``disabled``; the environment
+            variable WANDB_MODE overrides it.
+        project: the W&B project.
+        entity: the user or team that it belongs to, None for the default of the key.
+        group: sorts runs in the project.
+        tags: likewise.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -50,10 +55,10 @@ class WandbSettings:
 
 def _in_netrc(hosts: Sequence[str]) -> bool:
     """Tell whether the netrc file holds a password for one of the hosts; a broken file holds none."""
-    places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
-    for place in (Path(p).expanduser() for p in places if p):
+    paths = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
+    for path in (Path(path).expanduser() for path in paths if path):
         try:
-            if any(netrc.netrc(place).hosts.get(host) for host in hosts):
+            if any(netrc.netrc(path).hosts.get(host) for host in hosts):
                 return True
         except (OSError, netrc.NetrcParseError):
             continue
@@ -76,16 +81,16 @@ def effective_mode(mode: str) -> str:
 
     WANDB_MODE overrides ``mode``. UserError for any other name.
     """
-    wanted = lookup(MODES, os.environ.get("WANDB_MODE") or mode, "W&B mode")
-    if wanted in ("disabled", "offline"):
-        return wanted
+    requested = lookup(MODES, os.environ.get("WANDB_MODE") or mode, "W&B mode")
+    if requested in ("disabled", "offline"):
+        return requested
     try:
-        found, reason = has_key(), "no key found"
+        key_found, reason = has_key(), "no key found"
     except Exception as error:  # a broken wandb must not stop the run; the sink reports it again if so
-        found, reason = False, _one_line(error)
-    if wanted == "online" and not found:
+        key_found, reason = False, _one_line(error)
+    if requested == "online" and not key_found:
         print(f"W&B: {reason}, recording offline (to go online: `wandb login`)", flush=True)
-    return "online" if found else "offline"
+    return "online" if key_found else "offline"
 
 
 def _one_line(error: BaseException) -> str:
@@ -95,15 +100,15 @@ def _one_line(error: BaseException) -> str:
 
 def _settings(wandb: Any, **more: Any) -> Any:
     """Return wandb.Settings: silent console, short waits; fields that this version lacks are left out."""
-    wanted = {
+    settings = {
         "silent": True,
         "console": "off",
         "disable_git": True,
         "init_timeout": INIT_TIMEOUT,
         "finish_timeout": FINISH_TIMEOUT,
     } | more
-    fields = getattr(wandb.Settings, "model_fields", wanted)
-    return wandb.Settings(**{name: value for name, value in wanted.items() if name in fields})
+    fields = getattr(wandb.Settings, "model_fields", settings)
+    return wandb.Settings(**{name: value for name, value in settings.items() if name in fields})
 
 
 def guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -125,8 +130,14 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
 class WandbSink:
     """One W&B run; a run resumed with the same ``run_id`` stays one run.
 
-    folder: W&B files go under ``folder/wandb``. config: everything W&B shows as the run's
-    configuration. The horizontal axis of every chart is the key ``step``.
+    The horizontal axis of every chart is the key ``step``.
+
+    Args:
+        folder: W&B files go under ``folder/wandb``.
+        settings: the ``wandb`` section of the options.
+        name: what the run is called.
+        run_id: of the run to start or to go on with.
+        config: everything W&B shows as the run's configuration.
     """
 
     def __init__(self, folder: Path, settings: WandbSettings, name: str, run_id: str, config: dict) -> None:
@@ -149,8 +160,8 @@ class WandbSink:
             self.mode = "offline"
             self._start(settings, name, config)
             return
-        where = self.run.url if self.mode == "online" else f"recording offline in {self.folder / 'wandb'}"
-        print(f"W&B: {where}", flush=True)
+        destination = self.run.url if self.mode == "online" else f"recording offline in {self.folder / 'wandb'}"
+        print(f"W&B: {destination}", flush=True)
 
     def _init(self, settings: WandbSettings, name: str, config: dict) -> Any:
         """Return a started wandb run. After a failure wandb keeps the run id taken until its teardown."""
@@ -197,8 +208,9 @@ class WandbSink:
         """Log pictures by key: PNG files, which need not be encoded again, or uint8 RGB [H,W,3]."""
         import wandb
 
-        made = {key: str(image) if isinstance(image, Path) else image for key, image in images.items()}
-        self._write({key: wandb.Image(image) for key, image in made.items()}, step)
+        self._write(
+            {key: wandb.Image(str(image) if isinstance(image, Path) else image) for key, image in images.items()}, step
+        )
 
     @guarded
     def table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:

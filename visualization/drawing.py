@@ -33,16 +33,23 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def fitting(text: str, width: int, size: int, bold: bool = False) -> tuple[str, ImageFont.FreeTypeFont]:
-    """Return text and font that fit into ``width``: made smaller at first, then cut short by an ellipsis."""
-    face = font(size, bold)
-    while face.getlength(text) > width and size > 9:
+    """Return text and font that fit into a width: the font is made smaller, then the text cut short by an ellipsis.
+
+    Args:
+        text: one line.
+        width: in pixels.
+        size: of the largest font to use, pixels; 9 is the smallest.
+        bold: whether the font is bold.
+    """
+    typeface = font(size, bold)
+    while typeface.getlength(text) > width and size > 9:
         size -= 1
-        face = font(size, bold)
-    if face.getlength(text) > width:
-        while text and face.getlength(text + "\u2026") > width:
+        typeface = font(size, bold)
+    if typeface.getlength(text) > width:
+        while text and typeface.getlength(text + "\u2026") > width:
             text = text[:-1]
         text += "\u2026"
-    return text, face
+    return text, typeface
 
 
 def write(
@@ -54,15 +61,24 @@ def write(
     centred: bool = True,
     colour: tuple[int, int, int] = INK,
 ) -> None:
-    """Write one line around the height ``y`` of ``box = (left, right, y)``.
+    """Write one line of text.
 
     What cannot be drawn, such as the bytes of a file's name that are no text, becomes a question mark in a diamond.
+
+    Args:
+        canvas: drawn on in place.
+        text: made smaller or cut short where it does not fit.
+        box: (left, right, y), pixels; the line is vertically centred on y.
+        size: of the font, pixels.
+        bold: whether the font is bold.
+        centred: between left and right, instead of starting at left.
+        colour: RGB, 0..255.
     """
     left, right, y = box
     text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    text, face = fitting(text, right - left, size, bold)
+    text, typeface = fitting(text, right - left, size, bold)
     x, anchor = ((left + right) // 2, "mm") if centred else (left, "lm")
-    ImageDraw.Draw(canvas).text((x, y), text, fill=colour, font=face, anchor=anchor)
+    ImageDraw.Draw(canvas).text((x, y), text, fill=colour, font=typeface, anchor=anchor)
 
 
 def colour_map(name: str = "inferno") -> np.ndarray:
@@ -78,11 +94,11 @@ def coloured(prob: np.ndarray) -> np.ndarray:
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H,W,3] uint8: reduced by area means, enlarged with visible pixels (nearest)."""
+    """Resize [H,W,3] uint8: downsampled by area means, upsampled with visible pixels (nearest)."""
     if image.shape[:2] == (height, width):
         return image
-    way = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_NEAREST
-    return cv2.resize(image, (width, height), interpolation=way)
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
@@ -93,7 +109,10 @@ def save_png(path: Path, image: np.ndarray) -> None:
 
 
 def save_all(pictures: Mapping[Path, np.ndarray]) -> set[Path]:
-    """Write PNG files, and return which; those that the disk refuses are told in one line: no result hangs on them."""
+    """Write uint8 RGB pictures [H,W,3] as PNG files and return the paths that were written.
+
+    Those that the disk refuses are reported in one printed line: no result depends on them.
+    """
     saved, refused = set(), []
     for path, image in pictures.items():
         try:

@@ -50,7 +50,16 @@ def polish(axes: Axes, title: str, horizontal: str, vertical: str) -> None:
 
 
 def new_figure(columns: int = 1, width: float = 5.2, height: float = 4.0) -> tuple[Figure, np.ndarray]:
-    """Return an off-screen figure with a row of axes, [columns]; width and height of each in inches."""
+    """Return an off-screen figure with a row of axes.
+
+    Args:
+        columns: number of axes.
+        width: of each, inches.
+        height: of each, inches.
+
+    Returns:
+        The figure and its axes [columns].
+    """
     figure = Figure(figsize=(columns * width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(1, columns, squeeze=False).ravel()

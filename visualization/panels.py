@@ -40,8 +40,11 @@ def error_image(image: np.ndarray, predicted: np.ndarray, mask: np.ndarray) -> n
 class Layout:
     """Where the pictures stand: beside each other, or, if they are wide and low, one below the other.
 
-    shown: (height, width) at which each is drawn, in the middle of a cell of the width ``cell``; beside: whether a
-    kernel stands beside its picture, which is too narrow or too low to hold it.
+    Attributes:
+        shown: (height, width) at which each picture is drawn, in the middle of its cell, pixels.
+        cell: width of a cell, pixels.
+        stacked: whether the pictures stand one below the other.
+        beside: whether a kernel stands beside its picture, which is too narrow or too low to hold it.
     """
 
     shown: tuple[int, int]
@@ -61,9 +64,9 @@ class Layout:
 
 
 def _layout(height: int, width: int, side: int) -> Layout:
-    """The layout for pictures [height,width]: ``side`` is the longer one as shown at most, 240 px at least.
+    """Choose the layout for pictures [height,width] that are drawn with a longer side of 240 px to ``side``.
 
-    Of stretched ones it is two to three times as much.
+    For stretched ones, it is two to three times as much.
     """
     wide, tall = width > STRETCHED * height, height > STRETCHED * width
     least, most = (720, 3 * side) if wide else (480, 2 * side) if tall else (240, side)
@@ -80,15 +83,6 @@ def _kernel_picture(kernel: np.ndarray, side: int) -> np.ndarray:
     return np.repeat(cv2.resize(shades, (side, side), interpolation=cv2.INTER_NEAREST)[..., None], 3, axis=2)
 
 
-def _kernel_inset(column: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return the column with a blur kernel [k,k], its maximum white, in the upper left corner."""
-    side = min(max(INSET, min(column.shape[:2]) // 5), *column.shape[:2])
-    result = column.copy()
-    result[: side + 2, : side + 2] = 255
-    result[:side, :side] = _kernel_picture(kernel, side)
-    return result
-
-
 def panel(
     lr: np.ndarray | None,
     sr: np.ndarray | None,
@@ -103,10 +97,20 @@ def panel(
     """Return titled pictures: LR (enlarged, its pixels visible), SR, HR, probability, error in colour.
 
     They stand in columns; those of a photograph more than three times as wide as high stand below each other.
-    lr: [h,w,3] and sr: [H,W,3], or None where there is none (condition ``hr``). caption: shown below
-    the images, such as the image's name and scores. kernels: the true and the estimated blur kernel
-    [k,k], shown in the corners of LR and SR. side: the longer side of a picture in pixels, at most (more if
-    it is stretched). ValueError if hr, prob, mask and sr differ in size.
+
+    Args:
+        lr: [h,w,3], or None where there is none (condition ``hr``).
+        sr: [H,W,3], or None likewise.
+        hr: [H,W,3].
+        prob: [H,W] in [0, 1].
+        mask: [H,W] in {0, 1}.
+        caption: shown below the images, such as the image's name and scores.
+        threshold: of the error picture.
+        kernels: the true and the estimated blur kernel [k,k], shown in the corners of LR and SR, or None.
+        side: the longer side of a picture in pixels, at most (more if it is stretched).
+
+    Raises:
+        ValueError: if hr, prob, mask and sr differ in size.
     """
     for name, array in (("prob", prob), ("mask", mask), ("sr", sr)):
         if array is not None and array.shape[:2] != hr.shape[:2]:
@@ -114,15 +118,14 @@ def panel(
     height, width = hr.shape[:2]
     layout = _layout(height, width, side)
     pictures: list[tuple[str, np.ndarray, np.ndarray | None]] = [
+        (title if kernel is None else f"{title} ({which} kernel)", image, kernel)
+        for title, image, kernel, which in (("LR", lr, kernels[0], "true"), ("SR", sr, kernels[1], "estimated"))
+        if image is not None
+    ]
+    pictures += [
         ("HR", hr, None),
         ("Probability", coloured(prob), None),
-    ]
-    pictures.append((f"Error at {threshold:g}", error_image(hr, prob >= threshold, mask), None))
-    restored = [("LR", lr, kernels[0], "true"), ("SR", sr, kernels[1], "estimated")]
-    pictures[:0] = [
-        (title if kernel is None else f"{title} ({which} kernel)", image, kernel)
-        for title, image, kernel, which in restored
-        if image is not None
+        (f"Error at {threshold:g}", error_image(hr, prob >= threshold, mask), None),
     ]
     canvas = Image.new("RGB", layout.canvas(len(pictures)), PAPER)
     for index, (title, image, kernel) in enumerate(pictures):
@@ -138,13 +141,16 @@ def _place(
     down, across = layout.step
     top, left = HEADER + index * down, GAP + index * across
     if kernel is not None and not layout.beside:
-        shown = _kernel_inset(shown, kernel)
+        side = min(max(INSET, min(shown.shape[:2]) // 5), *shown.shape[:2])
+        shown = shown.copy()
+        shown[: side + 2, : side + 2] = 255
+        shown[:side, :side] = _kernel_picture(kernel, side)
     canvas.paste(Image.fromarray(shown), (left + (layout.cell - shown.shape[1]) // 2, top))
     write(canvas, title, (left, left + layout.cell, top - HEADER // 2), TEXT, bold=True, centred=not layout.stacked)
     if kernel is not None and layout.beside:
         side = HEADER - 4 if layout.stacked else INSET
-        place = (left + layout.cell - side, top - HEADER + 2) if layout.stacked else (left, top)
-        canvas.paste(Image.fromarray(_kernel_picture(kernel, side)), place)
+        corner = (left + layout.cell - side, top - HEADER + 2) if layout.stacked else (left, top)
+        canvas.paste(Image.fromarray(_kernel_picture(kernel, side)), corner)
 
 
 def _footer(canvas: Image.Image, layout: Layout, caption: str) -> None:
@@ -191,17 +197,24 @@ def overlay(
 ) -> np.ndarray:
     """Return the photograph [H,W,3] with cracks tinted and outlined, so that they stay visible.
 
-    prob: a probability map or mask [H,W]; pixels of at least ``threshold`` are tinted by ``opacity``
-    and outlined in full colour on their outside. ValueError if the sizes differ.
+    Args:
+        image: the photograph, uint8 RGB [H,W,3].
+        prob: a probability map or mask [H,W].
+        threshold: pixels of at least this value are tinted, and outlined in full colour on their outside.
+        colour: RGB, 0..255.
+        opacity: of the tint, in [0, 1].
+
+    Raises:
+        ValueError: if the sizes differ.
     """
     if prob.shape != image.shape[:2]:
         raise ValueError(f"prob is {prob.shape}, but the image is {image.shape[:2]}")
-    found = (prob >= threshold).astype(np.uint8)
+    crack = (prob >= threshold).astype(np.uint8)
     thickness = max(1, round(max(image.shape[:2]) / 1000))
-    around = cv2.dilate(found, np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8))
-    inside, ring = found == 1, (around - found) == 1
+    dilated = cv2.dilate(crack, np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8))
+    inside, outline = crack == 1, (dilated - crack) == 1
     result = image.copy()
     tint = (1 - opacity) * image[inside] + opacity * np.array(colour, np.float32)
     result[inside] = tint.round().astype(np.uint8)
-    result[ring] = colour
+    result[outline] = colour
     return result

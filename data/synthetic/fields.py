@@ -58,8 +58,8 @@ def soft_step(field: np.ndarray, edge: float, softness: float) -> np.ndarray:
 def wander(rng: Generator, count: int, correlation: float) -> np.ndarray:
     """Piecewise linear noise [count], knots every ``correlation`` samples; about unit deviation."""
     knots = int(np.ceil(count / correlation)) + 2
-    places = np.arange(count) / correlation + rng.random()
-    return np.interp(places, np.arange(knots), rng.standard_normal(knots)) * 1.2
+    positions = np.arange(count) / correlation + rng.random()
+    return np.interp(positions, np.arange(knots), rng.standard_normal(knots)) * 1.2
 
 
 def steps(rng: Generator, count: int, correlation: float) -> np.ndarray:

@@ -131,7 +131,7 @@ def parallel(rng: Generator, size: int, habit: Habit) -> list[Strand]:
     heading = rng.uniform(0, np.pi)
     thin = [1.0, 0.7, 0.5][: int(rng.integers(2, 4))]
     narrower = [replace(habit, width=max(HAIRLINE, habit.width * share)) for share in thin]
-    return [crossing(rng, size, one, heading + rng.uniform(-0.25, 0.25)) for one in narrower]
+    return [crossing(rng, size, thinner, heading + rng.uniform(-0.25, 0.25)) for thinner in narrower]
 
 
 def cracked_map(rng: Generator, size: int, habit: Habit) -> list[Strand]:

@@ -36,9 +36,17 @@ class SyntheticSource:
     """``count`` drawn crack photographs with exact masks: numbers ``first`` and on of series ``seed``.
 
     The same (seed, number, size) gives the same image whatever ``count``, the order of calls or the
-    process. Series of different seeds, or ranges that do not overlap, share no image. ``size``: side in
-    px, at least 32; ``crack_free``: share of images without a crack.
-    Raises UserError if ``count`` or ``size`` is too small, ``seed`` or ``first`` negative, the share not one.
+    process. Series of different seeds, or ranges that do not overlap, share no image.
+
+    Attributes:
+        count: number of photographs, at least 1.
+        size: side in px, at least 32.
+        seed: of the series, not negative.
+        first: the first number, not negative.
+        crack_free: share of images without a crack, in [0, 1].
+
+    Raises:
+        UserError: for values out of range.
     """
 
     count: int

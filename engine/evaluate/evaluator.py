@@ -23,7 +23,7 @@ from data.dataset import whole_image
 from data.sources import Source
 from degradations.frozen import FrozenSet
 from degradations.pipeline import Pipeline
-from degradations.resize import bicubic_up
+from degradations.resize import bicubic_upsample
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation
 from engine.runtime.distributed import ALONE, Share
 from engine.runtime.precision import FLOAT32, Precision
@@ -32,7 +32,7 @@ from metrics.baselines import BASELINES
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, ScoringRules, evaluate_image
-from metrics.specks import open_specks
+from metrics.small_regions import area_open
 from models.base import WholeModel
 
 SMALLEST_LR = 8  # px
@@ -217,13 +217,13 @@ class Evaluator:
             sr=_array(output.sr.clamp(0, 1)),
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
-            bicubic=_array(bicubic_up(lr, self.scale).clamp(0, 1)) if self.baselines else None,
+            bicubic=_array(bicubic_upsample(lr, self.scale).clamp(0, 1)) if self.baselines else None,
             logits=_array(output.logits)[0],
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:
-        """Logits [1,1,H,W] -> probability [H,W], without what counts as specks at any threshold."""
-        return open_specks(_array(logits.float().sigmoid())[0], self.minimum_area)
+        """Logits [1,1,H,W] -> probability [H,W], without regions below minimum_area at any threshold."""
+        return area_open(_array(logits.float().sigmoid())[0], self.minimum_area)
 
 
 def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:

@@ -18,8 +18,7 @@ from metrics.baselines import BASELINES
 from metrics.sweep import THRESHOLDS
 from tracking.keys import TEST_PER_IMAGE, baseline_key, curve_key, test_key
 from tracking.tracker import NullTracker
-from visualization.charts import bars, confusion
-from visualization.curves import iou_over_threshold, precision_recall
+from visualization.charts import bars, confusion, iou_over_threshold, precision_recall
 from visualization.drawing import save_all
 
 BARS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from contracts.errors import UserError
 from data.protocol import Source
 from data.sources import fingerprint
-from degradations.frozen import FrozenSet, read_frozen
+from degradations.frozen import FrozenSet
 from engine.build.checkpoint import Checkpoint, default_device
 from engine.build.data import build_source
 from engine.build.seen import count_trained_on, lines_of_test, without_photographs
@@ -105,7 +105,7 @@ def frozen_set(options: Options, source: Source) -> FrozenSet:
     """
     test = options.datasets.test
     assert test is not None and test.frozen is not None
-    frozen = read_frozen(Path(test.frozen))
+    frozen = FrozenSet(Path(test.frozen))
     difference = next(_differences(frozen, options, source), None)
     if difference is not None:
         raise UserError(f"datasets.test.frozen: {frozen.root} has {difference}; give the set made of this data")

@@ -42,7 +42,9 @@ class Evaluation(Section):
 
 class Postprocess(Section):
     minimum_area: int = Field(
-        0, ge=0, description="regions of fewer pixels are no cracks, at each threshold; 0: off; costs: tools.specks"
+        0,
+        ge=0,
+        description="smaller regions (pixels) are no cracks, at each threshold; 0: off; costs: tools.small_regions",
     )
 
 

@@ -17,7 +17,7 @@ from engine.predict.plan import Settings
 from engine.predict.restore_rule import how, is_thin, least_seen, width_of
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32
-from metrics.specks import remove_specks
+from metrics.small_regions import remove_small_regions
 from models.base import Maps
 
 NOT_FINITE = "gave an answer that is not finite"
@@ -75,7 +75,7 @@ def examine(
     restore: whether to take it as a low-resolution one, as ``engine.predict.restore_rule.restores`` decides; name: for
     the progress and errors.
     """
-    clean = partial(remove_specks, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
+    clean = partial(remove_small_regions, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
     least = least_seen(settings.minimum_area or 0)
     found = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold, least)
     told = how(settings.restore, found.scale, found.width, looked=restore is None)

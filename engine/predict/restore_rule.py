@@ -59,7 +59,7 @@ def least_seen(minimum_area: int) -> int:
 def width_of(probability: np.ndarray, threshold: float, least: int = 1) -> float | None:
     """The mean width in pixels of what reaches ``threshold`` in a probability [H,W].
 
-    None where fewer than ``least`` pixels do in all: so few are specks.
+    None where fewer than ``least`` pixels do in all: so few are only small regions.
     """
     seen = probability >= threshold
     return mean_width(seen) if np.count_nonzero(seen) >= least else None

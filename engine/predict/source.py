@@ -24,7 +24,7 @@ NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "
 
 @dataclass(frozen=True)
 class Source:
-    """Where the network comes from: its scale, the area of specks, its device and precision, what is told of it, how
+    """Where the network comes from: its scale, the minimum area, its device and precision, what is told of it, how
     to load it.
 
     digest: the same for the same network, whatever its file is called.

@@ -75,7 +75,7 @@ class TrainStep(nn.Module):
             batch,
             alpha=schedule.alpha,
             beta=schedule.beta,
-            parts=[part for part, wanted in (("sr", trains_restoration(spec)), ("seg", spec.segments)) if wanted],
+            tasks=[task for task, wanted in (("sr", trains_restoration(spec)), ("seg", spec.segments)) if wanted],
             oriented=schedule.oriented,
         )
         if not spec.segments or not self._teacher or spec.sees == "sharp" or self.teacher_weight == 0:

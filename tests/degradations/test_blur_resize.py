@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from contracts.errors import UserError
 from degradations.blur import blur, blur_fft
-from degradations.resize import bicubic_down, bicubic_up, round_to_8_bit
+from degradations.resize import bicubic_downsample, bicubic_upsample, round_to_8_bit
 
 
 def cubic(t: np.ndarray, a: float) -> np.ndarray:
@@ -94,7 +94,7 @@ def check_fixture(hr: np.ndarray, kernels: np.ndarray, blurred: np.ndarray, lr: 
     """Blur hr [C,H,W] by each kernel and reduce; blurred and lr may be cut at the right and below."""
     batch = torch.from_numpy(hr).double().expand(len(kernels), *hr.shape)
     ours = blur(batch, torch.from_numpy(kernels).double()[:, None], "zero")
-    reduced = bicubic_down(ours, 4)
+    reduced = bicubic_downsample(ours, 4)
     rows, columns = blurred.shape[-2:]
     assert np.abs(ours[..., :rows, :columns].numpy() - blurred).max() < 1e-6  # the fixture is float32
     rows, columns = lr.shape[-2:]
@@ -115,24 +115,24 @@ def test_blur_and_reduction_are_the_authors_in_full(shared: Path) -> None:
 def test_reduction_is_the_formula(image: torch.Tensor, scale: int) -> None:
     rows, columns = reduction_matrix(40, scale), reduction_matrix(36, scale)
     expected = np.einsum("ih,bchw,jw->bcij", rows, image.numpy(), columns)
-    np.testing.assert_allclose(bicubic_down(image, scale).numpy(), expected, atol=1e-14)
+    np.testing.assert_allclose(bicubic_downsample(image, scale).numpy(), expected, atol=1e-14)
 
 
 @pytest.mark.parametrize("antialias", [True, False])
 def test_reduction_is_torchs(image: torch.Tensor, antialias: bool) -> None:
     expected = F.interpolate(image, scale_factor=0.25, mode="bicubic", antialias=antialias)
-    assert torch.equal(bicubic_down(image, 4, antialias), expected)
+    assert torch.equal(bicubic_downsample(image, 4, antialias), expected)
 
 
 def test_enlargement_is_the_formula(image: torch.Tensor) -> None:
     rows, columns = enlargement_matrix(40, 4), enlargement_matrix(36, 4)
     expected = np.einsum("ih,bchw,jw->bcij", rows, image.numpy(), columns)
-    np.testing.assert_allclose(bicubic_up(image, 4).numpy(), expected, atol=1e-13)
+    np.testing.assert_allclose(bicubic_upsample(image, 4).numpy(), expected, atol=1e-13)
 
 
 def test_a_size_that_does_not_divide_says_what_to_crop_to() -> None:
     with pytest.raises(UserError, match=r"crop it to sides that 4 divides, such as 100x48"):
-        bicubic_down(torch.zeros(1, 3, 101, 50), 4)
+        bicubic_downsample(torch.zeros(1, 3, 101, 50), 4)
 
 
 def test_rounding_to_8_bit() -> None:

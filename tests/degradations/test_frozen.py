@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from contracts.errors import UserError
-from degradations.frozen import read_frozen, to_uint8, write_frozen
+from degradations.frozen import FrozenSet, to_uint8, write_frozen
 from degradations.presets import build_pipeline
 
 NAMES = ("CFD/001", "CFD/002", "lone")
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_set_comes_back_bit_for_bit(folder: Path) -> None:
     items, meta, batch = rendered()
-    frozen = read_frozen(folder)
+    frozen = FrozenSet(folder)
     assert frozen.names == NAMES
     assert frozen.meta == json.loads(json.dumps(meta))
     for row, (name, lr, kernel, drawn) in enumerate(items):
@@ -55,13 +55,13 @@ def test_writing_the_same_set_again_changes_nothing(folder: Path) -> None:
 
 
 def test_a_different_set_is_not_overwritten(folder: Path) -> None:
-    digest = read_frozen(folder).digest
+    digest = FrozenSet(folder).digest
     items, meta, _ = rendered(seed=1)
     with pytest.raises(UserError, match="frozen set of other settings; remove it"):
         write_frozen(folder, items, meta)
     with pytest.raises(UserError, match="another frozen set"):
         write_frozen(folder, items, {**meta, "seed": 0})
-    assert read_frozen(folder).digest == digest
+    assert FrozenSet(folder).digest == digest
 
 
 def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def flip_byte(path: Path) -> None:
 
 def test_changed_files_are_noticed(folder: Path) -> None:
     flip_byte(folder / "lr/CFD/002.png")
-    frozen = read_frozen(folder)
+    frozen = FrozenSet(folder)
     frozen.load("CFD/001")
     with pytest.raises(UserError, match=r"CFD/002.png: changed since it was written \(sha256 differs\)"):
         frozen.load("CFD/002")
@@ -103,7 +103,7 @@ def test_changed_files_are_noticed(folder: Path) -> None:
         frozen.load("lone")
     flip_byte(folder / "kernels.npz")
     with pytest.raises(UserError, match="kernels.npz: changed"):
-        read_frozen(folder)
+        FrozenSet(folder)
 
 
 def test_a_changed_manifest_is_noticed(folder: Path) -> None:
@@ -112,18 +112,18 @@ def test_a_changed_manifest_is_noticed(folder: Path) -> None:
     manifest["meta"]["seed"] = 7
     path.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="manifest.json: changed"):
-        read_frozen(folder)
+        FrozenSet(folder)
     path.write_text("[]")
     with pytest.raises(UserError, match="not the manifest"):
-        read_frozen(folder)
+        FrozenSet(folder)
     path.unlink()
     with pytest.raises(UserError, match="no frozen set here"):
-        read_frozen(folder)
+        FrozenSet(folder)
 
 
 def test_unknown_and_impossible_names(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no image 'CFD/003'"):
-        read_frozen(folder).load("CFD/003")
+        FrozenSet(folder).load("CFD/003")
     items, meta, _ = rendered()
     _, lr, kernel, drawn = items[0]
     for name in ("../out", "/etc/out", "", "a/../../b"):

@@ -13,7 +13,7 @@ from degradations import kernels
 from degradations.blur import blur
 from degradations.pipeline import Pipeline
 from degradations.presets import PRESETS, build_pipeline
-from degradations.resize import bicubic_down
+from degradations.resize import bicubic_downsample
 from degradations.steps import STEPS, Downscale
 
 NAMES = ("a/001", "a/002", "b/001", "ü 7")
@@ -79,7 +79,7 @@ def test_kondo_ukita_is_the_papers(hr: torch.Tensor) -> None:
     ]
     kernel = kernels.anisotropic_gaussian(*columns)
     assert torch.equal(degraded.kernel, kernel)
-    assert torch.allclose(degraded.lr, bicubic_down(blur(hr.double(), kernel, "zero"), 4), atol=1e-14)
+    assert torch.allclose(degraded.lr, bicubic_downsample(blur(hr.double(), kernel, "zero"), 4), atol=1e-14)
 
 
 def test_kondo_ukita_draws_uniformly_from_the_papers_ranges() -> None:
@@ -96,7 +96,7 @@ def test_kondo_ukita_draws_uniformly_from_the_papers_ranges() -> None:
 
 def test_clean_is_the_reduction_alone(hr: torch.Tensor) -> None:
     degraded = build_pipeline("clean", scale=2)(hr, NAMES, seed=0)
-    assert torch.equal(degraded.lr, bicubic_down(hr, 2))
+    assert torch.equal(degraded.lr, bicubic_downsample(hr, 2))
     assert torch.equal(degraded.kernel, kernels.delta(4))
 
 
@@ -117,7 +117,7 @@ def test_probability_leaves_samples_untouched(hr: torch.Tensor) -> None:
         {"type": "jpeg", "quality": 50, **often},
     ]
     degraded = Pipeline(steps)(hr.repeat(8, 1, 1, 1), [str(name) for name in range(32)], seed=0)
-    clean = bicubic_down(hr, 4).repeat(8, 1, 1, 1)
+    clean = bicubic_downsample(hr, 4).repeat(8, 1, 1, 1)
     applied = [[one[key] is not None for one in degraded.drawn] for key in ("blur", "poisson_noise", "jpeg")]
     assert all(4 < sum(column) < 28 for column in applied)
     for row, any_step in enumerate(np.any(applied, axis=0)):
@@ -129,7 +129,7 @@ def test_probability_leaves_samples_untouched(hr: torch.Tensor) -> None:
 def test_steps_run_in_the_given_order(hr: torch.Tensor) -> None:
     noise = {"type": "gaussian_noise", "sigma": 0.1}
     before, after = Pipeline([noise, DOWN]), Pipeline([DOWN, noise])
-    clean = bicubic_down(hr, 4)
+    clean = bicubic_downsample(hr, 4)
     assert after.draw("x", 0) == before.draw("x", 0)
     early = (before(hr, NAMES, seed=0).lr - clean).std()
     late = (after(hr, NAMES, seed=0).lr - clean).std()

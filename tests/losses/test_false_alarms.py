@@ -75,7 +75,7 @@ def segmented(network: nn.Module) -> tuple[Segmented | JointOutput, list[Tensor]
 def gradients(output: Segmented | JointOutput, said: list[Tensor], name: str) -> tuple[Tensor, ...]:
     """Of the loss, with a weight on side outputs, at each pixel that a head makes."""
     side = output.logits.shape[-1]
-    loss = JointLoss(LOSSES[name], KBPNLoss(), aux_weight=0.5)(output, batch(side), alpha=0.5, parts=["seg"])
+    loss = JointLoss(LOSSES[name], KBPNLoss(), aux_weight=0.5)(output, batch(side), alpha=0.5, tasks=["seg"])
     return torch.autograd.grad(loss.total, said, retain_graph=True)
 
 

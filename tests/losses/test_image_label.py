@@ -74,7 +74,7 @@ def test_auxiliary_maps_learn_from_the_same_labels() -> None:
     label = torch.tensor([1.0, 0.0])
     output = Segmented(LOGITS.float(), (torch.full((2, 1, 2, 2), -math.log(3)),))
     batch = DegradedBatch(*[torch.zeros(2, 1, 2, 2)] * 4, name=("a", "b"), label=label)
-    report = JointLoss(ImageLabelLoss(), KBPNLoss(), aux_weight=0.5)(output, batch, parts=["seg"])
+    report = JointLoss(ImageLabelLoss(), KBPNLoss(), aux_weight=0.5)(output, batch, tasks=["seg"])
     expected = (math.log(4) + math.log(4 / 3)) / 2
     assert report.terms["seg_aux"] == pytest.approx(expected, rel=1e-5)
     torch.testing.assert_close(report.total, report.terms["seg_main"] + 0.5 * report.terms["seg_aux"])

@@ -1,4 +1,4 @@
-"""The joint loss: which parts are optimised, with which weights, and what is reported."""
+"""The joint loss: which tasks are optimised, with which weights, and what is reported."""
 
 from __future__ import annotations
 
@@ -59,23 +59,23 @@ def test_total_is_the_mixture_and_terms_are_what_was_optimised(batch, output) ->
     assert all(not term.requires_grad and term.shape == () for term in terms.values())
 
 
-def test_one_part_alone_is_not_scaled(batch, output) -> None:
+def test_one_task_alone_is_not_scaled(batch, output) -> None:
     both = joint()(output, batch, alpha=0.5, beta=0.3)
     restored = Restored(output.sr, output.kernel)
-    sr = joint()(restored, batch, alpha=0.5, beta=0.3, parts=("sr",))
+    sr = joint()(restored, batch, alpha=0.5, beta=0.3, tasks=("sr",))
     torch.testing.assert_close(sr.total.detach(), both.terms["sr"])
     assert set(sr.terms) == {"sr", "sr_image", "sr_lr", "sr_kernel"}
     segmented = Segmented(output.logits, output.aux)
-    seg = joint()(segmented, batch, alpha=0.5, beta=0.3, parts=("seg",))
+    seg = joint()(segmented, batch, alpha=0.5, beta=0.3, tasks=("seg",))
     torch.testing.assert_close(seg.total.detach(), both.terms["seg"])
     assert set(seg.terms) == {"seg", "seg_main", "seg_aux"}
 
 
 def test_gradient_reaches_what_is_optimised_only(batch, output) -> None:
-    joint()(output, batch, parts={"seg"}).total.backward()
+    joint()(output, batch, tasks={"seg"}).total.backward()
     assert output.sr.grad is None and output.logits.grad is not None
     output.logits.grad = None
-    joint()(output, batch, parts={"sr"}).total.backward()
+    joint()(output, batch, tasks={"sr"}).total.backward()
     assert output.sr.grad is not None and output.logits.grad is None
 
 
@@ -139,9 +139,9 @@ def test_low_precision_logits(batch, output) -> None:
 
 
 def test_mistakes_are_named(batch, output) -> None:
-    for parts in ((), ("sr", "both"), "sr"):
-        with pytest.raises(ValueError, match="parts must be"):
-            joint()(output, batch, parts=parts)
+    for tasks in ((), ("sr", "both"), "sr"):
+        with pytest.raises(ValueError, match="tasks must be"):
+            joint()(output, batch, tasks=tasks)
     with pytest.raises(ValueError, match="'seg' needs an output with 'logits'"):
         joint()(Restored(output.sr), batch)
     with pytest.raises(ValueError, match="beta"):

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from contracts.errors import UserError
 from data.distance import signed_distance_map
-from losses.boundary import boundary
 from losses.combo import SEGMENTATION_LOSSES, BoundaryCombo, RegionCombo
-from losses.region import background_ratio, bce, dice, generalised_dice, weighted_bce
+from losses.region import background_ratio, bce, boundary, dice, generalised_dice, weighted_bce
 from tools.parity.functions import SINGLE_PRECISION, check_losses
 
 EMPTY, FULL = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)

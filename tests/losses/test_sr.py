@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from contracts.errors import UserError
 from degradations.blur import blur
-from degradations.resize import bicubic_down
+from degradations.resize import bicubic_downsample
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
-from losses.weights import crack_oriented, distance_on_device, distance_to_crack, fail_oriented, reduce_to_lr
+from losses.weights import crack_oriented, distance_on_device, distance_to_crack, downsample_weight, fail_oriented
 from metrics import image_quality
 from tools.parity.functions import check_sr_losses
 
@@ -50,7 +50,7 @@ def test_reference_numbers_full(shared: Path, dtype: torch.dtype, limit: float) 
 
 def test_default_is_the_stated_sum() -> None:
     p = pieces()
-    again = bicubic_down(blur(p["sr"], p["kernel"], "reflect"), 4)
+    again = bicubic_downsample(blur(p["sr"], p["kernel"], "reflect"), 4)
     image = (p["sr"] - p["hr"]).abs().mean(dim=(1, 2, 3))
     lr = (again - p["lr"]).abs().mean(dim=(1, 2, 3))
     kernel = (p["kernel"] - p["true_kernel"]).square().sum(dim=(1, 2, 3))
@@ -62,7 +62,7 @@ def test_default_is_the_stated_sum() -> None:
 def test_perfect_restoration_costs_nothing() -> None:
     p = pieces()
     p["sr"], p["kernel"] = p["hr"], p["true_kernel"]
-    p["lr"] = bicubic_down(blur(p["hr"], p["true_kernel"], "reflect"), 4)
+    p["lr"] = bicubic_downsample(blur(p["hr"], p["true_kernel"], "reflect"), 4)
     assert KBPNLoss()(**p).total.abs().max() < 1e-6  # the loss blurs by FFT: rounding remains
 
 
@@ -102,10 +102,10 @@ def test_autocast_changes_nothing() -> None:
 def test_pixel_weights_multiply_and_are_reduced_each() -> None:
     p = pieces()
     a, b = (torch.rand(2, 1, 24, 24, dtype=torch.float64) + 1 for _ in range(2))
-    again = bicubic_down(blur(p["sr"], p["kernel"], "reflect"), 4)
+    again = bicubic_downsample(blur(p["sr"], p["kernel"], "reflect"), 4)
     report = KBPNLoss()(**p, pixel_weights=[a, b])
     image = ((p["sr"] - p["hr"]).abs() * a * b).mean(dim=(1, 2, 3))
-    lr = ((again - p["lr"]).abs() * reduce_to_lr(a, 4) * reduce_to_lr(b, 4)).mean(dim=(1, 2, 3))
+    lr = ((again - p["lr"]).abs() * downsample_weight(a, 4) * downsample_weight(b, 4)).mean(dim=(1, 2, 3))
     torch.testing.assert_close(report.terms["sr_image"], image)
     torch.testing.assert_close(report.terms["sr_lr"], lr)
 
@@ -141,9 +141,9 @@ def test_reduction_is_the_mean_of_the_four_central_pixels() -> None:
     weight = torch.arange(64.0).view(1, 1, 8, 8)
     expected = (weight[..., 1::4, 1::4] + weight[..., 1::4, 2::4] + weight[..., 2::4, 1::4]) / 4
     expected = expected + weight[..., 2::4, 2::4] / 4
-    torch.testing.assert_close(reduce_to_lr(weight, 4), expected)
+    torch.testing.assert_close(downsample_weight(weight, 4), expected)
     with pytest.raises(ValueError, match="multiples of the scale 3"):
-        reduce_to_lr(weight, 3)
+        downsample_weight(weight, 3)
 
 
 def test_crack_oriented_weights() -> None:

@@ -13,7 +13,7 @@ import torch
 
 from contracts.errors import UserError, run_main
 from contracts.records import JointOutput
-from degradations.frozen import read_frozen
+from degradations.frozen import FrozenSet
 from engine.build.data import build_source
 from engine.evaluate.build import build_evaluator
 from engine.options import Options
@@ -64,7 +64,7 @@ def test_evaluation_is_the_same_with_and_without_the_frozen_set(kind, preset, ro
         evaluator = build_evaluator(options, source, device, ["degraded"], seed=dataset.seed, frozen=frozen)
         return list(evaluator.predict(Enlarge()))
 
-    drawn, read = seen(None), seen(read_frozen(tmp_path / "set"))
+    drawn, read = seen(None), seen(FrozenSet(tmp_path / "set"))
     for one, other in zip(drawn, read, strict=True):
         assert one.name == other.name
         assert one.lr.dtype == other.lr.dtype == np.float32 and np.array_equal(one.lr, other.lr)

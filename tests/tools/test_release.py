@@ -23,7 +23,7 @@ from tools.release.false_alarms import Alarms, crack_free, summary
 from tools.release.sets import inputs_of, list_files, read_sets, spread
 from tools.release.strangers import at_size, decide, iou_at_half, rule
 from tools.release.systems import load_system
-from tools.specks import region_areas
+from tools.small_regions import region_areas
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visualization.charts import bars, confusion
-from visualization.curves import iou_over_threshold, precision_recall
+from visualization.charts import bars, confusion, iou_over_threshold, precision_recall
 from visualization.drawing import coloured, fitting, resized
 from visualization.panels import (
     FALSE_NEGATIVE,

@@ -15,10 +15,9 @@ from torch import Tensor
 from data.distance import signed_distance_map
 from degradations.blur import blur
 from degradations.kernels import anisotropic_gaussian
-from degradations.resize import bicubic_down
-from losses.boundary import boundary
+from degradations.resize import bicubic_downsample
 from losses.combo import BoundaryCombo
-from losses.region import dice, generalised_dice, weighted_bce
+from losses.region import boundary, dice, generalised_dice, weighted_bce
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
 from losses.weights import fail_oriented
 from metrics import image_quality, sweep
@@ -97,7 +96,7 @@ def check_degradation(fixture: Fixture, dtype: torch.dtype) -> list[Quantity]:
     kernels = anisotropic_gaussian(sigma_x, sigma_y, theta, side=expected_kernels.shape[-1])
     blurred = blur(hr, kernels, border="zero")
     scale = hr.shape[-1] // fixture["lr"].shape[-1]
-    values = {"kernels": kernels.squeeze(1), "blurred": blurred, "lr": bicubic_down(blurred, scale)}
+    values = {"kernels": kernels.squeeze(1), "blurred": blurred, "lr": bicubic_downsample(blurred, scale)}
     return _present(values, fixture)
 
 

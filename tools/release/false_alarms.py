@@ -15,11 +15,11 @@ from contracts.errors import UserError
 from data.images import list_images, read_image
 from engine.runtime.progress import Progress
 from metrics.baselines import BASELINES
-from metrics.specks import remove_specks
+from metrics.small_regions import remove_small_regions
 from tools.release.intervals import mean_of, share_of
 from tools.release.strangers import Clean, answer
 from tools.release.systems import System
-from tools.specks import region_areas
+from tools.small_regions import region_areas
 
 AREAS = (1, 50)  # px; a region of fewer is no false alarm
 Finder = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -54,7 +54,7 @@ def finders(systems: Sequence[System], baselines: Sequence[str], ways: Sequence[
     """
     found: dict[tuple[str, str], Finder] = {}
     for system in systems:
-        clean = partial(remove_specks, minimum_area=system.minimum_area)
+        clean = partial(remove_small_regions, minimum_area=system.minimum_area)
         for way in ways:
             found[system.name, way] = partial(_probability, system, way, clean)
     return found | {(name, "-"): BASELINES[name] for name in baselines}

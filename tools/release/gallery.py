@@ -23,7 +23,7 @@ from data.images import read_photograph
 from engine.predict.plan import photographs
 from engine.runtime.experiment import require_writable
 from engine.runtime.progress import Progress
-from metrics.specks import remove_specks
+from metrics.small_regions import remove_small_regions
 from tools.release.strangers import WAYS, answer
 from tools.release.systems import MAIN, System, load_system
 from visualization.drawing import PAPER, save_png, write
@@ -52,7 +52,7 @@ def pair(system: System, path: Path, way: str) -> NDArray[np.uint8]:
     Raises UserError for a file that is no photograph.
     """
     pixels = read_photograph(path).pixels
-    clean = partial(remove_specks, minimum_area=system.minimum_area)
+    clean = partial(remove_small_regions, minimum_area=system.minimum_area)
     found = answer(system, pixels, (way,), clean)[way]
     canvas = Image.new("RGB", (2 * CELL + GAP, CELL + CAPTION), PAPER)
     canvas.paste(Image.fromarray(fitted(pixels)), (0, 0))

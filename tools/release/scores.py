@@ -16,7 +16,7 @@ from contracts.errors import UserError
 from data.sources import Source, fingerprint
 from degradations.frozen import to_uint8
 from degradations.pipeline import Pipeline
-from degradations.resize import bicubic_up
+from degradations.resize import bicubic_upsample
 from engine.build.seen import count_trained_on
 from engine.evaluate.build import scoring_rules
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation
@@ -24,7 +24,7 @@ from engine.evaluate.evaluator import Evaluator
 from engine.predict.photo import search
 from metrics import names
 from metrics.accumulator import Accumulator
-from metrics.specks import open_specks
+from metrics.small_regions import area_open
 from models.base import WholeModel
 from tools.release.intervals import Estimate, best_and_mean_of, mean_of
 from tools.release.sets import HR, SEED
@@ -50,7 +50,7 @@ class StrangerEvaluator(Evaluator):
             source, system.device, inputs, scale=options.scale, rules=rules, seed=SEED, surface=0, baselines=baselines
         )
         self.tiled = system.model
-        self.clean = partial(open_specks, minimum_area=system.minimum_area)
+        self.clean = partial(area_open, minimum_area=system.minimum_area)
         self._hashes = {condition: hashlib.sha256() for condition in inputs}
 
     @property
@@ -76,7 +76,7 @@ class StrangerEvaluator(Evaluator):
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
         if lr is None or not self.baselines:
             return None
-        return bicubic_up(lr, self.scale).clamp(0, 1)[0].numpy()
+        return bicubic_upsample(lr, self.scale).clamp(0, 1)[0].numpy()
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

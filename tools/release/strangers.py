@@ -21,7 +21,7 @@ from engine.predict.photo import Prediction, search
 from engine.predict.plan import Settings, plan
 from engine.predict.restore_rule import least_seen
 from metrics import sweep
-from metrics.specks import remove_specks
+from metrics.small_regions import remove_small_regions
 from tools.release.intervals import mean_of
 from tools.release.sets import HR, SEED
 from tools.release.systems import System
@@ -87,7 +87,7 @@ def compare(
     inputs: as ``tools.release.sets.inputs_of`` tells; the photograph itself is called NATIVE. Returns also a row for
     each photograph and input. IoU is at 0.5, at the size of the true mask.
     """
-    clean = partial(remove_specks, minimum_area=system.minimum_area)
+    clean = partial(remove_small_regions, minimum_area=system.minimum_area)
     rows = []
     for index in range(len(source)):
         batch = evaluation_image(source, index, system.options.scale)

@@ -62,8 +62,8 @@ def test_nothing_found_is_not_thin() -> None:
     assert mean_width(np.zeros((9, 9))) is None and not is_thin(None)
 
 
-def test_specks_are_nothing() -> None:
-    """Hairlines break into pieces of which each is a speck: only all of them together tell."""
+def test_small_regions_are_nothing() -> None:
+    """Hairlines break into pieces of which each is a small region: only all of them together tell."""
     seen = np.zeros((40, 40), np.float32)
     seen[5, ::3] = seen[20, 3:30] = 1  # 14 and 27 pixels
     assert width_of(seen, 0.5, 41) == mean_width(seen) and width_of(seen, 0.5, 42) is None

@@ -1,9 +1,9 @@
-"""Blur and anti-aliased reduction in one, by FFT: what ``bicubic_down(blur(image, kernel), scale)`` gives, faster.
+"""Blur and anti-aliased downsampling in one, by FFT: ``bicubic_downsample(blur(image, kernel), scale)``, but faster.
 
-Both are linear, so the rows are reduced on the spectrum. Away from the borders that is a correlation sampled at
+Both are linear, so the rows are downsampled on the spectrum. Away from the borders that is a correlation sampled at
 every ``scale``-th row: a product and a sum of aliases, after which the inverse transform is ``scale`` times
 shorter. The two rows at each end, whose window the border cuts, are read from the spectrum directly. The columns
-are reduced after the inverse transform, when only 1/scale of the rows is left.
+are downsampled after the inverse transform, when only 1/scale of the rows is left.
 """
 
 from __future__ import annotations
@@ -17,27 +17,42 @@ from torch import Tensor
 
 from contracts.errors import lookup
 from degradations.blur import blur_fft, check_reflects
-from degradations.resize import bicubic_down, check_divisible
+from degradations.resize import bicubic_downsample, check_divisible
 
 PADDING = {"reflect": "reflect", "zero": "constant"}
 BLOCK_BYTES = 6 << 20  # of float32 spectra that are worked on at once on a CPU: about what its caches hold
-CUT = 2  # reduced rows at each end whose window, 2 * scale to either side of its centre, reaches over the border
+CUT = 2  # downsampled rows at each end whose window, 2 * scale to either side of its centre, reaches over the border
 
 
-class RowReduction(NamedTuple):
-    """How a spectrum of N rows becomes reduced rows. response: [N,1], a factor on it; ends: [2*CUT,N], whose product
-    with it gives the CUT outermost reduced rows, at the top and then at the bottom."""
+class RowDownsampling(NamedTuple):
+    """How a spectrum of N rows becomes downsampled rows.
+
+    Attributes:
+        response: [N,1], a factor on the spectrum.
+        ends: [2*CUT,N], whose product with the spectrum gives the CUT outermost downsampled rows, at the top and then
+            at the bottom.
+    """
 
     response: Tensor
     ends: Tensor
 
 
-def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "reflect") -> Tensor:
-    """Correlate each image with its kernel and reduce it, equal to the two steps up to rounding (1e-6 in float32).
+def blur_and_downsample(image: Tensor, kernel: Tensor, scale: int, border: str = "reflect") -> Tensor:
+    """Correlate each image with its kernel and downsample it.
 
-    image: [B,C,H,W], sides that ``scale`` divides; kernel: [B,1,k,k] or [1,1,k,k], k odd; returns
-    [B,C,H/scale,W/scale]. border: as in ``blur``. Differentiable in both; float32 or float64. Raises UserError for an
-    unknown border, an image too small to reflect, or sides that ``scale`` does not divide.
+    Equal to the two steps up to rounding (1e-6 in float32). Differentiable in image and kernel; float32 or float64.
+
+    Args:
+        image: [B,C,H,W], sides that ``scale`` divides.
+        kernel: [B,1,k,k] or [1,1,k,k], k odd.
+        scale: integer.
+        border: as in ``blur``.
+
+    Returns:
+        [B,C,H/scale,W/scale].
+
+    Raises:
+        UserError: for an unknown border, an image too small to reflect, or sides that ``scale`` does not divide.
     """
     height, width = image.shape[-2:]
     check_divisible(height, width, scale)
@@ -45,24 +60,18 @@ def blur_and_reduce(image: Tensor, kernel: Tensor, scale: int, border: str = "re
     if border == "reflect":
         check_reflects(height, width, kernel.shape[-1])
     if height < (2 * CUT + 1) * scale:
-        return bicubic_down(blur_fft(image, kernel, border), scale)
-    block = _images_at_once(image)
+        return bicubic_downsample(blur_fft(image, kernel, border), scale)
+    # On a GPU all images at once, on a CPU a cache full of them; a real image's spectrum takes about its own bytes.
+    block = max(1, BLOCK_BYTES // (4 * image[0].numel())) if image.is_cpu else len(image)
     if block < len(image):
-        kernels = kernel.expand(len(image), -1, -1, -1)
-        parts = zip(image.split(block), kernels.split(block), strict=True)
-        return torch.cat([_by_spectrum(*part, scale, mode) for part in parts])
+        expanded = kernel.expand(len(image), -1, -1, -1)
+        blocks = zip(image.split(block), expanded.split(block), strict=True)
+        return torch.cat([_by_spectrum(images, kernels, scale, mode) for images, kernels in blocks])
     return _by_spectrum(image, kernel, scale, mode)
 
 
-def _images_at_once(image: Tensor) -> int:
-    """How many images of the batch [B,C,H,W] to work on together: all on a GPU, a cache full on a CPU."""
-    if not image.is_cpu:
-        return len(image)
-    return max(1, BLOCK_BYTES // (4 * image[0].numel()))  # the spectrum of a real image takes about its own bytes
-
-
 def _by_spectrum(image: Tensor, kernel: Tensor, scale: int, mode: str) -> Tensor:
-    """``blur_and_reduce`` for sizes that were checked; mode: of the padding."""
+    """``blur_and_downsample`` for sizes that were checked; mode: of the padding."""
     height, width = image.shape[-2:]
     padded = F.pad(image, (kernel.shape[-1] // 2,) * 4, mode=mode)
     rows, columns = (fast_length(side, scale) for side in padded.shape[-2:])
@@ -72,9 +81,9 @@ def _by_spectrum(image: Tensor, kernel: Tensor, scale: int, mode: str) -> Tensor
         spectrum = spectrum * kernel_spectrum
     else:
         spectrum *= kernel_spectrum
-    reduced = _reduce_rows(spectrum, height, scale)
-    narrow = torch.fft.irfft(reduced, n=columns)[..., :width]  # [B,C,H/s,W]
-    return F.interpolate(narrow, size=(height // scale, width // scale), mode="bicubic", antialias=True)
+    rows_downsampled = _downsample_rows(spectrum, height, scale)
+    low = torch.fft.irfft(rows_downsampled, n=columns)[..., :width]  # [B,C,H/s,W]
+    return F.interpolate(low, size=(height // scale, width // scale), mode="bicubic", antialias=True)
 
 
 def fast_length(least: int, multiple: int) -> int:
@@ -94,11 +103,10 @@ def _is_smooth(number: int) -> bool:
 
 def _kernel_spectrum(kernel: Tensor, rows: int, columns: int) -> Tensor:
     """conj(rfft2(kernel)) in a frame of rows x columns, by products with what counts of the transform's matrices."""
-    down, across = (
-        one.to(kernel.device, kernel.dtype.to_complex())
-        for one in (_waves(rows, rows, kernel.shape[-1]), _waves(columns, columns // 2 + 1, kernel.shape[-1]))
-    )
-    return down @ (kernel.to(across.dtype) @ across.T)
+    side, dtype = kernel.shape[-1], kernel.dtype.to_complex()
+    down = _waves(rows, rows, side).to(kernel.device, dtype)
+    across = _waves(columns, columns // 2 + 1, side).to(kernel.device, dtype)
+    return down @ (kernel.to(dtype) @ across.T)
 
 
 @lru_cache(maxsize=16)
@@ -108,10 +116,10 @@ def _waves(length: int, frequencies: int, samples: int) -> Tensor:
     return torch.polar(torch.ones(turns.shape, dtype=torch.float64), turns.double() * (2 * torch.pi / length))
 
 
-def _reduce_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
-    """Spectrum [...,N,F] of an image of ``height`` rows -> its reduced rows, still transformed along the columns."""
+def _downsample_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
+    """Spectrum [...,N,F] of an image of ``height`` rows -> downsampled rows, still transformed along the columns."""
     length = spectrum.shape[-2]
-    plan = RowReduction(*(one.to(spectrum) for one in _row_reduction(height, length, scale)))
+    plan = RowDownsampling(*(tensor.to(spectrum) for tensor in _row_downsampling(height, length, scale)))
     aliases = _sum_of_aliases(spectrum, plan.response, scale)  # [...,N/s,F]
     inner = torch.fft.ifft(aliases, dim=-2)[..., CUT : height // scale - CUT, :]
     top, bottom = (plan.ends @ spectrum).chunk(2, dim=-2)
@@ -119,16 +127,16 @@ def _reduce_rows(spectrum: Tensor, height: int, scale: int) -> Tensor:
 
 
 def _sum_of_aliases(spectrum: Tensor, response: Tensor, scale: int) -> Tensor:
-    """Sum of the ``scale`` equal parts of ``spectrum * response`` along the rows, without the whole product."""
-    parts, factors = spectrum.chunk(scale, dim=-2), response.chunk(scale)
-    total = parts[0] * factors[0]
-    for part, factor in zip(parts[1:], factors[1:], strict=True):
-        total = total.addcmul_(part, factor)
+    """Sum of the ``scale`` equal chunks of ``spectrum * response`` along the rows, without the whole product."""
+    chunks, factors = spectrum.chunk(scale, dim=-2), response.chunk(scale)
+    total = chunks[0] * factors[0]
+    for chunk, factor in zip(chunks[1:], factors[1:], strict=True):
+        total = total.addcmul_(chunk, factor)
     return total
 
 
 @lru_cache(maxsize=8)
-def _row_reduction(height: int, length: int, scale: int) -> RowReduction:
+def _row_downsampling(height: int, length: int, scale: int) -> RowDownsampling:
     """The plan for images of ``height`` rows in a transform of ``length``, complex128."""
     identity = torch.eye(height, dtype=torch.float64)[None, None]
     size = height // scale
@@ -138,4 +146,4 @@ def _row_reduction(height: int, length: int, scale: int) -> RowReduction:
     window = padded[middle].roll(-scale * middle)  # as it would lie around row 0
     response = torch.fft.fft(window).conj_physical()[:, None] / scale
     inverse = torch.fft.ifft(padded)  # each row times the inverse transform
-    return RowReduction(response, torch.cat([inverse[:CUT], inverse[-CUT:]]))
+    return RowDownsampling(response, torch.cat([inverse[:CUT], inverse[-CUT:]]))

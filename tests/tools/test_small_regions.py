@@ -7,7 +7,7 @@ import pytest
 
 from contracts.errors import UserError
 from tests.helpers.runs import TINY
-from tools.specks import main, region_areas, table
+from tools.small_regions import main, region_areas, table
 
 
 def test_regions_touch_at_corners() -> None:

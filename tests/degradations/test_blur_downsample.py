@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from contracts.errors import UserError
-from degradations import blur_reduce
+from degradations import blur_downsample
 from degradations.blur import blur
-from degradations.blur_reduce import blur_and_reduce, fast_length
+from degradations.blur_downsample import blur_and_downsample, fast_length
 from degradations.pipeline import Pipeline
-from degradations.resize import bicubic_down
+from degradations.resize import bicubic_downsample
 
 BLUR = {"type": "blur", "kernel": "anisotropic_gaussian"}
 
@@ -29,16 +29,16 @@ def inputs(height: int, width: int, side: int, dtype: torch.dtype = torch.float6
 )
 def test_equals_the_two_steps(height: int, width: int, side: int, scale: int, border: str) -> None:
     image, kernel = inputs(height, width, side)
-    expected = bicubic_down(blur(image, kernel, border), scale)
-    torch.testing.assert_close(blur_and_reduce(image, kernel, scale, border), expected, rtol=0, atol=1e-13)
-    single = blur_and_reduce(image.float(), kernel.float(), scale, border)
+    expected = bicubic_downsample(blur(image, kernel, border), scale)
+    torch.testing.assert_close(blur_and_downsample(image, kernel, scale, border), expected, rtol=0, atol=1e-13)
+    single = blur_and_downsample(image.float(), kernel.float(), scale, border)
     torch.testing.assert_close(single, expected.float(), rtol=0, atol=2e-6)
 
 
 def test_one_kernel_serves_all() -> None:
     image, kernel = inputs(24, 28, 5)
-    shared = blur_and_reduce(image, kernel[:1], 4)
-    torch.testing.assert_close(shared, bicubic_down(blur(image, kernel[:1]), 4), rtol=0, atol=1e-13)
+    shared = blur_and_downsample(image, kernel[:1], 4)
+    torch.testing.assert_close(shared, bicubic_downsample(blur(image, kernel[:1]), 4), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("kernels", [1, 3])
@@ -46,24 +46,24 @@ def test_blocks_of_a_large_batch_are_those_of_one_call(kernels: int, monkeypatch
     generator = torch.Generator().manual_seed(2)
     image = torch.rand(3, 3, 24, 28, dtype=torch.float64, generator=generator)
     kernel = torch.rand(kernels, 1, 5, 5, dtype=torch.float64, generator=generator)
-    expected = bicubic_down(blur(image, kernel), 4)
-    monkeypatch.setattr(blur_reduce, "BLOCK_BYTES", 2 * 4 * image[0].numel())
-    torch.testing.assert_close(blur_and_reduce(image, kernel, 4), expected, rtol=0, atol=1e-13)
+    expected = bicubic_downsample(blur(image, kernel), 4)
+    monkeypatch.setattr(blur_downsample, "BLOCK_BYTES", 2 * 4 * image[0].numel())
+    torch.testing.assert_close(blur_and_downsample(image, kernel, 4), expected, rtol=0, atol=1e-13)
 
 
 def test_gradients_in_both_arguments() -> None:
     image, kernel = (one[:1, :1].requires_grad_() for one in inputs(10, 6, 3))
-    assert torch.autograd.gradcheck(lambda x, k: blur_and_reduce(x, k, 2), (image, kernel))
+    assert torch.autograd.gradcheck(lambda x, k: blur_and_downsample(x, k, 2), (image, kernel))
 
 
 def test_mistakes_are_named() -> None:
     image, kernel = inputs(24, 24, 5)
     with pytest.raises(UserError, match="cannot be reduced by 5"):
-        blur_and_reduce(image, kernel, 5)
+        blur_and_downsample(image, kernel, 5)
     with pytest.raises(UserError, match="unknown border 'wrap'"):
-        blur_and_reduce(image, kernel, 4, "wrap")
+        blur_and_downsample(image, kernel, 4, "wrap")
     with pytest.raises(UserError, match="4x24 pixels is too small"):
-        blur_and_reduce(image[:, :, :4], inputs(24, 24, 9)[1], 4)
+        blur_and_downsample(image[:, :, :4], inputs(24, 24, 9)[1], 4)
 
 
 def test_transform_lengths() -> None:

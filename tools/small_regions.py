@@ -1,4 +1,4 @@
-"""What removing small regions would cost: ``python -m tools.specks`` looks at the true cracks of a test set."""
+"""What removing small regions would cost: ``python -m tools.small_regions`` looks at the true cracks of a test set."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from engine.runtime.progress import Progress
 AREAS = (10, 25, 50, 100, 150)
 EXPLANATION = """\
 postprocess.minimum_area (and --min-area of predict.py) calls regions of fewer pixels no crack. That raises scores where
-there are more false specks than short true cracks, and an inspector pays for it with cracks that are no longer
+there are more small false alarms than short true cracks, and an inspector pays for it with cracks that are no longer
 reported. The table says for several areas how many of the true cracks, and of their pixels, would be lost if they
 were found perfectly: a region is what is connected, diagonals included. With --mm-per-pixel it says what such an
 area is on the surface.
 
-  python -m tools.specks                                                         of options/joint.yml
-  python -m tools.specks -opt options/mine.yml --areas 20 50 --mm-per-pixel 0.5
+  python -m tools.small_regions                                                         of options/joint.yml
+  python -m tools.small_regions -opt options/mine.yml --areas 20 50 --mm-per-pixel 0.5
 """
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an area or a scale that means nothing."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.specks",
+        prog="python -m tools.small_regions",
         description=__doc__,
         epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

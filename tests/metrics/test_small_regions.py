@@ -1,4 +1,4 @@
-"""Removal of specks against scikit-image's, at several thresholds."""
+"""Removal of small regions against scikit-image's, at several thresholds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import remove_small_objects
 
-from metrics.specks import open_specks, remove_specks
+from metrics.small_regions import area_open, remove_small_regions
 
 
 def blobs(seed: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def blobs(seed: int) -> np.ndarray:
 def test_small_regions_go_and_nothing_else_changes(threshold: float, minimum_area: int) -> None:
     prob = blobs(minimum_area)
     before = prob.copy()
-    cleaned = remove_specks(prob, minimum_area, threshold)
+    cleaned = remove_small_regions(prob, minimum_area, threshold)
     kept = remove_small_objects(prob >= np.float32(threshold), max_size=minimum_area - 1, connectivity=2)
     assert np.array_equal(cleaned >= np.float32(threshold), kept) and cleaned.dtype == np.float32
     assert np.array_equal(cleaned[kept], prob[kept])
@@ -31,16 +31,16 @@ def test_small_regions_go_and_nothing_else_changes(threshold: float, minimum_are
 
 def test_nothing_small_leaves_the_map_itself() -> None:
     prob = np.zeros((8, 8), np.float32)
-    assert remove_specks(prob, 100) is prob
+    assert remove_small_regions(prob, 100) is prob
     prob[2:6, 2:6] = 0.9
-    assert remove_specks(prob, 16) is prob and remove_specks(prob, 0) is prob
-    assert remove_specks(prob, 17).max() < 0.5
+    assert remove_small_regions(prob, 16) is prob and remove_small_regions(prob, 0) is prob
+    assert remove_small_regions(prob, 17).max() < 0.5
 
 
 @pytest.mark.parametrize("minimum_area", [2, 20, 100])
 def test_opening_removes_the_same_at_every_threshold(minimum_area: int) -> None:
     prob = blobs(minimum_area)
-    opened = open_specks(prob, minimum_area)
+    opened = area_open(prob, minimum_area)
     assert opened.dtype == np.float32 and (opened < prob).any()
     for threshold in np.linspace(0.01, 0.99, 99, dtype=np.float32):
         kept = remove_small_objects(prob >= threshold, max_size=minimum_area - 1, connectivity=2)
@@ -49,4 +49,4 @@ def test_opening_removes_the_same_at_every_threshold(minimum_area: int) -> None:
 
 def test_opening_without_an_area_is_the_map_itself() -> None:
     prob = blobs(1)
-    assert open_specks(prob, 0) is prob and open_specks(prob, 1) is prob
+    assert area_open(prob, 0) is prob and area_open(prob, 1) is prob
