@@ -157,11 +157,11 @@ def _build_numbered(number: int, step: Mapping[str, object] | Step, shared: Mapp
             raise ValueError(f"step {number} was made with another {wrong[0]} than its pipeline")
         return step
     if not isinstance(step, Mapping):
-        raise ArgumentError(f"degradation step {number}: expected {{type: name, ...}}, received {step!r}")
+        raise ArgumentError(f"step {number}: expected {{type: name, ...}}, received {step!r}")
     try:
         return build_step(step, shared)
     except UserError as error:
-        raise ArgumentError(f"degradation step {number} ({step.get('type', 'no type')}): {error}") from None
+        raise ArgumentError(f"step {number} ({step.get('type', 'no type')}): {error}") from None
 
 
 def _check_order(steps: Sequence[Step]) -> None:
@@ -170,12 +170,12 @@ def _check_order(steps: Sequence[Step]) -> None:
     blurs = [index for index, step in enumerate(steps) if isinstance(step, Blur)]
     if len(downscales) != 1:
         raise ArgumentError(
-            f"degradation: exactly one step of type 'downscale' is needed, found {len(downscales) or 'none'}"
+            f"exactly one step of type 'downscale' is needed, found {len(downscales) or 'none'}"
         )
     if len(blurs) > 1:
-        raise ArgumentError(f"degradation: one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
+        raise ArgumentError(f"one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
     if blurs and blurs[0] > downscales[0]:
-        raise ArgumentError("degradation: put the blur before the downscale; kernels are in sharp pixels")
+        raise ArgumentError("put the blur before the downscale; kernels are in sharp pixels")
 
 
 def _apply(step: Step, state: State, drawn: Sequence[Drawn | None]) -> State:
