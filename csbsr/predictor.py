@@ -99,7 +99,7 @@ class Predictor:
         return examine(self.model, photo, restores(restore, height, width, name), settings, name)
 
     def __repr__(self) -> str:
-        return f"Predictor({self.source.told})"
+        return f"Predictor({self.source.description})"
 
 
 def _read(image: np.ndarray | Image.Image | str | PathLike[str]) -> tuple[str, Photograph]:

@@ -169,9 +169,7 @@ def _check_order(steps: Sequence[Step]) -> None:
     downscales = [index for index, step in enumerate(steps) if isinstance(step, Downscale)]
     blurs = [index for index, step in enumerate(steps) if isinstance(step, Blur)]
     if len(downscales) != 1:
-        raise ArgumentError(
-            f"exactly one step of type 'downscale' is needed, found {len(downscales) or 'none'}"
-        )
+        raise ArgumentError(f"exactly one step of type 'downscale' is needed, found {len(downscales) or 'none'}")
     if len(blurs) > 1:
         raise ArgumentError(f"one blur at most, found {len(blurs)}; give it a 'mixture' of kernels")
     if blurs and blurs[0] > downscales[0]:

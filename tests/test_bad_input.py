@@ -50,7 +50,7 @@ def assert_refused(place: Path, told: list[str], script: str, *arguments: object
         (["loss:segmentation:type=boundary"], ["loss.segmentation", "'boundary'", "boundary_combo"]),
         (["degradation:preset=kondo"], ["'kondo'", "kondo_ukita"]),
         (["degradation={preset: null, steps: [{type: blurr}]}"], ["degradation", "'blurr'", "'blur'"]),
-        (["train:stages=[{name: joint}, {name: seg}]"], ["train.stages.0, train.stages.1", "iterations or share"]),
+        (["train:stages=[{name: joint}, {name: seg}]"], ["train.stages.0, train.stages.1", "iterations or fraction"]),
         (["train:stages=[{name: joint, iterations: 9}]"], ["train.stages", "9 steps", "total_iter is 6"]),
         (["network_sr:weights=no.pth"], ["network_sr.weights", "no.pth", "train first"]),
         (["network_seg:pretrained=no.pth"], ["no.pth"]),

@@ -106,8 +106,8 @@ def build_labelled(train: TrainDrawn | TrainFolder) -> Labelled:
         find = labels_by_folder if labels.source == "folder" else labels_by_prefix
         return Labelled(source, find(names, labels.uncracked))
     except UserError as error:
-        told = str(error)
-        raise UserError(told if told.startswith("datasets.train") else f"datasets.train: {told}") from None
+        message = str(error)
+        raise UserError(message if message.startswith("datasets.train") else f"datasets.train: {message}") from None
 
 
 def build_train_sources(options: Options, tell: Callable[[str], object] = print) -> tuple[Source, Source | None]:

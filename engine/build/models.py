@@ -103,7 +103,7 @@ def _start_from(network: nn.Module, options: Network, prefix: str, path: str) ->
 def _how_to_get(weights: Path) -> str:
     """The command that trains the missing weights experiments/NAME/models/FILE, where there are options for NAME."""
     name = weights.parts[-3] if len(weights.parts) > 2 else ""
-    found = sorted((ROOT / "options").rglob(f"{name}.yml")) if re.fullmatch(r"[\w.\-]+", name) else []
-    if not found:
+    files = sorted((ROOT / "options").rglob(f"{name}.yml")) if re.fullmatch(r"[\w.\-]+", name) else []
+    if not files:
         return "train first, or give another file"
-    return f"train them first: python train_joint.py -opt {found[0].relative_to(ROOT)}; or set it to null"
+    return f"train them first: python train_joint.py -opt {files[0].relative_to(ROOT)}; or set it to null"

@@ -42,7 +42,7 @@ def go_on(optimizer: torch.optim.Optimizer, state: dict) -> None:
     States of weights in another layout get today's: fused kernels on a CPU would mix up their values in silence.
     """
     fused = optimizer.param_groups[0]["fused"]
-    optimizer.load_state_dict({**state, "param_groups": [{**one, "fused": fused} for one in state["param_groups"]]})
+    optimizer.load_state_dict({**state, "param_groups": [{**group, "fused": fused} for group in state["param_groups"]]})
     for weight, kept in optimizer.state.items():
         for name, value in kept.items():
             if isinstance(value, torch.Tensor) and value.shape == weight.shape and value.stride() != weight.stride():

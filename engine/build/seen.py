@@ -30,8 +30,10 @@ def seen_before(options: Options) -> set[str]:
 
     What they do not tell counts as none; files that are missing or cannot be read are for others to complain of.
     """
-    networks = [one for one in (options.network, options.network_sr, options.network_seg) if one is not None]
-    files = [path for path in (*(one.weights for one in networks), options.train.teacher) if path is not None]
+    networks = [
+        network for network in (options.network, options.network_sr, options.network_seg) if network is not None
+    ]
+    files = [path for path in (*(network.weights for network in networks), options.train.teacher) if path is not None]
     seen: set[str] = set()
     for path in dict.fromkeys(files):
         with suppress(UserError):
@@ -46,24 +48,24 @@ def without_photographs(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def lines_of_training(train: Source, val: Source | None) -> list[str]:
     """What is said of the photographs before a training, each line once."""
-    told = describe(train, "datasets.train")
+    lines = describe(train, "datasets.train")
     if val is not None:
-        notes = {line.partition(": ")[2] for line in told}
-        told += [line for line in describe(val, "validation") if line.partition(": ")[2] not in notes]
+        notes = {line.partition(": ")[2] for line in lines}
+        lines += [line for line in describe(val, "validation") if line.partition(": ")[2] not in notes]
         shared = repeated(val, set(digests_of(train)))
         if shared:
-            told.append(f"warning: {len(shared)} photographs to validate with are trained on too, first '{shared[0]}'")
-    return told
+            lines.append(f"warning: {len(shared)} photographs to validate with are trained on too, first '{shared[0]}'")
+    return lines
 
 
 def lines_of_test(source: Source, meta: Mapping[str, Any]) -> list[str]:
     """What is said of the photographs before an evaluation of weights of these facts."""
     chosen_by = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("val", ())))
-    told = describe(source, "datasets.test")
+    lines = describe(source, "datasets.test")
     if chosen_by:
         which = f"{len(chosen_by)} of them, first '{chosen_by[0]}'"
-        told.append(f"warning: datasets.test: the weights were chosen by {which}")
-    return told
+        lines.append(f"warning: datasets.test: the weights were chosen by {which}")
+    return lines
 
 
 def count_trained_on(source: Source, meta: Mapping[str, Any], allowed: bool) -> int:

@@ -11,7 +11,7 @@ from degradations.frozen import FrozenSet
 from engine.build.data import build_degradation
 from engine.evaluate.evaluator import Evaluator
 from engine.options import Options
-from engine.runtime.distributed import ALONE, Share
+from engine.runtime.distributed import ALONE, ProcessGroup
 from engine.runtime.precision import FLOAT32, Precision
 from metrics.scores import ScoringRules
 
@@ -27,7 +27,7 @@ def build_evaluator(
     baselines: Sequence[str] = (),
     keep: int = 0,
     frozen: FrozenSet | None = None,
-    share: Share = ALONE,
+    group: ProcessGroup = ALONE,
     precision: Precision = FLOAT32,
 ) -> Evaluator:
     """The evaluator of these conditions (hr, clean, degraded), by the rules of the options; else as ``Evaluator``."""
@@ -43,7 +43,7 @@ def build_evaluator(
         baselines=baselines,
         keep=keep,
         frozen=frozen,
-        share=share,
+        group=group,
         precision=precision,
     )
 

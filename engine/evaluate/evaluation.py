@@ -40,14 +40,20 @@ class Evaluation:
     kept: list[EvaluatedImage] = field(default_factory=list)
 
 
-def together(shares: Sequence[Evaluation]) -> Evaluation:
+def together(evaluations: Sequence[Evaluation]) -> Evaluation:
     """The evaluation of all images from those of the processes that shared them out, in the images' order."""
-    first = shares[0]
-    scores = {name: Accumulator.interleaved([one.scores[name] for one in shares]) for name in first.scores}
-    baselines = {
-        baseline: {name: Accumulator.interleaved([one.baselines[baseline][name] for one in shares]) for name in group}
-        for baseline, group in first.baselines.items()
+    first = evaluations[0]
+    scores = {
+        condition: Accumulator.interleaved([evaluation.scores[condition] for evaluation in evaluations])
+        for condition in first.scores
     }
-    place = {name: position for position, name in enumerate(next(iter(scores.values())).names)}
-    kept = sorted((one for share in shares for one in share.kept), key=lambda one: place[one.name])
-    return Evaluation(scores, baselines, kept)
+    baselines = {
+        name: {
+            condition: Accumulator.interleaved([evaluation.baselines[name][condition] for evaluation in evaluations])
+            for condition in conditions
+        }
+        for name, conditions in first.baselines.items()
+    }
+    position = {name: index for index, name in enumerate(next(iter(scores.values())).names)}
+    kept = [image for evaluation in evaluations for image in evaluation.kept]
+    return Evaluation(scores, baselines, sorted(kept, key=lambda image: position[image.name]))

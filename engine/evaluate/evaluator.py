@@ -25,7 +25,7 @@ from degradations.frozen import FrozenSet
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_upsample
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation
-from engine.runtime.distributed import ALONE, Share
+from engine.runtime.distributed import ALONE, ProcessGroup
 from engine.runtime.precision import FLOAT32, Precision
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
@@ -74,7 +74,7 @@ class Evaluator:
         baselines: names of metrics.baselines to score too.
         keep: number of images whose predictions are kept for pictures.
         frozen: rendered LR images to use instead of drawing.
-        share: which photographs this process takes.
+        group: which photographs this process takes.
         precision: of the networks.
     """
 
@@ -92,12 +92,12 @@ class Evaluator:
         baselines: Sequence[str] = (),
         keep: int = 0,
         frozen: FrozenSet | None = None,
-        share: Share = ALONE,
+        group: ProcessGroup = ALONE,
         precision: Precision = FLOAT32,
     ) -> None:
         self.source, self.device, self.conditions, self.scale = source, device, conditions, scale
         self.rules, self.minimum_area, self.seed, self.surface = rules, minimum_area, seed, surface
-        self.baselines, self.frozen, self.share, self.precision = tuple(baselines), frozen, share, precision
+        self.baselines, self.frozen, self.group, self.precision = tuple(baselines), frozen, group, precision
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
 
     def run(
@@ -135,7 +135,7 @@ class Evaluator:
     def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
         """Yield the prediction of each of its images under every condition, image by image."""
         model.eval()
-        for index in self.share.of(range(min(len(self.source), limit or len(self.source)))):
+        for index in self.group.of(range(min(len(self.source), limit or len(self.source)))):
             batch = self.load(index)
             image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
             for condition in self.conditions:
@@ -156,7 +156,7 @@ class Evaluator:
         condition, own = prediction.condition, result.scores[prediction.condition]
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
             position = len(own) + sum(entry.accumulator is own for entry in waiting)
-            if self.share.position(position) in self.kept_indices:
+            if self.group.position(position) in self.kept_indices:
                 result.kept.append(prediction)
         quality = pool.submit(_quality, prediction)
         future = pool.submit(self.score, prediction)
@@ -192,8 +192,8 @@ class Evaluator:
         else:
             pipeline = self.conditions[condition]
             assert pipeline is not None
-            made = pipeline(hr, (name,), self.seed, (0,))
-            lr, kernel = made.lr, made.kernel
+            degraded = pipeline(hr, (name,), self.seed, (0,))
+            lr, kernel = degraded.lr, degraded.kernel
         # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
         return lr.to(self.device).contiguous(), kernel.to(self.device)
 
@@ -244,8 +244,8 @@ def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:
 def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
     if tuple(side * scale for side in lr.shape[2:]) != tuple(hr.shape[2:]):
         sizes = f"{lr.shape[3]}x{lr.shape[2]}, the photograph {hr.shape[3]}x{hr.shape[2]}"
-        told = f"'{name}' is {sizes}, not {scale} times that"
-        raise UserError(f"datasets.test.frozen: {told}; give the set made of this data")
+        message = f"'{name}' is {sizes}, not {scale} times that"
+        raise UserError(f"datasets.test.frozen: {message}; give the set made of this data")
 
 
 def _array(tensor: Tensor) -> np.ndarray:

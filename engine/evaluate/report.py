@@ -93,7 +93,7 @@ def pictures(evaluation: Evaluation) -> dict[str, Callable[[], np.ndarray]]:
 
 def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[str, list[float]]:
     """Some figures of each condition in order, NaN for those that do not apply."""
-    return {condition: [found.get(key, np.nan) for key in keys] for condition, found in figures.items()}
+    return {condition: [values.get(key, np.nan) for key in keys] for condition, values in figures.items()}
 
 
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:

@@ -21,8 +21,8 @@ from engine.evaluate.build import build_evaluator
 from engine.evaluate.evaluation import together
 from engine.evaluate.pictures import drawn
 from engine.options import Options
-from engine.runtime.distributed import Share, joined
-from engine.runtime.experiment import Experiment, place_for, put_in_place, require_writable
+from engine.runtime.distributed import ProcessGroup, joined
+from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.precision import choose
 from engine.runtime.progress import Progress
@@ -33,11 +33,11 @@ def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) ->
 
     Under torchrun the processes share the photographs, and the first alone writes; the others return nothing.
     """
-    with joined() as share:
-        return _evaluate(checkpoint, conditions, out, share)
+    with joined() as group:
+        return _evaluate(checkpoint, conditions, out, group)
 
 
-def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, share: Share) -> dict:
+def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, group: ProcessGroup) -> dict:
     options = checkpoint.options
     folder = _results_folder(checkpoint.path, out)
     dataset = options.datasets.test
@@ -51,7 +51,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
         keep_freed_memory()
     model = checkpoint.model().to(device)
     chosen = options.evaluation
-    precision = share.from_first(choose(chosen.precision, device))  # machines may differ
+    precision = group.from_first(choose(chosen.precision, device))  # machines may differ
     evaluator = build_evaluator(
         options,
         source,
@@ -62,20 +62,20 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, s
         baselines=chosen.baselines(),
         keep=chosen.panels,
         frozen=frozen,
-        share=share,
+        group=group,
         precision=precision,
     )
-    if share.first:
+    if group.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
-        shared = f", shared by {share.world} processes" if share.world > 1 else ""
+        shared = f", shared by {group.world} processes" if group.world > 1 else ""
         print("\n".join(lines_of_test(source, checkpoint.meta)))
         print(f"evaluating {checkpoint} on {device} in {precision}: {what}{shared}")
     began = time.perf_counter()
-    with Progress(len(share.of(range(len(source)))), "evaluating", quiet=not share.first) as bar:
-        shares = share.gather(evaluator.run(model, bar.update))
-    if shares is None:
+    with Progress(len(group.of(range(len(source)))), "evaluating", quiet=not group.first) as bar:
+        gathered = group.gather(evaluator.run(model, bar.update))
+    if gathered is None:
         return {}
-    evaluation = together(shares)
+    evaluation = together(gathered)
     meta = {
         **without_photographs(checkpoint.meta),
         "weights": str(checkpoint.path),
@@ -145,21 +145,21 @@ def _results_folder(weights: Path, out: Path | None) -> Path:
 
 def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
     """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
-    rows, place = report.rows_per_image(evaluation), place_for(folder)
+    rows, staging = report.rows_per_image(evaluation), staging_for(folder)
     try:
-        report.write(place, results, rows)
+        report.write(staging, results, rows)
     except BaseException:
-        if place != folder:
-            shutil.rmtree(place, ignore_errors=True)
+        if staging != folder:
+            shutil.rmtree(staging, ignore_errors=True)
         raise
     try:
-        made = drawn(report.pictures(evaluation))
-        report.write_pictures(place, made)
+        pictures = drawn(report.pictures(evaluation))
+        report.write_pictures(staging, pictures)
     finally:
-        moved = put_in_place(place, folder)
+        moved = put_in_place(staging, folder)
         if moved is not None:
             print(f"moved the earlier results to {moved}")
     tracker = start_tracker(checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"])
-    report.track(tracker, results, rows, made, checkpoint.step)
+    report.track(tracker, results, rows, pictures, checkpoint.step)
     tracker.finish()
     print(f"wrote {folder}/results.json, per_image.csv, curves and panels")

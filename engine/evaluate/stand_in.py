@@ -24,12 +24,12 @@ def with_test_set(options: Options, weights: Path, changes: Iterable[str] = ()) 
     if lacking is None:
         return options, None
     drawn = load_options(ROOT / STAND_IN).datasets.test
-    told = (
+    message = (
         f"datasets.test: {lacking}; these scores are of the drawn test set of {STAND_IN} instead "
         "(your own: --force_yml datasets:test:type=folder datasets:test:root=DIR)"
     )
     datasets = options.datasets.model_copy(update={"test": drawn})
-    return options.model_copy(update={"datasets": datasets}), told
+    return options.model_copy(update={"datasets": datasets}), message
 
 
 def _lacking(dataset: Drawn | Folder | None) -> str | None:

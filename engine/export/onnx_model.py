@@ -79,8 +79,8 @@ class Sessions:
     """
 
     def __init__(self, content: onnx.ModelProto) -> None:
-        self.content, self.told = content, metadata(content)
-        self.tensors: list[str] = json.loads(self.told["tensors"])
+        self.content, self.facts = content, metadata(content)
+        self.tensors: list[str] = json.loads(self.facts["tensors"])
         self.made: dict[str, onnxruntime.InferenceSession] = {}
 
     def run(self, part: str, starts: set[str], ends: list[str], **given: Tensor) -> dict[str, Tensor]:
@@ -88,15 +88,15 @@ class Sessions:
         if part not in self.made:
             self.made[part] = session(cut(self.content, starts, [end for end in ends if end in self.tensors]))
         runner = self.made[part]
-        feed = {one.name: given[one.name].cpu().numpy() for one in runner.get_inputs()}
-        outputs = [one.name for one in runner.get_outputs()]
-        found = runner.run(outputs, feed)
-        return {name: torch.from_numpy(value) for name, value in zip(outputs, found, strict=True)}
+        feed = {info.name: given[info.name].cpu().numpy() for info in runner.get_inputs()}
+        outputs = [info.name for info in runner.get_outputs()]
+        tensors = runner.run(outputs, feed)
+        return {name: torch.from_numpy(value) for name, value in zip(outputs, tensors, strict=True)}
 
     def whole(self, lr: Tensor) -> JointOutput:
         """The whole way of a tile [1,3,h,w], as the model itself does it."""
-        found = self.run("whole", {"lr"}, ["restored", "kernel", "logits"], lr=lr)
-        return JointOutput(found["restored"], found.get("kernel"), found["logits"])
+        tensors = self.run("whole", {"lr"}, ["restored", "kernel", "logits"], lr=lr)
+        return JointOutput(tensors["restored"], tensors.get("kernel"), tensors["logits"])
 
 
 class OnnxRestoration(SuperResolution):
@@ -111,9 +111,9 @@ class OnnxRestoration(SuperResolution):
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve ``lr`` [1,3,h,w]; ``kernel`` is ignored."""
         handed = ["handed_image", "handed_logits"]
-        found = self.sessions.run("restore", {"lr"}, ["restored", "kernel", *handed], lr=lr)
-        features = tuple(found[name] for name in handed) if handed[0] in found else None
-        return Restored(found["restored"], found.get("kernel"), features)
+        tensors = self.sessions.run("restore", {"lr"}, ["restored", "kernel", *handed], lr=lr)
+        features = tuple(tensors[name] for name in handed) if handed[0] in tensors else None
+        return Restored(tensors["restored"], tensors.get("kernel"), features)
 
 
 class OnnxSegmentation(Segmentation):
@@ -138,7 +138,7 @@ class OnnxSegmentation(Segmentation):
     def sharp(self) -> Tensor:
         """The kernel of a photograph that was not restored: a centred delta [1,1,k,k]."""
         outputs = self.sessions.content.graph.output
-        sides = [one.type.tensor_type.shape.dim[2].dim_value for one in outputs if one.name == "kernel"]
+        sides = [info.type.tensor_type.shape.dim[2].dim_value for info in outputs if info.name == "kernel"]
         kernel = torch.zeros(1, 1, *(2 * (sides or [1])))
         kernel[..., kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
         return kernel
@@ -158,10 +158,10 @@ class OnnxJointModel(JointModel):
     """A graph of a ``JointModel``, put together again of its two parts."""
 
     def __init__(self, sessions: Sessions) -> None:
-        told = sessions.told
-        scale, stride = int(told["scale"]), int(told["stride"])
+        facts = sessions.facts
+        scale, stride = int(facts["scale"]), int(facts["stride"])
         parts = OnnxRestoration(sessions, scale), OnnxSegmentation(sessions, stride)
-        super().__init__(*parts, scale, told["normalise"], clip=False, window=int(told["window"]))
+        super().__init__(*parts, scale, facts["normalise"], clip=False, window=int(facts["window"]))
         self.sessions = sessions
         if "handed_image" in sessions.tensors:
             self.handover = HandedOver()
@@ -177,7 +177,7 @@ class OnnxParallelModel(ParallelModel):
     def __init__(self, sessions: Sessions) -> None:
         super().__init__()
         self.sessions = sessions
-        self.scale, self.stride = int(sessions.told["scale"]), int(sessions.told["stride"])
+        self.scale, self.stride = int(sessions.facts["scale"]), int(sessions.facts["stride"])
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
         """The whole graph; ``kernel`` is ignored."""

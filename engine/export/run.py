@@ -132,4 +132,4 @@ def differences(model: WholeModel, exported: WholeModel) -> Tensor:
     lr = torch.rand(1, 3, *CHECKED, generator=torch.Generator().manual_seed(1))
     ours, theirs = model(lr), exported(lr)
     pairs = ((ours.sr, theirs.sr), (ours.logits.sigmoid(), theirs.logits.sigmoid()))
-    return torch.cat([(one - other).abs().flatten() for one, other in pairs])
+    return torch.cat([(ours - theirs).abs().flatten() for ours, theirs in pairs])

@@ -92,7 +92,9 @@ def _validation(options: Options) -> Iterator[str]:
     condition, _, metric = val.best.partition("/")
     kind = names.METRICS[metric].of if metric in names.METRICS else None
     if condition == "hr" and kind in ("image", "kernel"):
-        valid = ", ".join(f"hr/{name}" for name, one in names.METRICS.items() if one.of in ("mask", "sweep", "loss"))
+        valid = ", ".join(
+            f"hr/{name}" for name, details in names.METRICS.items() if details.of in ("mask", "sweep", "loss")
+        )
         yield f"val.best: sharp photographs are not restored, so there is no {val.best}; choose one of: {valid}"
     if kind in ("mask", "sweep", "loss") and not any(stage.name in SEGMENT for stage in options.train.stages):
         yield f"val.best {val.best}: no stage trains the segmentation; choose by degraded/{names.PSNR}"

@@ -171,7 +171,7 @@ def change_options(kept: dict, changes: Iterable[str], name: str) -> Options:
     """The options kept in the file ``name`` with changes; only these are asked for an effect. Raises UserError."""
     kept = of_today(kept)
     before, options = without_effect(parse_options(kept, name)), parse_options(force(kept, changes), name)
-    idle = [told for told in without_effect(options) if told not in before]
+    idle = [message for message in without_effect(options) if message not in before]
     if idle:
         raise UserError("--force_yml: " + "; ".join(idle))
     return options

@@ -60,7 +60,7 @@ class Prediction:
         """Where cracks are in the restored image, bool [h*scale,w*scale]: use this one to measure widths and areas."""
         return self.fine >= self.threshold
 
-    def share(self, threshold: float | None = None) -> float:
+    def crack_fraction(self, threshold: float | None = None) -> float:
         """Crack pixels among those photographed, 0..1: of the fine mask, which no reduction has thickened."""
         photographed = 1.0 if self.transparent is None else 1 - float(self.transparent.mean())
         crack = self.fine >= (self.threshold if threshold is None else threshold)
@@ -77,9 +77,9 @@ def examine(
     """
     clean = partial(remove_small_regions, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
     least = least_seen(settings.minimum_area or 0)
-    found = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold, least)
-    told = how(settings.restore, found.scale, found.width, looked=restore is None)
-    return replace(found, how=told, notes=(*photo.notes, *found.notes))
+    prediction = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold, least)
+    description = how(settings.restore, prediction.scale, prediction.width, looked=restore is None)
+    return replace(prediction, how=description, notes=(*photo.notes, *prediction.notes))
 
 
 @torch.inference_mode()
@@ -116,14 +116,14 @@ def search(
         if restore:
             answer, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
     fine = clean(answer.fine)
-    found = Prediction(
+    prediction = Prediction(
         fine, fine, transparent=transparent, threshold=threshold, width=width, precision=used, notes=notes
     )
     if answer.image is None:
-        return found
+        return prediction
     coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)[0].numpy()
     restored = _to_pixels(answer.image)
-    return replace(found, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
+    return replace(prediction, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
 
 
 @dataclass(frozen=True)

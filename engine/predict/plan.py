@@ -53,14 +53,14 @@ class Settings:
         if self.minimum_area is not None and self.minimum_area < 0:
             raise UserError(f"--min-area {self.minimum_area}: give a number of pixels, 0 to keep all regions")
 
-    def told(self, weights: str, device: str, precision: str) -> dict[str, Any]:
+    def record(self, weights: str, device: str, precision: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options.
 
         weights: their digest; device: its type, such as "cpu"; precision: the name of that in use.
         """
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
-        place = {"device": device, "--precision": precision}
-        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **place}
+        machine = {"device": device, "--precision": precision}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine}
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ def photographs(inputs: list[Path]) -> list[Path]:
 
     Raises UserError for a file that does not exist, and a folder without images; what a file holds is not looked at.
     """
-    found = {}
+    paths = {}
     for given in inputs:
         if not given.is_dir() and not given.exists():
             raise UserError(f"no such file: '{given}'; correct the path")
-        found.update({path.resolve(): path for path in (list_images(given) if given.is_dir() else [given])})
-    return list(found.values())
+        paths.update({path.resolve(): path for path in (list_images(given) if given.is_dir() else [given])})
+    return list(paths.values())
 
 
 def output_names(paths: list[Path]) -> list[str]:
@@ -180,9 +180,9 @@ def refuse_left_out(left_out: Sequence[LeftOut], count: int) -> None:
     """Raise UserError that names the photographs left out of ``count``, if there are any."""
     if not left_out:
         return
-    told = f"{len(left_out)} of {count} photographs left out"
+    message = f"{len(left_out)} of {count} photographs left out"
     if len(left_out) == 1:
-        raise UserError(f"{told}: {left_out[0].reason}")
-    names = ", ".join(str(one.path) for one in left_out[:NAMED])
+        raise UserError(f"{message}: {left_out[0].reason}")
+    names = ", ".join(str(entry.path) for entry in left_out[:NAMED])
     more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
-    raise UserError(f"{told}: {names}{more}; the first: {left_out[0].reason}")
+    raise UserError(f"{message}: {names}{more}; the first: {left_out[0].reason}")

@@ -43,12 +43,14 @@ def how(chosen: str, scale: int, width: float | None, looked: bool) -> str:
 
     looked: whether it was decided by the mean width of its cracks, ``width`` (None: there are none).
     """
-    told = f"restored x{scale}" if scale > 1 else "not restored"
+    description = f"restored x{scale}" if scale > 1 else "not restored"
     if chosen != "auto":
-        return told
+        return description
     if looked:
-        return f"{told} ({'no crack seen' if width is None else f'cracks about {width:.1f} px wide'})"
-    return told if scale > 1 else f"{told} (above {UNDECIDED} megapixels; for hairlines: --restore always)"
+        return f"{description} ({'no crack seen' if width is None else f'cracks about {width:.1f} px wide'})"
+    return (
+        description if scale > 1 else f"{description} (above {UNDECIDED} megapixels; for hairlines: --restore always)"
+    )
 
 
 def least_seen(minimum_area: int) -> int:

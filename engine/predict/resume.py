@@ -21,9 +21,9 @@ KEYWORD = b"made-with"
 LOOKED = "restored by width"  # whether the width of its cracks decided about restoring
 
 
-def stamped(png: bytes | memoryview, told: Mapping[str, Any]) -> bytes:
+def stamped(png: bytes | memoryview, record: Mapping[str, Any]) -> bytes:
     """A PNG file with plain data as a text chunk, JSON in ASCII, right behind its header."""
-    text = KEYWORD + b"\0" + json.dumps(told, sort_keys=True).encode("ascii")
+    text = KEYWORD + b"\0" + json.dumps(record, sort_keys=True).encode("ascii")
     chunk = b"tEXt" + text
     framed = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     return bytes(png[:HEADER]) + framed + bytes(png[HEADER:])
@@ -37,18 +37,18 @@ def stamp_of(path: Path) -> dict[str, Any] | None:
             return None
         keyword, _, text = file.read(struct.unpack(">I", start[HEADER : HEADER + 4])[0]).partition(b"\0")
     try:
-        told = json.loads(text) if keyword == KEYWORD else None
+        record = json.loads(text) if keyword == KEYWORD else None
     except ValueError:
         return None
-    return told if isinstance(told, dict) else None
+    return record if isinstance(record, dict) else None
 
 
 def digest(path: Path, more: bytes = b"") -> str:
     """The sha256 of a file's content, and of some bytes after it."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256")
-    found.update(more)
-    return found.hexdigest()
+        hashed = hashlib.file_digest(file, "sha256")
+    hashed.update(more)
+    return hashed.hexdigest()
 
 
 def left_to_do(jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[Job]:
@@ -93,14 +93,14 @@ def decided_as(job: Job) -> dict[str, Any]:
     return {LOOKED: job.looked, "restored": job.restore}
 
 
-def _difference(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], photograph: Path) -> str | None:
+def _difference(recorded: Mapping[str, Any] | None, wanted: Mapping[str, Any], photograph: Path) -> str | None:
     """How a result was made otherwise than wanted, None if it was not."""
-    if found is None:
+    if recorded is None:
         return "by something else (it does not say how)"
     for name, value in wanted.items():
-        if name not in found:
+        if name not in recorded:
             return f"by another version, which does not tell its {name.removeprefix('--')}"
-        before = found[name]
+        before = recorded[name]
         if before == value:
             continue
         if name == "photograph":

@@ -61,8 +61,8 @@ def check_new(path: Path, photographs: Sequence[Path], overwrite: bool, resume: 
     for photograph in photographs:
         other = seen.setdefault(photograph.name, photograph)
         if other is not photograph:
-            told = f"--rle {path}: {other} and {photograph} would both be '{photograph.name}' in it"
-            raise UserError(f"{told}; rename one, or write a file for each folder")
+            message = f"--rle {path}: {other} and {photograph} would both be '{photograph.name}' in it"
+            raise UserError(f"{message}; rename one, or write a file for each folder")
 
 
 def write_submission(path: Path, masks: Iterable[tuple[str, Path]]) -> None:

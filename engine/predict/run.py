@@ -25,7 +25,7 @@ from engine.predict.resume import decided_as, left_to_do, stamp, stamp_of, stamp
 from engine.predict.rle import check_new, write_submission
 from engine.predict.source import find_source
 from engine.predict.tiled_model import TiledModel
-from engine.runtime.distributed import Share, joined
+from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import require_writable
 from engine.runtime.progress import format_seconds
 from visualization.panels import overlay
@@ -40,11 +40,13 @@ def predict(inputs: list[Path], settings: Settings, opt: str | None = None, weig
     user gave, and at the end for photographs that could not be done: the others are done all the same. Returns those
     that were. Under torchrun the processes share the photographs; the first alone tells what was left out.
     """
-    with joined() as share:
-        return _predict(inputs, settings, opt, weights, share)
+    with joined() as group:
+        return _predict(inputs, settings, opt, weights, group)
 
 
-def _predict(inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, share: Share) -> list[Job]:
+def _predict(
+    inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, group: ProcessGroup
+) -> list[Job]:
     settings.check()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
@@ -56,25 +58,25 @@ def _predict(inputs: list[Path], settings: Settings, opt: str | None, weights: s
         refuse_left_out(left_out, len(paths))
     if settings.rle is not None:
         check_new(settings.rle, paths, settings.overwrite, settings.resume)
-    made_with = settings.told(source.digest, source.device.type, source.precision.name)
+    made_with = settings.record(source.digest, source.device.type, source.precision.name)
     to_do = left_to_do(jobs, settings, made_with)
-    share.wait()  # results that another process writes are not earlier ones
-    if share.first:
+    group.wait()  # results that another process writes are not earlier ones
+    if group.first:
         _tell_left_out(inputs, left_out)
-    own, failed = list(share.of(to_do)), []
+    own, failed = list(group.of(to_do)), []
     if own:
         model = TiledModel(source.load(), source.device, settings.tile, settings.overlap, source.precision)
         settings.out.mkdir(parents=True, exist_ok=True)
         before = f" ({len(jobs) - len(to_do)} more were done before)" if settings.resume else ""
-        print(f"{len(own)} photographs{before}, {source.told}", flush=True)
+        print(f"{len(own)} photographs{before}, {source.description}", flush=True)
         failed = _all(model, own, settings, made_with)
-    elif not to_do and share.first:
+    elif not to_do and group.first:
         print(f"all {len(jobs)} photographs were done before", flush=True)
-    everyone = share.gather(failed)
+    everyone = group.gather(failed)
     if everyone is None:
         return own
-    left_out += [one for part in everyone for one in part]
-    lost = {one.path for one in left_out}
+    left_out += [entry for part in everyone for entry in part]
+    lost = {entry.path for entry in left_out}
     if settings.rle is not None:
         write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
     refuse_left_out(left_out, len(paths))
@@ -87,8 +89,8 @@ def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
         others = passed_over(folder)
         if others:
             print(one_line(f"{folder}: passed over {others}"), flush=True)
-    for one in left_out:
-        print(one_line(f"{one.path} left out: {one.reason}"), flush=True)
+    for entry in left_out:
+        print(one_line(f"{entry.path} left out: {entry.reason}"), flush=True)
 
 
 def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
@@ -100,18 +102,18 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapp
     left_out: list[LeftOut] = []
     for number, job in enumerate(jobs, start=1):
         try:
-            told = _one(model, job, settings, made_with)
+            message = _one(model, job, settings, made_with)
         except Unwritable:
             raise
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_how_to_go_on(number - 1 - len(left_out), len(jobs))) from None
         except Exception as error:  # a photograph may find any fault, of a library too: the others are worth doing
             left_out.append(LeftOut(job.path, _reason(job, error)))
-            told = f"{job.path} left out: {left_out[-1].reason}"
+            message = f"{job.path} left out: {left_out[-1].reason}"
         gone = time.perf_counter() - began
         left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
         rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
-        print(f"[{number}/{len(jobs)}{rest}] {one_line(told)}", flush=True)
+        print(f"[{number}/{len(jobs)}{rest}] {one_line(message)}", flush=True)
     return left_out
 
 
@@ -121,11 +123,11 @@ def _reason(job: Job, error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "alloc" in str(error):
         height, width = job.size
-        told = f"{job.path}: not enough memory for {width}x{height} pixels"
-        return f"{told}; try --restore never, a smaller --tile, or cut it into parts"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    told = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{job.path}: {told} ({Path(place.filename).name}, line {place.lineno})"
+        message = f"{job.path}: not enough memory for {width}x{height} pixels"
+        return f"{message}; try --restore never, a smaller --tile, or cut it into parts"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{job.path}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def _how_to_go_on(done: int, count: int) -> str:
@@ -144,41 +146,45 @@ def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str
     began = time.perf_counter()
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
-    found = examine(model, photo, job.restore, settings, job.path.name)
-    decided = job.decided(found.restored is not None)
-    write(decided, photo.pixels, found, {**made, **decided_as(decided)})
+    prediction = examine(model, photo, job.restore, settings, job.path.name)
+    decided = job.decided(prediction.restored is not None)
+    write(decided, photo.pixels, prediction, {**made, **decided_as(decided)})
     for path in [job.files[kind] for kind in job.files.keys() - decided.files.keys()]:
         if path.exists() and stamp_of(path) is not None:  # of an earlier run of ours: it would contradict
             path.unlink()
-    return line(decided, found, time.perf_counter() - began)
+    return line(decided, prediction, time.perf_counter() - began)
 
 
-def write(job: Job, pixels: np.ndarray, found: Prediction, made: Mapping[str, Any]) -> None:
+def write(job: Job, pixels: np.ndarray, prediction: Prediction, made: Mapping[str, Any]) -> None:
     """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
 
     Raises UserError where the disk refuses.
     """
     for kind, path in job.files.items():
         if kind == "overlay":
-            picture = overlay(pixels, found.probability, found.threshold)
+            picture = overlay(pixels, prediction.probability, prediction.threshold)
         elif kind == "restored":
-            assert found.restored is not None  # there is such a file
-            picture = found.restored
+            assert prediction.restored is not None  # there is such a file
+            picture = prediction.restored
         elif kind == "probability":
-            picture = np.round(found.probability * 255).astype(np.uint8)
+            picture = np.round(prediction.probability * 255).astype(np.uint8)
         else:
-            picture = (found.mask if kind == "mask" else found.fine_mask) * np.uint8(255)
+            picture = (prediction.mask if kind == "mask" else prediction.fine_mask) * np.uint8(255)
         ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
         write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
-def line(job: Job, found: Prediction, seconds: float) -> str:
+def line(job: Job, prediction: Prediction, seconds: float) -> str:
     """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size
-    notes = found.notes
-    if found.transparent is not None:
-        where = f"{100 * found.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
+    notes = prediction.notes
+    if prediction.transparent is not None:
+        where = (
+            f"{100 * prediction.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
+        )
         notes = (*notes, where)
-    told = f"{job.path} {width}x{height} {found.how}: {100 * found.share():.2f}% crack, {seconds:.1f} s"
-    return f"{told} -> {stem}_{{{kinds}}}.png" + "".join(f"; {note}" for note in notes)
+    message = (
+        f"{job.path} {width}x{height} {prediction.how}: {100 * prediction.crack_fraction():.2f}% crack, {seconds:.1f} s"
+    )
+    return f"{message} -> {stem}_{{{kinds}}}.png" + "".join(f"; {note}" for note in notes)

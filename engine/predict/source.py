@@ -34,7 +34,7 @@ class Source:
     minimum_area: int
     device: torch.device
     precision: Precision
-    told: str
+    description: str
     load: Callable[[], WholeModel]
     digest: str
 
@@ -52,12 +52,12 @@ def find_source(
         checkpoint = find_checkpoint(opt, weights)
         options, path = checkpoint.options, checkpoint.path
         device = default_device() if device is None else device
-        chosen = choose(options.evaluation.precision if precision == "auto" else precision, device)
-        told = f"{checkpoint}, on {device} in {chosen}"
+        precision_used = choose(options.evaluation.precision if precision == "auto" else precision, device)
+        description = f"{checkpoint}, on {device} in {precision_used}"
         area = options.postprocess.minimum_area
         more = b"" if opt is None else _network(options)
         key = digest(path / TENSORS, more + (path / CONFIG).read_bytes()) if path.is_dir() else digest(path, more)
-        return Source(options.scale, area, device, chosen, told, checkpoint.model, key)
+        return Source(options.scale, area, device, precision_used, description, checkpoint.model, key)
     if opt is not None:
         raise UserError(f"-opt {opt}: {weights} holds its own options; leave -opt out")
     if device is not None and device.type != "cpu":
@@ -67,10 +67,10 @@ def find_source(
     content = read_onnx(Path(weights))
     facts = metadata(content)
     area = json.loads(facts.get("options", "{}")).get("postprocess", {}).get("minimum_area", 0)
-    told = f"{weights} (step {facts.get('step', 'unknown')}), in onnxruntime"
+    description = f"{weights} (step {facts.get('step', 'unknown')}), in onnxruntime"
     device, exported = torch.device("cpu"), Precision(torch.float32, "as exported")
     load = partial(model_of, content)
-    return Source(int(facts["scale"]), area, device, exported, told, load, digest(Path(weights)))
+    return Source(int(facts["scale"]), area, device, exported, description, load, digest(Path(weights)))
 
 
 def _network(options: Options) -> bytes:

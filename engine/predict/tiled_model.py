@@ -97,8 +97,8 @@ class TiledModel:
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
         lengths = tuple(aligned_length(side, tile, stride, multiple) for side in maps.image.shape[-2:])
-        found = self._run(one, maps.tensors(), tile, tile - stride, 1, f"{name}: segmenting", lengths)
-        return found["probability"]
+        segmented = self._run(one, maps.tensors(), tile, tile - stride, 1, f"{name}: segmenting", lengths)
+        return segmented["probability"]
 
     def _run(
         self,

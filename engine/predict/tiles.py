@@ -81,10 +81,10 @@ def _places(start: int, size: int, length: int, padded: int) -> Tensor:
 
     Beyond the image it is reflected, or its last pixel is repeated where it is too small for that.
     """
-    place = torch.arange(start, start + size)
+    index = torch.arange(start, start + size)
     if padded - length >= length:
-        return place.clamp(max=length - 1)
-    return torch.where(place < length, place, 2 * (length - 1) - place)
+        return index.clamp(max=length - 1)
+    return torch.where(index < length, index, 2 * (length - 1) - index)
 
 
 def _take(image: Tensor, top: int, left: int, vertical: Axis, horizontal: Axis) -> Tensor:
@@ -118,9 +118,9 @@ def _accumulate(
     if name not in result:
         result[name] = torch.zeros(1, value.shape[1], *size)
     top, left = corner
-    place = result[name][..., top : top + weight.shape[0], left : left + weight.shape[1]]
+    region = result[name][..., top : top + weight.shape[0], left : left + weight.shape[1]]
     weighted = value.detach().to("cpu", torch.float32) * weight
-    place += weighted[..., : place.shape[-2], : place.shape[-1]]
+    region += weighted[..., : region.shape[-2], : region.shape[-1]]
 
 
 def run_tiled(
@@ -145,8 +145,8 @@ def run_tiled(
     a time. UserError unless 0 <= overlap < tile; ValueError for results of another size.
     """
     images = list(image.values()) if isinstance(image, Mapping) else [image]
-    for one in images:
-        _check(one, tile, overlap)
+    for tensor in images:
+        _check(tensor, tile, overlap)
     height, width = images[0].shape[-2:]
     vertical, horizontal = (cut(length, tile, overlap, scale, multiple) for length in (lengths or (height, width)))
     size = (height * scale, width * scale)
@@ -155,11 +155,11 @@ def run_tiled(
     for done in range(total):
         row, column = divmod(done, len(horizontal.starts))
         top, left = vertical.starts[row], horizontal.starts[column]
-        place = (top, left, vertical, horizontal)
+        window = (top, left, vertical, horizontal)
         if isinstance(image, Mapping):
-            values = fn({name: _take(one, *place) for name, one in image.items()})
+            values = fn({name: _take(tensor, *window) for name, tensor in image.items()})
         else:
-            values = fn(_take(image, *place))
+            values = fn(_take(image, *window))
         weight = (vertical.weights[row][:, None] * horizontal.weights[column]).float()
         for name, value in values.items():
             _check_output(name, value, *weight.shape)

@@ -76,10 +76,11 @@ def load_weights(
         if own[key].shape != state[key].shape
     ]
     faults = [("missing", missing), ("unexpected", unexpected), ("of another size", shapes)]
-    told = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
-    if told:
+    messages = [f"{len(names)} {what} (first: {names[0]})" for what, names in faults if names]
+    if messages:
         raise UserError(
-            f"{source}: weights of another architecture: {', '.join(told)}; use the options file they were trained with"
+            f"{source}: weights of another architecture: {', '.join(messages)}; "
+            "use the options file they were trained with"
         )
     module.load_state_dict(state, strict=not may_lack)
 

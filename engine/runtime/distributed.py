@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessGroup:
     """One process's part: of a sequence, every ``world``-th item from the ``rank``-th on."""
 
     rank: int = 0
@@ -63,18 +63,18 @@ def everyones(own: Item, world: int) -> list[Item]:
     return states
 
 
-ALONE = Share()
+ALONE = ProcessGroup()
 PATIENCE = timedelta(days=30)  # one process may have finished its part long before another
 
 
 @contextmanager
-def joined() -> Iterator[Share]:
+def joined() -> Iterator[ProcessGroup]:
     """The share of this process: as torchrun's environment says, else all the work."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
     dist.init_process_group("gloo", timeout=PATIENCE)
     try:
-        yield Share(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

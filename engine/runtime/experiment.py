@@ -45,13 +45,13 @@ def require_writable(folder: Path, option: str) -> None:
 
     To be asked before any work, as the answer would else come only when the results are to be written.
     """
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        raise UserError(f"{option} {folder}: a file is in the way ({place}); give another folder")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"{option} {folder}: no permission to write in {place}; give another folder")
+    ancestor = folder.absolute()
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise UserError(f"{option} {folder}: a file is in the way ({ancestor}); give another folder")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {folder}: no permission to write in {ancestor}; give another folder")
 
 
 def archive(folder: Path) -> Path | None:
@@ -67,28 +67,28 @@ def archive(folder: Path) -> Path | None:
     return target
 
 
-def place_for(folder: Path) -> Path:
+def staging_for(folder: Path) -> Path:
     """Where to write what shall stand in ``folder``: there if it holds nothing yet, else in a new folder beside it."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return folder
-    place = Path(tempfile.mkdtemp(prefix=f"{folder.name}_new_", dir=folder.parent))
-    place.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner only
-    return place
+    staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}_new_", dir=folder.parent))
+    staging.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner only
+    return staging
 
 
-def put_in_place(place: Path, folder: Path) -> Path | None:
-    """Make what ``place_for`` gave the content of ``folder``; return where the earlier content was moved to.
+def put_in_place(staging: Path, folder: Path) -> Path | None:
+    """Make what ``staging_for`` gave the content of ``folder``; return where the earlier content was moved to.
 
-    Raises UserError, which names both, where that fails: what is in ``place`` stays there.
+    Raises UserError, which names both, where that fails: what is in ``staging`` stays there.
     """
-    if place == folder:
+    if staging == folder:
         return None
     try:
         moved = archive(folder)
-        place.rename(folder)
+        staging.rename(folder)
     except OSError as error:
-        told = f"{folder}: the earlier content cannot be moved aside ({error.strerror})"
-        raise UserError(f"{told}; the new one is in {place}") from None
+        message = f"{folder}: the earlier content cannot be moved aside ({error.strerror})"
+        raise UserError(f"{message}; the new one is in {staging}") from None
     return moved
 
 

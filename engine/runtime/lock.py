@@ -87,16 +87,16 @@ class Lock:
         """
         if self._owner is not None:
             return None
-        own, told = Owner.this(), None
+        own, message = Owner.this(), None
         try:
             file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
-            told = self._take_over(own)
+            message = self._take_over(own)
         else:
             with os.fdopen(file, "w") as opened:
                 opened.write(json.dumps(asdict(own)))
         self._owner = own
-        return told
+        return message
 
     def _take_over(self, own: Owner) -> str:
         """Replace the entry of a process that has ended; others that try the same wait meanwhile, and are refused."""

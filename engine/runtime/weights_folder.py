@@ -51,7 +51,9 @@ def read_folder(folder: Path) -> dict[str, Any]:
         if value.is_complex() or not torch.isfinite(value).all():
             raise _fault(folder, f"{TENSORS}: '{name}' is not finite, or no real number")
     seen = _parse(folder, PHOTOGRAPHS, held[PHOTOGRAPHS])
-    if not all(isinstance(one, list) and all(isinstance(digest, str) for digest in one) for one in seen.values()):
+    if not all(
+        isinstance(digests, list) and all(isinstance(digest, str) for digest in digests) for digests in seen.values()
+    ):
         raise _fault(folder, f"{PHOTOGRAPHS} holds no lists of digests")
     kept = {name: config[name] for name in ("step", "options", "made")}
     return {"model": model, **kept, "meta": {**config["meta"], "photographs": seen}}
@@ -61,8 +63,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The content of config.json, its entries checked. Raises UserError."""
     path = folder / CONFIG
     if not path.is_file():
-        told = f"a folder without {CONFIG}; give a file such as models/best.pth, or a folder of tools.ship"
-        raise UserError(f"weights {folder}: {told}")
+        message = f"a folder without {CONFIG}; give a file such as models/best.pth, or a folder of tools.ship"
+        raise UserError(f"weights {folder}: {message}")
     config = _parse(folder, CONFIG, path.read_bytes())
     if config.get("format") != FORMAT:
         raise _fault(folder, f"{CONFIG} is not of the format {FORMAT}")
@@ -131,11 +133,11 @@ def relative_error(exact: Tensor, rounded: Tensor) -> float:
     """
     if not exact.numel():
         return 0.0
-    rows, found = (one.double().reshape(exact.shape[0] if exact.ndim else 1, -1) for one in (exact, rounded))
+    rows, values = (matrix.double().reshape(exact.shape[0] if exact.ndim else 1, -1) for matrix in (exact, rounded))
     largest = rows.abs().amax(1)
     if exact.ndim > 1:
         largest = largest.clamp_min(FLOOR * float(largest.max()))
-    error = (rows - found).abs().amax(1) / largest.clamp_min(torch.finfo(torch.float64).tiny)
+    error = (rows - values).abs().amax(1) / largest.clamp_min(torch.finfo(torch.float64).tiny)
     worst = float(error.max())
     return math.inf if math.isnan(worst) else worst
 

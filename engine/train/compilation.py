@@ -14,10 +14,12 @@ def compile_or_tell(networks: dict[str, nn.Module], step: Callable[[], Tensor]) 
     step: a training step's forward, whose loss [] is returned. It leaves no trace: gradients, batch-norm statistics and
     random states are put back. Copies of a compiled network, such as the averaged weights, are not compiled.
     """
-    kept = {name: {key: one.clone() for key, one in net.named_buffers()} for name, net in networks.items()}
+    kept = {name: {key: tensor.clone() for key, tensor in net.named_buffers()} for name, net in networks.items()}
     for network in networks.values():
         network.compile(dynamic=False)
-    devices = sorted({one.device.index for net in networks.values() for one in net.parameters() if one.is_cuda})
+    devices = sorted(
+        {tensor.device.index for net in networks.values() for tensor in net.parameters() if tensor.is_cuda}
+    )
     reason = None
     try:
         with torch.random.fork_rng(devices):

@@ -46,4 +46,6 @@ class EMA(Generic[Model]):
 def _floating_and_whole(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """A model's weights and statistics, and its counters (whole numbers)."""
     tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
-    return [one for one in tensors if one.is_floating_point()], [one for one in tensors if not one.is_floating_point()]
+    return [tensor for tensor in tensors if tensor.is_floating_point()], [
+        tensor for tensor in tensors if not tensor.is_floating_point()
+    ]

@@ -60,9 +60,9 @@ def precision_before(state: TrainingState, device: torch.device) -> str:
 
     States of earlier versions do not tell; there, "auto" was bfloat16 on GPUs alone.
     """
-    told = state.meta.get("precision")
-    if told is not None:
-        return told
+    name = state.meta.get("precision")
+    if name is not None:
+        return name
     asked = state.options["train"].get("precision", "auto")
     return "float32" if asked == "auto" and device.type == "cpu" else choose(asked, device).name
 
@@ -82,8 +82,8 @@ def photographs_of(
         same = state.meta.get("data") in (None, fingerprint(sources[0]))
         differing = {} if same else {"train": f"{len(now['train'])} now; the state is too old to say more"}
     else:
-        told = {name: difference(before.get(name, {}), now.get(name, {})) for name in ("train", "val")}
-        differing = {name: words for name, words in told.items() if words is not None}
+        differences = {name: difference(before.get(name, {}), now.get(name, {})) for name in ("train", "val")}
+        differing = {name: words for name, words in differences.items() if words is not None}
     for name, words in differing.items():
         purpose = {"train": "trained on", "val": "validated with"}[name]
         raise UserError(
@@ -96,5 +96,9 @@ def photographs_of(
 def _differences(old: object, new: object, path: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         below = ((key, f"{path}.{key}".lstrip(".")) for key in {**old, **new})
-        return [found for key, place in below for found in _differences(old.get(key), new.get(key), place)]
+        return [
+            difference
+            for key, path_below in below
+            for difference in _differences(old.get(key), new.get(key), path_below)
+        ]
     return [] if old == new else [path]

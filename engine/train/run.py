@@ -105,9 +105,9 @@ def _take_if_used(folder: Path, lock: Lock) -> None:
 
 
 def _take(lock: Lock) -> None:
-    told = lock.take()
-    if told is not None:
-        print(told, flush=True)
+    message = lock.take()
+    if message is not None:
+        print(message, flush=True)
 
 
 def _seed(seed: int) -> None:

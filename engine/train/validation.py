@@ -62,7 +62,7 @@ class Validator:
     def losses(self, prediction: EvaluatedImage, alpha: float) -> dict[str, float]:
         """The segmentation loss of a whole photograph; small regions are still in it, as in training."""
         assert prediction.logits is not None
-        logits, mask = (torch.from_numpy(one.copy())[None, None] for one in (prediction.logits, prediction.mask))
+        logits, mask = (torch.from_numpy(array.copy())[None, None] for array in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):
             value = self.loss(logits, mask.amax((1, 2, 3)).float())
         else:

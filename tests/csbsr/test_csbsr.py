@@ -43,7 +43,7 @@ def test_it_finds_what_predict_finds(restore: str, tiny_weights: Path, tmp_path:
     assert found.mask.dtype == bool and np.array_equal(found.mask, picture(out / "a_mask.png") > 0)
     assert found.probability.dtype == np.float32 and found.probability.shape == (40, 52)
     assert np.array_equal(np.round(found.probability * 255), picture(out / "a_probability.png"))
-    assert 0 < found.mask.mean() < 1 and f"{100 * found.share():.2f}% crack" in outcome.out
+    assert 0 < found.mask.mean() < 1 and f"{100 * found.crack_fraction():.2f}% crack" in outcome.out
     if restore == "never":
         assert found.restored is None and found.kernel is None and (found.scale, found.how) == (1, "not restored")
         return
@@ -80,7 +80,7 @@ def test_nothing_is_found_where_an_image_is_transparent(find_cracks: csbsr.Predi
     opacity[:, 30:] = 0
     found = find_cracks(Image.fromarray(np.concatenate([PIXELS, opacity], 2)), threshold=0.01)
     assert found.transparent[:, 30:].all() and not found.mask[:, 30:].any() and found.mask[:, :30].all()
-    assert found.share() == pytest.approx(1)
+    assert found.crack_fraction() == pytest.approx(1)
 
 
 def test_large_photographs_are_not_restored_by_themselves(find_cracks: csbsr.Predictor) -> None:

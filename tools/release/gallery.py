@@ -58,7 +58,7 @@ def pair(system: System, path: Path, way: str) -> NDArray[np.uint8]:
     canvas.paste(Image.fromarray(fitted(pixels)), (0, 0))
     canvas.paste(Image.fromarray(fitted(overlay(pixels, found.probability))), (CELL + GAP, 0))
     how = "" if found.restored is None else ", restored"
-    told = f"{path.stem} {pixels.shape[1]}x{pixels.shape[0]}: {100 * found.share(0.5):.2f}%{how}"
+    told = f"{path.stem} {pixels.shape[1]}x{pixels.shape[0]}: {100 * found.crack_fraction(0.5):.2f}%{how}"
     write(canvas, told, (2, 2 * CELL - 2, CELL + CAPTION // 2), 14, centred=False)
     return np.asarray(canvas)
 

@@ -23,7 +23,7 @@ from engine.predict.photo import search
 from engine.predict.tiled_model import TiledModel
 from engine.runtime import shipped
 from engine.runtime.checkpoint import load_file
-from engine.runtime.experiment import Experiment, place_for, put_in_place, require_writable, weights_of
+from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for, weights_of
 from engine.runtime.weights_folder import CARD, TENSORS, write_folder
 from tools.ship.card import PICTURES, make_card
 from tools.ship.card_data import CardData, read_card_data
@@ -90,13 +90,13 @@ def ship(
     path = weights_of(Experiment(source)) if source.is_dir() else source
     content = load_file(path, "meta", "step", "options")
     content = {**content, "options": portable(content["options"], str(path))}
-    place = place_for(folder)
+    staging = staging_for(folder)
     try:
-        difference = _write(place, name, path, content, results, data)
+        difference = _write(staging, name, path, content, results, data)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
         raise
-    earlier = put_in_place(place, folder)
+    earlier = put_in_place(staging, folder)
     if earlier is not None:
         shutil.rmtree(earlier)
     size = (folder / TENSORS).stat().st_size / 1e6
@@ -106,16 +106,16 @@ def ship(
 
 
 def _write(
-    place: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
+    staging: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
 ) -> float:
     """Write all to ``place``, and return how far the answers are from those of the trained weights."""
     options = parse_options(of_today(content["options"]), str(path))
     numbers = sum(value.numel() for value in content["model"].values() if value.is_floating_point())
-    write_folder(place, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
+    write_folder(staging, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
     for failure in data.failures if data else ():
         if failure.picture is not None:
-            write_bytes(place / PICTURES / failure.picture.name, failure.picture.read_bytes())
-    difference = largest_difference(options, content, load_file(place), path)
+            write_bytes(staging / PICTURES / failure.picture.name, failure.picture.read_bytes())
+    difference = largest_difference(options, content, load_file(staging), path)
     if not difference <= LIMIT:
         told = f"in float16 probabilities differ by {difference:.2g}, over {LIMIT}"
         raise UserError(f"{path}: {told}; nothing was written: these weights cannot be shipped so")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engine.evaluate.pictures import drawn
-from engine.runtime.experiment import place_for, put_in_place
+from engine.runtime.experiment import put_in_place, staging_for
 from tests.helpers.run_records import experiment, log_of
 from tests.helpers.runs import TINY, assert_error, contents, full_after, run_here, tiny, train_here, write_photographs
 from tracking.tracker import Tracker
@@ -105,7 +105,7 @@ def test_an_empty_folder_is_written_to_itself(there: bool, tmp_path: Path) -> No
     folder = tmp_path / "out"
     if there:
         folder.mkdir()
-    assert place_for(folder) == folder and put_in_place(folder, folder) is None
+    assert staging_for(folder) == folder and put_in_place(folder, folder) is None
     assert folder.exists() == there
 
 
@@ -113,9 +113,9 @@ def test_new_content_takes_the_place_of_the_earlier(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir(mode=0o755)
     (folder / "old").write_text("old")
-    place = place_for(folder)
-    (place / "new").write_text("new")
-    assert (folder / "old").exists() and place.parent == tmp_path and place.stat().st_mode == folder.stat().st_mode
-    moved = put_in_place(place, folder)
+    staging = staging_for(folder)
+    (staging / "new").write_text("new")
+    assert (folder / "old").exists() and staging.parent == tmp_path and staging.stat().st_mode == folder.stat().st_mode
+    moved = put_in_place(staging, folder)
     assert contents(folder) == {"new": b"new"} and contents(moved) == {"old": b"old"}
     assert sorted(tmp_path.iterdir()) == sorted([folder, moved])

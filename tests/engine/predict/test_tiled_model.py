@@ -150,9 +150,9 @@ def test_nothing_is_found_where_nothing_was_photographed(restore):
     assert np.array_equal(found.fine[~fine], whole.fine[~fine])
     assert np.array_equal(found.probability[~transparent], whole.probability[~transparent])
     threshold = float(np.median(whole.fine))
-    assert found.share(threshold) == pytest.approx((whole.fine[~fine] >= threshold).mean())
+    assert found.crack_fraction(threshold) == pytest.approx((whole.fine[~fine] >= threshold).mean())
     nothing = search(model, pixels, restore, transparent=np.ones((40, 30), bool))
-    assert nothing.share(threshold) == 0 and nothing.fine.max() == 0
+    assert nothing.crack_fraction(threshold) == 0 and nothing.fine.max() == 0
 
 
 @pytest.mark.parametrize("tile,overlap", [(8, 0), (64, 64), (64, -1)])

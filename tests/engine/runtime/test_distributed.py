@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.runtime.distributed import ALONE, Share
+from engine.runtime.distributed import ALONE, ProcessGroup
 from tests.helpers.runs import TINY, contents, on_two_processes, run_here, write_photographs
 
 CHANGES = ["train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3"]
@@ -47,8 +47,8 @@ def test_two_processes_predict_like_one(tmp_path: Path) -> None:
 
 def test_shares_are_all_the_work() -> None:
     items = list(range(7))
-    shares = [Share(rank, 3) for rank in range(3)]
-    assert sorted(item for share in shares for item in share.of(items)) == items
-    for share in shares:
-        assert [share.position(own) for own in range(len(share.of(items)))] == list(share.of(items))
+    groups = [ProcessGroup(rank, 3) for rank in range(3)]
+    assert sorted(item for group in groups for item in group.of(items)) == items
+    for group in groups:
+        assert [group.position(own) for own in range(len(group.of(items)))] == list(group.of(items))
     assert ALONE.of(items) == items and ALONE.gather("x") == ["x"] and ALONE.first

@@ -17,7 +17,7 @@ from tests.helpers.runs import plan
 
 def stages(*lengths: int | float | None) -> list[StageOptions]:
     """An integer is a number of iterations, a float a share, None the rest."""
-    keys = {int: "iterations", float: "share"}
+    keys = {int: "iterations", float: "fraction"}
     return [StageOptions(name="joint", **({keys[type(one)]: one} if one is not None else {})) for one in lengths]
 
 
