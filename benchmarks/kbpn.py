@@ -7,7 +7,6 @@ exact to the limit: a pre-activation that rounding lifts over zero changes its P
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from benchmarks.case import Case, Outputs
 from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT
 from contracts.records import Restored
+from engine.options.arguments import parameters_of
 from engine.options.load import load_options
 from engine.runtime.layout import channels_last
 from models.checkpointing import checkpoint_gradients
@@ -40,7 +40,7 @@ def paper(small: bool) -> Case:
 def compact(small: bool) -> Case:
     """The size in options/joint.yml, on a batch and a crop of its training."""
     options = load_options(COMPACT)
-    known = inspect.signature(KBPN).parameters
+    known = parameters_of(KBPN)
     assert options.network_sr is not None
     sizes = {name: value for name, value in options.network_sr.arguments().items() if name in known}
     train = options.datasets.train

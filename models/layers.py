@@ -8,12 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contracts.precision import wide_type
 
-def conv_bn_relu(channels: int, out_channels: int, side: int = 3, dilation: int = 1) -> nn.Sequential:
-    """Size-keeping convolution without bias, batch norm, ReLU."""
+
+def conv_bn_relu(
+    channels: int, out_channels: int, side: int = 3, dilation: int = 1, bias: bool = False
+) -> nn.Sequential:
+    """Size-keeping convolution, batch norm, ReLU."""
     padding = dilation * (side // 2)
     return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=False),
+        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=bias),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
@@ -27,6 +31,20 @@ def scaled_width(channels: int, factor: float) -> int:
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear interpolation (half-pixel centres) to the height and width of ``like``."""
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def upsample_aligned(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear interpolation (aligned corners) to ``size`` (height, width)."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def initialise(network: nn.Module) -> None:
+    """Kaiming normal weights for ReLU (fan-in; He et al., ICCV 2015) in all convolutions, zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -54,3 +72,15 @@ def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     for one, weight in zip(maps[1:], slices[1:], strict=True):
         total += F.conv2d(one, weight, None, layer.stride, layer.padding, layer.dilation)
     return total
+
+
+def softmax_pooling(logits: Tensor, values: Tensor) -> Tensor:
+    """Means of ``values`` [B,C,H,W] weighted by the softmax over positions of ``logits`` [B,K,H,W]: [B,K,C].
+
+    In float32 at least, also under autocast: weights of a hundred thousand positions underflow in half
+    precision. The result has the dtype of ``values``.
+    """
+    dtype = wide_type(values)
+    with torch.autocast(values.device.type, enabled=False):
+        weights = logits.to(dtype).flatten(2).softmax(-1)
+        return (weights @ values.to(dtype).flatten(2).transpose(1, 2)).to(values.dtype)

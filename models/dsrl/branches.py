@@ -10,16 +10,10 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import conv_bn_relu
+from models.layers import conv_bn_relu, upsample_aligned
 from models.probability import both_probabilities
-
-
-def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear enlargement with aligned corners to ``size`` (height, width)."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 class Decoder(nn.Module):
@@ -51,7 +45,7 @@ class Decoder(nn.Module):
 
     def forward(self, context: Tensor, details: Tensor) -> Tensor:
         reduced = self.reduce(details)
-        return self.layers(torch.cat([enlarge(context, reduced.shape[2:]), reduced], 1))
+        return self.layers(torch.cat([upsample_aligned(context, reduced.shape[2:]), reduced], 1))
 
 
 class SegmentationBranch(nn.Module):
@@ -64,7 +58,7 @@ class SegmentationBranch(nn.Module):
 
     def forward(self, context: Tensor, details: Tensor, size: Sequence[int]) -> Tensor:
         """Probabilities [B,2,h,w] of crack and of no crack at the input's ``size`` (h, w), in float32 or better."""
-        return enlarge(both_probabilities(self.decoder(context, details)), size)
+        return upsample_aligned(both_probabilities(self.decoder(context, details)), size)
 
     def features(self, probability: Tensor) -> Tensor:
         """Probability of crack [B,1,H,W] -> [B,3,H,W], not negative."""

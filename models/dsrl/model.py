@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import ParallelModel
-from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
+from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch
 from models.dsrl.encoder import SharedEncoder
-from models.layers import pad_to_multiple, scaled_width
+from models.layers import pad_to_multiple, scaled_width, upsample_aligned
 from models.probability import logits_of
 
 CONTEXT, NARROW, WIDE, LAST = 256, 48, 256, 128
@@ -81,7 +81,7 @@ class DSRL(ParallelModel):
     def outputs(self, x: Tensor) -> DualOutput:
         """The network's own outputs for [B,3,h,w] with sides divisible by 4."""
         shared = self.encoder(x)
-        both = enlarge(self.seg(*shared, x.shape[2:]), [side * self.native for side in x.shape[2:]])
+        both = upsample_aligned(self.seg(*shared, x.shape[2:]), [side * self.native for side in x.shape[2:]])
         return DualOutput(both, self.sr(*shared).to(x.dtype), self.seg.features(both[:, :1]))
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
@@ -114,7 +114,7 @@ class DSRL(ParallelModel):
     def to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
         """Enlarge an output of the (padded) network to ``scale`` and cut it to what belongs to ``lr``."""
         if self.scale != self.native:
-            x = enlarge(x, [side // self.native * self.scale for side in x.shape[2:]])
+            x = upsample_aligned(x, [side // self.native * self.scale for side in x.shape[2:]])
         height, width = (side * self.scale for side in lr.shape[2:])
         return x[:, :, :height, :width]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import timm
 from timm.models import load_state_dict as read_weights
@@ -19,16 +18,19 @@ from models.encoders.plain import PlainEncoder
 LITE0 = "tf_efficientnet_lite0"
 
 
-def timm_features(name: str, levels: tuple[int, ...], dilated: bool, pretrained: bool = False) -> Encoder:
+def timm_features(name: str, levels: tuple[int, ...], dilated: bool, imagenet: bool = False) -> Encoder:
     """timm network that returns the feature maps of ``levels`` (0..4: strides 2, 4, 8, 16, 32)."""
-    build = partial(timm.create_model, name, features_only=True, out_indices=levels, pretrained=pretrained)
-    return cast(Encoder, build(output_stride=8) if dilated else build())
+    settings: dict[str, Any] = {"features_only": True, "out_indices": levels}
+    if dilated:
+        settings["output_stride"] = 8
+    if imagenet:
+        return cast(Encoder, download(name, f"to 'none', or use encoder: {LITE0}", **settings))
+    return cast(Encoder, timm.create_model(name, pretrained=False, **settings))
 
 
 def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
     """ResNet encoder; dilated: output stride 8, with the dilation pattern of the reference code."""
-    build = download if pretrained == "imagenet" else timm_features
-    network = build(name, levels, dilated)
+    network = timm_features(name, levels, dilated, imagenet=pretrained == "imagenet")
     if dilated:
         undilate_first_block(network.get_submodule("layer3"))
         undilate_first_block(network.get_submodule("layer4"))
@@ -44,14 +46,14 @@ def undilate_first_block(layer: nn.Module) -> None:
             part.dilation = part.padding = (1, 1)
 
 
-def download(name: str, levels: tuple[int, ...], dilated: bool) -> Encoder:
-    """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out when that fails."""
+def download(name: str, otherwise: str, **settings: object) -> nn.Module:
+    """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out, ``otherwise`` among them."""
     try:
-        return timm_features(name, levels, dilated, pretrained=True)
+        return timm.create_model(name, pretrained=True, **settings)
     except Exception as error:  # hub clients raise many unrelated types when offline
         raise ArgumentError(
-            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to "
-            f"a local weight file (torchvision or timm names), to 'none', or use encoder: {LITE0}"
+            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): "
+            f"set pretrained to a local weight file (torchvision or timm names), {otherwise}"
         ) from error
 
 

@@ -7,7 +7,23 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
-from models.reference_keys.families import FAMILIES
+from models.reference_keys.dsrl import DSRL
+from models.reference_keys.restoration import DBPN, KBPN, SRCNET
+from models.reference_keys.rules import Family
+from models.reference_keys.segmentation import CRACKFORMER, HRNET_OCR, PSPNET, PSPNET_BLUR_SKIP, SEGNET, UNET
+
+FAMILIES: dict[str, Family] = {
+    "kbpn": KBPN,
+    "dbpn": DBPN,
+    "srcnet": SRCNET,
+    "pspnet": PSPNET,
+    "pspnet_blurskip": PSPNET_BLUR_SKIP,
+    "segnet": SEGNET,
+    "crackformer": CRACKFORMER,
+    "hrnet_ocr": HRNET_OCR,
+    "unet": UNET,
+    "dsrl": DSRL,
+}
 
 
 def reference_keys(family: str, names: Iterable[str]) -> dict[str, str]:

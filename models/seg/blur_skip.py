@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -104,18 +105,8 @@ class PSPNetBlurSkip(PSPNet):
     may_lack = ("blur_skip.",)  # weights of a PSPNet without it fit, too
     sharp: Tensor
 
-    def __init__(
-        self,
-        encoder: str = "resnet34",
-        pretrained: str = "none",
-        width: float = 1.0,
-        pyramid_dropout: float = 0.3,
-        step_dropout: float = 0.15,
-        auxiliary_dropout: float = 0.1,
-        kernel_side: int = 21,
-        variant: str = "full",
-    ) -> None:
-        super().__init__(encoder, pretrained, width, pyramid_dropout, step_dropout, auxiliary_dropout)
+    def __init__(self, kernel_side: int = 21, variant: str = "full", **pspnet: Any) -> None:
+        super().__init__(**pspnet)
         if kernel_side < 1 or kernel_side % 2 == 0:
             raise ArgumentError(f"kernel_side {kernel_side} must be odd and positive, such as 21")
         self.blur_skip = BlurSkip(self.head.in_channels, kernel_side, variant)

@@ -15,15 +15,8 @@ from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
-from models.encoders.hrnet import HRNet, enlarge_aligned
-from models.seg.softmax_pooling import softmax_pooling
-
-
-def convolution(channels: int, out_channels: int, side: int = 1) -> nn.Sequential:
-    """Size-keeping convolution with bias, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=side // 2), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
+from models.encoders.hrnet import HRNet
+from models.layers import conv_bn_relu, softmax_pooling, upsample_aligned
 
 
 class ObjectContext(nn.Module):
@@ -34,8 +27,8 @@ class ObjectContext(nn.Module):
 
     def __init__(self, channels: int, context_channels: int, dropout: float) -> None:
         super().__init__()
-        self.down = convolution(channels, context_channels)
-        self.up = convolution(context_channels, channels)
+        self.down = conv_bn_relu(channels, context_channels, side=1, bias=True)
+        self.up = conv_bn_relu(context_channels, channels, side=1, bias=True)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
         self.finish = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Dropout2d(dropout))
 
@@ -81,8 +74,8 @@ class HRNetOCR(Segmentation):
             raise ArgumentError(f"{what} must be at least 1 (512 and 256 are the authors')")
         self.backbone = HRNet(width, pretrained)
         features = sum(self.backbone.channels)
-        self.auxiliary = nn.Sequential(*convolution(features, features, 3), nn.Conv2d(features, 1, 1))
-        self.to_pixels = convolution(features, pixel_channels, 3)
+        self.auxiliary = nn.Sequential(*conv_bn_relu(features, features, bias=True), nn.Conv2d(features, 1, 1))
+        self.to_pixels = conv_bn_relu(features, pixel_channels, bias=True)
         self.context = ObjectContext(pixel_channels, context_channels, dropout)
         self.head = nn.Conv2d(pixel_channels, 1, 1)
 
@@ -93,8 +86,8 @@ class HRNetOCR(Segmentation):
         for a batch of a single image.
         """
         branches = self.backbone(x)
-        lower = [enlarge_aligned(branch, branches[0]) for branch in branches[1:]]
+        lower = [upsample_aligned(branch, branches[0].shape[2:]) for branch in branches[1:]]
         features = torch.cat([branches[0], *lower], 1)  # [B,15 width,H/4,W/4]
         auxiliary = at_least_float32(self.auxiliary(features))
         main = at_least_float32(self.head(self.context(self.to_pixels(features), auxiliary)))
-        return Segmented(enlarge_aligned(main, x), (enlarge_aligned(auxiliary, x),))
+        return Segmented(upsample_aligned(main, x.shape[2:]), (upsample_aligned(auxiliary, x.shape[2:]),))

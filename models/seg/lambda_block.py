@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.seg.softmax_pooling import softmax_pooling
+from models.layers import softmax_pooling
 
 HEADS, KEYS, WINDOW = 4, 16, 7
 GROUP = 4

@@ -15,7 +15,7 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.layers import scaled_width
+from models.layers import conv_bn_relu, scaled_width, upsample_aligned
 from models.prelu import PReLU
 from models.probability import both_probabilities, logits_of
 
@@ -73,13 +73,7 @@ def up_step(channels: int, out_channels: int) -> nn.Sequential:
 
 def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
     """Features of the third layer -> auxiliary logits at their own size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-        nn.Dropout2d(dropout),
-        nn.Conv2d(channels, 1, 1),
-    )
+    return nn.Sequential(*conv_bn_relu(channels, channels), nn.Dropout2d(dropout), nn.Conv2d(channels, 1, 1))
 
 
 class PSPNet(Segmentation):
@@ -130,4 +124,4 @@ class PSPNet(Segmentation):
             enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
             decoded = self.step_dropout(step(enlarged))
         both = both_probabilities(self.auxiliary(middle))
-        return decoded, logits_of(F.interpolate(both, size=x.shape[2:], mode="bilinear", align_corners=True))
+        return decoded, logits_of(upsample_aligned(both, x.shape[2:]))

@@ -18,22 +18,15 @@ from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
-from models.layers import scaled_width
+from models.layers import conv_bn_relu, scaled_width
 
 WIDTHS = (64, 128, 256, 512, 512)
 LAYERS = (2, 2, 3, 3, 3)
 
 
-def layer(channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution with bias, batch norm, ReLU; keeps the size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
-
-
 def chain(channels: list[int]) -> nn.Sequential:
-    """Layers from each of the numbers of channels to the next."""
-    return nn.Sequential(*(layer(before, after) for before, after in itertools.pairwise(channels)))
+    """3x3 convolution with bias, batch norm and ReLU from each of the numbers of channels to the next."""
+    return nn.Sequential(*(conv_bn_relu(before, after, bias=True) for before, after in itertools.pairwise(channels)))
 
 
 def unpool(x: Tensor, places: Tensor, size: Sequence[int]) -> Tensor:

@@ -12,9 +12,9 @@ from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.layers import convolve_concatenated
+from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import check_sides
-from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
+from models.sr.projection import DownProjection, UpProjection, activated, check_scale
 
 SLOPE = 0.25
 STAGES = range(2, 11)

@@ -20,12 +20,12 @@ from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.layers import convolve_concatenated
+from models.encoders.vgg import load_first_layers
+from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
-from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging, initialise
-from models.sr.vgg_features import load_vgg_features
+from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
@@ -165,7 +165,7 @@ class KBPN(SuperResolution):
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
         initialise(self)
-        load_vgg_features(self.extractor, pretrained)
+        load_first_layers(self.extractor, pretrained)
         self.scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
@@ -209,11 +209,6 @@ class KBPN(SuperResolution):
         yield from self.predictor.parameters()
         for stage in self.each_stage():
             yield from stage.corrector.parameters()
-
-    def restoration_parameters(self) -> Iterator[nn.Parameter]:
-        """All other parameters: those used when the true kernel is given."""
-        estimating = {id(parameter) for parameter in self.kernel_parameters()}
-        yield from (parameter for parameter in self.parameters() if id(parameter) not in estimating)
 
     @torch.no_grad()
     def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:

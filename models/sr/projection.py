@@ -57,15 +57,6 @@ def compressed(layer: nn.Sequential | nn.Identity, parts: tuple[Tensor, ...]) ->
     return activation(convolve_concatenated(convolution, parts))
 
 
-def initialise(network: nn.Module) -> None:
-    """Kaiming normal weights for ReLU (fan-in) in all convolutions, zero biases."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-
 class UpProjection(nn.Module):
     """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
 
