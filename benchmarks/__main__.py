@@ -17,6 +17,7 @@ from benchmarks.memory import difference_of, peak_of
 from benchmarks.registry import BENCHMARKS
 from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
 from benchmarks.timing import alternate
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
@@ -42,12 +43,7 @@ quality: statistics of averaged weights). docs/performance.md says what the rows
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown benchmark or rounds that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks", __doc__, EXPLANATION)
     parser.add_argument("--only", nargs="+", metavar="NAME", default=list(BENCHMARKS), help="these alone (see below)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
     parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")

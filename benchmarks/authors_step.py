@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import io
 import multiprocessing
@@ -21,6 +20,7 @@ import torch
 from benchmarks.authors import GET_IT, AuthorsProgram, as_theirs, check_clone
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.table import describe_machine
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
@@ -56,12 +56,7 @@ class Chosen:
 
 def parse(arguments: Sequence[str] | None = None) -> Chosen:
     """Read the command line. Raises UserError for a folder that is no clone and numbers that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.authors_step",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.authors_step", __doc__, EXPLANATION)
     parser.add_argument("--clone", type=Path, required=True, metavar="DIR", help="clone of their repository")
     parser.add_argument("--threads", type=int, default=1, help="of each program (unset: 1)")
     parser.add_argument("--repeats", type=int, default=3, help="timed steps of each (unset: 3)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -14,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.joint_step import COMPACT, degraded, load
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from data.loader import make_loader
@@ -136,12 +136,7 @@ def table(runs: Sequence[dict[int, dict[str, dict[str, float]]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.averaging",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.averaging", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="changes of options")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(unset: 1 2 3)")

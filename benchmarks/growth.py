@@ -15,6 +15,7 @@ from benchmarks.kbpn import gradients_of
 from benchmarks.surface_sweep import PERCENTILE, prediction
 from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from contracts.files import replacing
 from engine.runtime.memory import keep_freed_memory
@@ -118,12 +119,7 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown size or rounds that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.growth",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.growth", __doc__, EXPLANATION)
     names = ", ".join(GROWTHS)
     parser.add_argument("--only", nargs="+", metavar="SIZE", default=list(GROWTHS), help=f"of {names} (unset: all)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")

@@ -13,6 +13,7 @@ from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_bat
 from benchmarks.table import describe_machine
 from benchmarks.timing import Work, alternate, finisher
 from benchmarks.train_step import PRECISIONS, find_device
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.options import Options
@@ -31,12 +32,7 @@ by autocast, in turn. A ratio below 1 says that bfloat16 is the slower of both.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a device or numbers that cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.precision", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")

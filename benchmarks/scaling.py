@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_batch
 from benchmarks.table import describe_machine
 from benchmarks.timing import timed
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.runtime.memory import keep_freed_memory
@@ -48,12 +49,7 @@ class Timing:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for numbers that mean nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scaling",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.scaling", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], metavar="N", help="unset: 1 2")
     parser.add_argument("--steps", type=int, default=10, help="timed steps in a round (unset: 10)")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.surface_sweep import prediction
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.evaluate.evaluator import SCORERS
 from engine.runtime.memory import keep_freed_memory
@@ -38,12 +38,7 @@ def score_all(images: int, side: int) -> tuple[float, dict[str, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.test_set",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.test_set", __doc__, EXPLANATION)
     parser.add_argument("--images", type=int, default=KHANHHA, help=f"unset: {KHANHHA}, as khanhha's test set")
     parser.add_argument("--side", type=int, default=448, help="in pixels (unset: 448)")
     chosen = parser.parse_args(arguments)

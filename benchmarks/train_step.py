@@ -15,6 +15,7 @@ from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT, ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
@@ -52,12 +53,7 @@ class Speed:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError for one that is not here."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.train_step",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.train_step", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")

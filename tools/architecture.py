@@ -5,13 +5,13 @@ python -m tools.architecture --out docs/architecture.png
 
 from __future__ import annotations
 
-import argparse
 import ast
 from collections import defaultdict
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from contracts.command_line import module_parser
 from contracts.errors import run_main
 from contracts.paths import user_path
 from visualization.drawing import GREEN, INK, ORANGE, SKY_BLUE
@@ -99,7 +99,7 @@ def draw(axes: Axes, graph: Graph) -> None:
 
 def main() -> None:
     """Draw the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = module_parser("tools.architecture", __doc__)
     parser.add_argument("--out", type=user_path, required=True, metavar="FILE", help="the picture, a PNG file")
     chosen = parser.parse_args()
     figure, (axes,) = new_figure(width=8.6, height=6.4)

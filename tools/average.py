@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.build.seen import PHOTOGRAPHS
@@ -32,12 +33,7 @@ averaged as well.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.average",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.average", __doc__, EXPLANATION)
     add = parser.add_argument
     add("first", type=expanduser, metavar="FIRST", help="weights: a file, or a folder of shipped ones")
     add("second", type=expanduser, metavar="SECOND", help="weights that were trained on from these")

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import image_files, list_images, read_image
@@ -82,7 +83,7 @@ def with_masks(cells: list[Cell]) -> list[np.ndarray]:
 
 def parse() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = module_parser("tools.contact_sheet", __doc__)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="draw N synthetic photographs")
     parser.add_argument("--seed", type=int, default=0, help="series of the synthetic photographs")
     parser.add_argument("--folder", type=user_path, action="append", default=[], help="of images; repeatable")

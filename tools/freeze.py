@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from os.path import expanduser
 from pathlib import Path
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source, fingerprint
@@ -66,8 +67,7 @@ def counted(items: Iterator[Item], bar: Progress) -> Iterator[Item]:
 
 def parse() -> argparse.Namespace:
     """Command line."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    parser = module_parser("tools.freeze", __doc__)
     add = parser.add_argument
     add("-opt", type=expanduser, required=True, metavar="FILE", help="options file whose datasets.test is rendered")
     add("--out", required=True, type=user_path, metavar="DIR", help="folder, such as datasets/frozen/NAME")

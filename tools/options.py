@@ -8,8 +8,6 @@ python -m tools.options --json options.schema.json     a JSON schema, for editor
 
 from __future__ import annotations
 
-import argparse
-import inspect
 import json
 import signal
 import types
@@ -22,10 +20,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
 from engine.options import Options
+from engine.options.arguments import parameters_of
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import IMAGE_LABEL_LOSSES
 from models.seg import SEG_NETWORKS
@@ -105,16 +105,14 @@ def lines(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, st
 def arguments(cls: Any) -> str:
     """The arguments of a network or loss with their defaults, as far as options may set them."""
     fixed = getattr(cls, "keywords", {})
-    parameters = inspect.signature(getattr(cls, "func", cls)).parameters.values()
+    parameters = parameters_of(getattr(cls, "func", cls)).values()
     given = (one for one in parameters if one.name not in (*FOLLOWS, *fixed))
     return ", ".join(one.name if one.default is one.empty else f"{one.name}: {one.default}" for one in given)
 
 
 def main(given: list[str] | None = None) -> None:
     """Print what is asked for, or write the schema."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.options", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = module_parser("tools.options", __doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="such as train or datasets.train; unset: all")
     parser.add_argument("--networks", action="store_true", help="networks and losses with their arguments")
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write a JSON schema")

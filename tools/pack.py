@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_bytes
 from contracts.paths import user_path
@@ -35,12 +36,7 @@ and splits/, as in --root.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.pack",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.pack", __doc__, EXPLANATION)
     add = parser.add_argument
     add("lists", nargs="+", metavar="LIST", help="split lists, relative to the root or as paths")
     add("--root", type=user_path, default=Path("datasets/real"), metavar="DIR", help="(datasets/real)")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.build.models import build_model
@@ -59,12 +60,7 @@ class Size:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a side or number of runs that measures nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.sizes",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.sizes", __doc__, EXPLANATION)
     parser.add_argument("files", nargs="*", type=user_path, metavar="FILE", help="options files (unset: see below)")
     parser.add_argument("--side", type=int, default=56, help="side of the LR image in pixels (56: HR 224)")
     parser.add_argument("--runs", type=int, default=3, help="timed runs of each system")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from metrics import names
 from metrics.baselines import BASELINES
@@ -38,12 +39,7 @@ COLUMNS = (
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.table",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.table", __doc__, EXPLANATION)
     parser.add_argument(
         "--condition", action="append", choices=CONDITIONS, help="what a cell holds; may be repeated (unset: all three)"
     )

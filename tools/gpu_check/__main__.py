@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.table import describe_machine
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from contracts.paths import user_path
 from engine.build.checkpoint import default_device
 from engine.runtime.progress import format_seconds
 from tools.gpu_check import commands, findings
 from tools.gpu_check.findings import FAILED, SKIPPED, Failed, Figure, Finding, Skipped, judged
-from tools.gpu_check.groups import compare_pieces
+from tools.gpu_check.pieces import compare_pieces
 from tools.gpu_check.processes import CutOff
 from tools.gpu_check.setting import Setting
 
@@ -60,12 +61,7 @@ ORDER = ("train", "evaluate", "predict", *PIECES, "resume", "speed", "speed_of_p
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.gpu_check",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.gpu_check", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a rehearsal, at small sizes (unset: gpu)")
     add("--out", type=user_path, default=Path("experiments/gpu_check"), metavar="DIR", help="(experiments/gpu_check)")

@@ -8,6 +8,7 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source
@@ -59,12 +60,7 @@ def number(text: str) -> int:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.release", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--weights", type=expanduser, metavar="FILE", help="weights to measure; unset: those that predict.py takes")
     add("--against", type=named, action="append", default=[], metavar="NAME=FILE", help="weights to compare with")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import read_photograph
@@ -99,8 +100,7 @@ def write_pages(paths: Sequence[Path], out: Path, make: Callable[[Path], NDArray
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m tools.release.gallery", description=__doc__, formatter_class=plain)
+    parser = module_parser("tools.release.gallery", __doc__)
     add = parser.add_argument
     add("inputs", nargs="+", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
     add("--weights", type=expanduser, metavar="FILE", help="unset: those that predict.py takes")

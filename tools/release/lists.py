@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, nearest, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
@@ -90,12 +91,7 @@ def write_lists(folder: Path, found: LeftOut) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release.lists",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.release.lists", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--leave-out", nargs="+", required=True, metavar="SOURCE", help="sources to leave out, each alone")
     add("--root", type=user_path, default=Path("datasets/real"), help="folder with splits (datasets/real)")

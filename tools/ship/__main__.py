@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_bytes
 from contracts.paths import user_path
@@ -52,12 +53,7 @@ CHECKED = 160  # px, side of the drawn photograph
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.ship",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.ship", __doc__, EXPLANATION)
     add = parser.add_argument
     add("experiment", type=user_path, metavar="FOLDER", help="experiments/NAME, or a file of weights")
     add("--name", required=True, help="of the folder below weights/; predict.py and evaluate.py take "
