@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-Quantity = tuple[str, np.ndarray, np.ndarray]
+Quantity = tuple[str, np.ndarray, np.ndarray]  # name, ours, expected
 DTYPES = (torch.float32, torch.float64)
 LIMITS = {torch.float32: 1e-5, torch.float64: 1e-8}
 # Quantities that amplify rounding, with their float32 limit instead; in float64 the common limit holds. Merely
