@@ -93,7 +93,7 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     optimizer, step = build_optimizer(options, model), TrainStep(model, build_loss(options))
     ema = EMA(model, options.train.ema_decay)
     recent: list[Envelope] = []
-    found = {}
+    scores = {}
     with Progress(max(at), f"seed {options.seed}", every=max(1, max(at) // 20)) as bar:
         for number, batch in enumerate(islice(training_batches(options, max(at)), max(at)), 1):
             moment = plan.at(number)
@@ -113,9 +113,9 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
                     ema.average,
                     with_statistics_estimated(ema.average, step, recent),
                 )
-                found[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
+                scores[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
             bar.update()
-    return found
+    return scores
 
 
 def score(validator: Validator, model: WholeModel) -> dict[str, float]:
@@ -141,13 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="changes of options")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(unset: 1 2 3)")
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 400, 600], help="(unset: 100 200 400 600)")
-    chosen = parser.parse_args(arguments)
-    if min(chosen.steps) < 1:
-        raise UserError(f"--steps {min(chosen.steps)}: give 1 or more")
+    args = parser.parse_args(arguments)
+    if min(args.steps) < 1:
+        raise UserError(f"--steps {min(args.steps)}: give 1 or more")
     keep_freed_memory()
     runs = [
-        measure(load(chosen.opt, [*SEGMENTATION_ALONE, f"seed={seed}", *chosen.force_yml]), chosen.steps)
-        for seed in chosen.seeds
+        measure(load(args.opt, [*SEGMENTATION_ALONE, f"seed={seed}", *args.force_yml]), args.steps)
+        for seed in args.seeds
     ]
     print(table(runs))
 

@@ -125,31 +125,31 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
     parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"JSON; plot beside it (unset: {OUT})")
-    chosen = parser.parse_args(arguments)
-    for name in chosen.only:
+    args = parser.parse_args(arguments)
+    for name in args.only:
         lookup(GROWTHS, name, "size")
-    if chosen.rounds < 1:
-        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
-    return chosen
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    check_target(chosen.out)
+    args = parse(arguments)
+    check_target(args.out)
     keep_freed_memory()
     curves = []
-    with Progress(len(chosen.only), "measuring") as bar:
-        for name in chosen.only:
-            curves.append(measure(GROWTHS[name], chosen.rounds, chosen.small))
+    with Progress(len(args.only), "measuring") as bar:
+        for name in args.only:
+            curves.append(measure(GROWTHS[name], args.rounds, args.small))
             bar.update()
     machine = describe_machine()
-    write_json(chosen.out, {"small": chosen.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
-    picture = chosen.out.with_suffix(".png")
+    write_json(args.out, {"small": args.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
+    picture = args.out.with_suffix(".png")
     plot(curves, str(machine), picture)
     print("| what | against | sizes | ms | exponent (of the work) |\n|---|---|---|---|---|")
-    for one in curves:
-        sizes, times = ", ".join(map(str, one.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in one.seconds)
-        print(f"| {one.what} | {one.axis} | {sizes} | {times} | {one.exponent:.2f} ({one.expected:g}) |")
+    for curve in curves:
+        sizes, times = ", ".join(map(str, curve.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in curve.seconds)
+        print(f"| {curve.what} | {curve.axis} | {sizes} | {times} | {curve.exponent:.2f} ({curve.expected:g}) |")
     print(f"\nMachine: {machine}\nPlot: {picture}")
 
 

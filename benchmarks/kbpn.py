@@ -56,7 +56,8 @@ def recompute(small: bool) -> Case:
     checkpoint_gradients(saving)
     side = SMALL_SIDE if small else FULL_SIDE
     lr, weight = (
-        torch.rand(1, 3, one, one).contiguous(memory_format=torch.channels_last) for one in (side, side * network.scale)
+        torch.rand(1, 3, length, length).contiguous(memory_format=torch.channels_last)
+        for length in (side, side * network.scale)
     )
     return Case(
         what=f"KBPN forward and backward (paper size), 1 x LR {side}x{side}, float32",
@@ -105,7 +106,7 @@ def both_ways(
 ) -> tuple[Callable[[], Outputs], Callable[[], Outputs]]:
     """Our formulation and the dense one on a copy of the network and its inputs in another precision."""
     own = channels_last(copy.deepcopy(network).to(dtype))
-    lr, weight = (one.to(dtype).contiguous(memory_format=torch.channels_last) for one in (lr, weight))
+    lr, weight = (tensor.to(dtype).contiguous(memory_format=torch.channels_last) for tensor in (lr, weight))
     return gradients_of(own, own, lr, weight), gradients_of(DenseKBPN(own), own, lr, weight)
 
 
@@ -119,8 +120,8 @@ def gradients_of(
         restored = run(lr)
         assert restored.kernel is not None
         loss = (restored.sr * weight).mean() + restored.kernel.square().sum()
-        found = torch.autograd.grad(loss, list(parameters.values()))
-        gradients = grouped(dict(zip(parameters, found, strict=True)))
+        values = torch.autograd.grad(loss, list(parameters.values()))
+        gradients = grouped(dict(zip(parameters, values, strict=True)))
         return {"sr": restored.sr.detach(), "kernel": restored.kernel.detach(), **gradients}
 
     return work
@@ -132,6 +133,6 @@ def grouped(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     A slope is a single number, the sum over a whole map of terms that cancel: alone it has no scale to which
     rounding could be called small.
     """
-    slopes = [one for one in gradients.values() if one.numel() == 1]
-    others = {f"gradient of {name}": one for name, one in gradients.items() if one.numel() > 1}
+    slopes = [gradient for gradient in gradients.values() if gradient.numel() == 1]
+    others = {f"gradient of {name}": gradient for name, gradient in gradients.items() if gradient.numel() > 1}
     return {"gradient of the slopes": torch.cat(slopes), **others}

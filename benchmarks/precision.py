@@ -39,17 +39,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crop", type=int, help="HR side of a step in pixels (unset: that of the options)")
     parser.add_argument("--side", type=int, default=448, help="HR side of the photograph in pixels (unset: 448)")
     parser.add_argument("--rounds", type=int, default=10, help="timed runs of each (unset: 10)")
-    chosen = parser.parse_args(arguments)
-    chosen.device = find_device(chosen.device)
-    if chosen.rounds < 1 or chosen.side < 32:
-        raise UserError(f"--rounds {chosen.rounds} --side {chosen.side}: give 1 or more rounds and 32 pixels or more")
-    return chosen
+    args = parser.parse_args(arguments)
+    args.device = find_device(args.device)
+    if args.rounds < 1 or args.side < 32:
+        raise UserError(f"--rounds {args.rounds} --side {args.side}: give 1 or more rounds and 32 pixels or more")
+    return args
 
 
 def steps(options: Options, device: torch.device) -> list[Work]:
     """A joint step in each precision, on the same batch."""
     batch = on_device(ready_batch(options), device, torch.channels_last)
-    return [partial(JointStep(options, device, precision=one), batch) for one in PRECISIONS.values()]
+    return [partial(JointStep(options, device, precision=precision), batch) for precision in PRECISIONS.values()]
 
 
 def answers(options: Options, device: torch.device, side: int) -> list[Work]:
@@ -63,7 +63,7 @@ def answers(options: Options, device: torch.device, side: int) -> list[Work]:
         with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
             return model(lr).logits
 
-    return [partial(answer, one) for one in PRECISIONS.values()]
+    return [partial(answer, dtype) for dtype in PRECISIONS.values()]
 
 
 def row(label: str, seconds: Sequence[float]) -> str:
@@ -73,20 +73,20 @@ def row(label: str, seconds: Sequence[float]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    args = parse(arguments)
+    options = load(args.opt, crop=args.crop, batch=args.batch)
     keep_freed_memory()
-    train, small = options.datasets.train, chosen.side // options.scale
+    train, small = options.datasets.train, args.side // options.scale
     works = {
-        f"training step, {train.batch_size} x HR {train.crop}x{train.crop}": steps(options, chosen.device),
+        f"training step, {train.batch_size} x HR {train.crop}x{train.crop}": steps(options, args.device),
         f"networks, LR {small}x{small} to HR {small * options.scale}x{small * options.scale}": answers(
-            options, chosen.device, chosen.side
+            options, args.device, args.side
         ),
     }
-    print(f"{chosen.opt.name} on {chosen.device}, {torch.get_num_threads()} threads; {describe_machine()}\n")
+    print(f"{args.opt.name} on {args.device}, {torch.get_num_threads()} threads; {describe_machine()}\n")
     print(f"| what | {', ms | '.join(PRECISIONS)}, ms | ratio |\n|---|---|---|---|")
     for label, ways in works.items():
-        print(row(label, alternate(ways, chosen.rounds, finisher(chosen.device))), flush=True)
+        print(row(label, alternate(ways, args.rounds, finisher(args.device))), flush=True)
 
 
 if __name__ == "__main__":

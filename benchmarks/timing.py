@@ -24,13 +24,13 @@ def alternate(works: Sequence[Work], rounds: int, finish: Work | None = None) ->
     try:
         for number in range(rounds + 1):
             for offset in range(len(works)):
-                place = (number + offset) % len(works)
-                seconds = timed(works[place], finish)
+                index = (number + offset) % len(works)
+                seconds = timed(works[index], finish)
                 if number:
-                    times[place].append(seconds)
+                    times[index].append(seconds)
     finally:
         gc.unfreeze()
-    return [statistics.median(one) for one in times]
+    return [statistics.median(values) for values in times]
 
 
 def timed(work: Work, finish: Work | None = None) -> float:

@@ -35,8 +35,8 @@ def load(
     or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
     Raises UserError for weights that are missing, damaged or of another kind.
     """
-    chosen = None if device is None else torch.device(device)
-    return Predictor(find_source(None, DEFAULT if path is None else str(path), precision, chosen), tile, overlap)
+    torch_device = None if device is None else torch.device(device)
+    return Predictor(find_source(None, DEFAULT if path is None else str(path), precision, torch_device), tile, overlap)
 
 
 class Predictor:

@@ -95,8 +95,8 @@ class Maps:
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name; ``Maps(**tensors)`` is the same again."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in given.items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class WholeModel(nn.Module):

@@ -138,7 +138,7 @@ class JointModel(WholeModel):
         if padded is prepared:
             return segmented
         height, width = prepared.shape[2:]
-        logits, *aux = (one[:, :, :height, :width] for one in (segmented.logits, *segmented.aux))
+        logits, *aux = (output[:, :, :height, :width] for output in (segmented.logits, *segmented.aux))
         return Segmented(logits, tuple(aux))
 
     def described(self) -> dict[str, str]:
@@ -157,7 +157,7 @@ class JointModel(WholeModel):
         prepared = self.prepared(maps)
         segmented = self.segment_padded(prepared, kernel).logits
         logits = segmented if maps.logits_offset is None else segmented + maps.logits_offset
-        found = {
+        tensors = {
             "restored": maps.image,
             "kernel": kernel,
             "handed_image": maps.image_offset,
@@ -167,4 +167,4 @@ class JointModel(WholeModel):
             "logits": logits,
             "probability": logits.sigmoid(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in tensors.items() if value is not None}

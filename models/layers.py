@@ -67,10 +67,10 @@ def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     """
     if len(maps) == 1:
         return layer(maps[0])
-    slices = layer.weight.split([one.shape[1] for one in maps], dim=1)
+    slices = layer.weight.split([feature.shape[1] for feature in maps], dim=1)
     total = F.conv2d(maps[0], slices[0], layer.bias, layer.stride, layer.padding, layer.dilation)
-    for one, weight in zip(maps[1:], slices[1:], strict=True):
-        total += F.conv2d(one, weight, None, layer.stride, layer.padding, layer.dilation)
+    for feature, weight in zip(maps[1:], slices[1:], strict=True):
+        total += F.conv2d(feature, weight, None, layer.stride, layer.padding, layer.dilation)
     return total
 
 

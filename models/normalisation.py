@@ -41,7 +41,7 @@ class InstanceNormalisation(Normalisation):
             statistics = self.statistics(image)
         if statistics is None:
             return F.instance_norm(image, eps=EPSILON)
-        mean, factor = (one.to(image.device) for one in statistics)
+        mean, factor = (statistic.to(image.device) for statistic in statistics)
         return (image - mean) * factor
 
 
@@ -78,8 +78,8 @@ def local_mean(image: Tensor, window: int) -> Tensor:
     for axis in (2, 3):
         length = torch.as_tensor(image.shape[axis])
         side = length.clamp(max=window)
-        places = torch.arange(length, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
-        starts = (places - side // 2).clamp(min=0).minimum(length - side)
+        positions = torch.arange(length, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
+        starts = (positions - side // 2).clamp(min=0).minimum(length - side)
         sums = torch.cat([torch.zeros_like(image.narrow(axis, 0, 1)), image], axis).double().cumsum(axis)
         total = sums.index_select(axis, starts + side) - sums.index_select(axis, starts)
         image = (total / side).to(image.dtype)

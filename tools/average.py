@@ -59,25 +59,25 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -
 
 def seen_by(first: dict[str, Any], second: dict[str, Any]) -> dict[str, list[str]]:
     """The digests of the photographs that either was trained on or chosen by, by what they were used for."""
-    both = (first.get(PHOTOGRAPHS, {}), second.get(PHOTOGRAPHS, {}))
-    return {use: sorted({digest for one in both for digest in one.get(use, ())}) for use in both[0] | both[1]}
+    seen = (first.get(PHOTOGRAPHS, {}), second.get(PHOTOGRAPHS, {}))
+    return {use: sorted({digest for by_use in seen for digest in by_use.get(use, ())}) for use in seen[0] | seen[1]}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the mean; say of what."""
-    chosen = parse(arguments)
-    if not 0 < chosen.share < 1:
-        raise UserError(f"--share {chosen.share}: give a number between 0 and 1, such as 0.5")
-    if chosen.out.exists():
-        raise UserError(f"--out {chosen.out} exists; give a new file")
-    require_writable(chosen.out.parent, "--out")
-    first, second = (load_file(path, "options", "step", "meta") for path in (chosen.first, chosen.second))
-    model = mean_of(first["model"], second["model"], chosen.share)
+    args = parse(arguments)
+    if not 0 < args.share < 1:
+        raise UserError(f"--share {args.share}: give a number between 0 and 1, such as 0.5")
+    if args.out.exists():
+        raise UserError(f"--out {args.out} exists; give a new file")
+    require_writable(args.out.parent, "--out")
+    first, second = (load_file(path, "options", "step", "meta") for path in (args.first, args.second))
+    model = mean_of(first["model"], second["model"], args.share)
     meta = {**second["meta"], PHOTOGRAPHS: seen_by(first["meta"], second["meta"])}
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: second[name] for name in ("options", "step")}
-    save_atomic({"model": model, **kept, "meta": meta}, Path(chosen.out))
-    print(f"{1 - chosen.share:g} of {chosen.first} and {chosen.share:g} of {chosen.second}: {chosen.out}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    rest = {name: second[name] for name in ("options", "step")}
+    save_atomic({"model": model, **rest, "meta": meta}, Path(args.out))
+    print(f"{1 - args.share:g} of {args.first} and {args.share:g} of {args.second}: {args.out}")
 
 
 if __name__ == "__main__":

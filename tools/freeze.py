@@ -37,8 +37,8 @@ def rendered(source: Source, pipeline: Pipeline, seed: int) -> Iterator[Item]:
     """
     for index in range(len(source)):
         batch = evaluation_image(source, index, pipeline.scale)
-        made = pipeline(batch.hr, batch.name, seed, batch.epoch)
-        yield batch.name[0], to_uint8(made.lr)[0], made.kernel[0, 0].numpy(), made.drawn[0]
+        degraded = pipeline(batch.hr, batch.name, seed, batch.epoch)
+        yield batch.name[0], to_uint8(degraded.lr)[0], degraded.kernel[0, 0].numpy(), degraded.drawn[0]
 
 
 def freeze(options: Options, out: Path) -> int:

@@ -57,7 +57,7 @@ def shown(annotation: Any) -> str:
     if origin is typing.Literal:
         return " | ".join(str(value) for value in inner)
     if origin in (typing.Union, types.UnionType):
-        return " | ".join("null" if one is type(None) else shown(one) for one in inner)
+        return " | ".join("null" if member is type(None) else shown(member) for member in inner)
     if origin is list:
         return f"list of {shown(inner[0])}"
     if origin is dict:
@@ -70,13 +70,13 @@ def shown(annotation: Any) -> str:
 def limits(field: FieldInfo) -> str:
     """What a number may be, such as ">= 1"."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    found = (
+    rules = (
         (signs[name], getattr(rule, name))
         for rule in field.metadata
         for name in signs
         if getattr(rule, name, None) is not None
     )
-    return ", ".join(f"{sign} {value:g}" for sign, value in found)
+    return ", ".join(f"{sign} {value:g}" for sign, value in rules)
 
 
 def default_of(field: FieldInfo) -> str:
@@ -89,15 +89,15 @@ def default_of(field: FieldInfo) -> str:
 def lines(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, str, str]]:
     """(path, type, default, meaning) of every option below a section."""
     for name, field in model.model_fields.items():
-        place = f"{path}.{name}".lstrip(".")
+        option = f"{path}.{name}".lstrip(".")
         below = sections(field.annotation)
         if below:
             is_list = "list" in str(field.annotation)
-            yield from lines(below[0], f"{place}[]" if is_list else place)
+            yield from lines(below[0], f"{option}[]" if is_list else option)
             continue
         kind = shown(field.annotation)
         rule = limits(field)
-        yield place, f"{kind} ({rule})" if rule else kind, default_of(field), field.description or ""
+        yield option, f"{kind} ({rule})" if rule else kind, default_of(field), field.description or ""
     if model.model_config.get("extra") == "allow":
         yield f"{path}.*", "", "", "arguments of the type, listed by --networks"
 
@@ -106,31 +106,34 @@ def arguments(cls: Any) -> str:
     """The arguments of a network or loss with their defaults, as far as options may set them."""
     fixed = getattr(cls, "keywords", {})
     parameters = parameters_of(getattr(cls, "func", cls)).values()
-    given = (one for one in parameters if one.name not in (*FOLLOWS, *fixed))
-    return ", ".join(one.name if one.default is one.empty else f"{one.name}: {one.default}" for one in given)
+    settable = (parameter for parameter in parameters if parameter.name not in (*FOLLOWS, *fixed))
+    return ", ".join(
+        parameter.name if parameter.default is parameter.empty else f"{parameter.name}: {parameter.default}"
+        for parameter in settable
+    )
 
 
-def main(given: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print what is asked for, or write the schema."""
     parser = module_parser("tools.options", __doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="such as train or datasets.train; unset: all")
     parser.add_argument("--networks", action="store_true", help="networks and losses with their arguments")
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write a JSON schema")
-    chosen = parser.parse_args(given)
-    if chosen.json is not None:
-        write_schema(chosen.json)
+    args = parser.parse_args(argv)
+    if args.json is not None:
+        write_schema(args.json)
         return
-    if chosen.networks:
+    if args.networks:
         for option, table in TABLES.items():
             print(f"{option}:")
             print("".join(f"  {name:<26} {arguments(cls)}\n" for name, cls in table.items()))
         return
-    found = list(lines(Options))
-    for section in chosen.sections:
-        if not any(is_below(path, section) for path, *_ in found):
+    options = list(lines(Options))
+    for section in args.sections:
+        if not any(is_below(path, section) for path, *_ in options):
             raise UserError(f"no option '{section}'; see python -m tools.options")
-    for path, kind, default, meaning in found:
-        if not chosen.sections or any(is_below(path, section) for section in chosen.sections):
+    for path, kind, default, meaning in options:
+        if not args.sections or any(is_below(path, section) for section in args.sections):
             print(f"{path:<42} {kind}, {default}" + (f"\n    {meaning}" if meaning else ""))
 
 

@@ -74,29 +74,29 @@ def best_quality(source: FilePairs, room: float, pool: ThreadPoolExecutor) -> in
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder; say how large it is and what it was made with."""
-    chosen = parse(arguments)
-    require_writable(chosen.out, "--out")
-    if chosen.out.exists() and any(chosen.out.iterdir()):
-        raise UserError(f"--out {chosen.out} is not empty; give a new folder")
-    reading = Reading(crack_values=None if chosen.crack_values is None else tuple(chosen.crack_values))
-    source = FilePairs(find_pairs(chosen.root, chosen.lists), reading=reading, progress=looking_at("--root"))
-    everyone = range(len(source))
+    args = parse(arguments)
+    require_writable(args.out, "--out")
+    if args.out.exists() and any(args.out.iterdir()):
+        raise UserError(f"--out {args.out} is not empty; give a new folder")
+    reading = Reading(crack_values=None if args.crack_values is None else tuple(args.crack_values))
+    source = FilePairs(find_pairs(args.root, args.lists), reading=reading, progress=looking_at("--root"))
+    indices = range(len(source))
     with ThreadPoolExecutor(cpu_count()) as pool, Progress(len(source), "packing") as bar:
-        masks = list(pool.map(partial(one_bit, source), everyone))
+        masks = list(pool.map(partial(one_bit, source), indices))
         total = sum(map(len, masks))
-        quality = best_quality(source, 1e6 * chosen.megabytes - total, pool)
-        photos = pool.map(partial(jpeg, source, quality=quality), everyone)
+        quality = best_quality(source, 1e6 * args.megabytes - total, pool)
+        photos = pool.map(partial(jpeg, source, quality=quality), indices)
         for pair, mask, photo in zip(source.pairs, masks, photos, strict=True):
             folder, _, stem = pair.name.rpartition("/")
             for kind, name, content in (("images", f"{stem}.jpg", photo), ("masks", f"{stem}.png", mask)):
-                (chosen.out / folder / kind).mkdir(parents=True, exist_ok=True)
-                write_bytes(chosen.out / folder / kind / name, content)
+                (args.out / folder / kind).mkdir(parents=True, exist_ok=True)
+                write_bytes(args.out / folder / kind / name, content)
             total += len(photo)
             bar.update()
-    (chosen.out / "splits").mkdir(exist_ok=True)
-    for one in chosen.lists:
-        shutil.copy(one if Path(one).is_file() else chosen.root / one, chosen.out / "splits")
-    print(f"{len(source)} photographs at JPEG quality {quality}, {total / 1e6:.1f} MB: {chosen.out}")
+    (args.out / "splits").mkdir(exist_ok=True)
+    for split_list in args.lists:
+        shutil.copy(split_list if Path(split_list).is_file() else args.root / split_list, args.out / "splits")
+    print(f"{len(source)} photographs at JPEG quality {quality}, {total / 1e6:.1f} MB: {args.out}")
     return 0
 
 

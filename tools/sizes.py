@@ -64,10 +64,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("files", nargs="*", type=user_path, metavar="FILE", help="options files (unset: see below)")
     parser.add_argument("--side", type=int, default=56, help="side of the LR image in pixels (56: HR 224)")
     parser.add_argument("--runs", type=int, default=3, help="timed runs of each system")
-    chosen = parser.parse_args(arguments)
-    if chosen.side < 16 or chosen.runs < 1:
-        raise UserError(f"--side {chosen.side} --runs {chosen.runs}: give a side of 16 or more and a run or more")
-    return chosen
+    args = parser.parse_args(arguments)
+    if args.side < 16 or args.runs < 1:
+        raise UserError(f"--side {args.side} --runs {args.runs}: give a side of 16 or more and a run or more")
+    return args
 
 
 def sharp_only(options: Options) -> bool:
@@ -104,16 +104,16 @@ def row(label: str, size: Size) -> str:
 
 
 def main() -> None:
-    arguments = parse()
-    files = arguments.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
+    args = parse()
+    files = args.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
     systems = [load_options(path) for path in files]  # all are read before the first is measured
     lines = []
     with Progress(len(files), "measuring") as bar:
         for path, options in zip(files, systems, strict=True):
-            lines.append(row(f"`{path.stem}`", measure(options, arguments.side, arguments.runs)))
+            lines.append(row(f"`{path.stem}`", measure(options, args.side, args.runs)))
             bar.update()
     machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    print(f"LR {arguments.side}x{arguments.side}, float32, {machine}")
+    print(f"LR {args.side}x{args.side}, float32, {machine}")
     print("\n| system | parameters / M | of them SR / M | multiply-adds / G | CPU ms |\n|---|---|---|---|---|")
     print("\n".join(lines))
 

@@ -44,8 +44,8 @@ class Decoder(nn.Module):
         )
 
     def forward(self, context: Tensor, details: Tensor) -> Tensor:
-        reduced = self.reduce(details)
-        return self.layers(torch.cat([upsample_aligned(context, reduced.shape[2:]), reduced], 1))
+        details = self.reduce(details)
+        return self.layers(torch.cat([upsample_aligned(context, details.shape[2:]), details], 1))
 
 
 class SegmentationBranch(nn.Module):
@@ -79,8 +79,8 @@ class UpStep(nn.Module):
         self.shortcut = nn.Conv2d(out_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        enlarged = self.enlarge(x)
-        return self.refine(enlarged) + self.shortcut(enlarged)
+        upsampled = self.enlarge(x)
+        return self.refine(upsampled) + self.shortcut(upsampled)
 
 
 class SuperResolutionBranch(nn.Module):

@@ -29,11 +29,11 @@ def build_backbone(name: str, pretrained: str) -> Encoder:
 def dilate(layer: nn.Module) -> None:
     """Take the stride out of a ResNet layer and dilate the 3x3 convolutions of its blocks by MULTI_GRID."""
     for block, dilation in zip(layer.children(), MULTI_GRID, strict=False):
-        for part in block.modules():
-            if isinstance(part, nn.Conv2d):
-                part.stride = (1, 1)
-                if part.kernel_size == (3, 3):
-                    part.dilation = part.padding = (dilation, dilation)
+        for module in block.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+                if module.kernel_size == (3, 3):
+                    module.dilation = module.padding = (dilation, dilation)
 
 
 class SpatialPyramid(nn.Module):
@@ -55,8 +55,8 @@ class SpatialPyramid(nn.Module):
         if self.training and x.shape[0] == 1:
             raise ArgumentError("DSRL cannot train on one sample at a time; give batches of 2 or more")
         pooled = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
-        found = [*(branch(x) for branch in self.branches), pooled]
-        return self.dropout(self.merge(torch.cat(found, 1)))
+        outputs = [*(branch(x) for branch in self.branches), pooled]
+        return self.dropout(self.merge(torch.cat(outputs, 1)))
 
 
 class SharedEncoder(nn.Module):

@@ -66,7 +66,7 @@ class DSRL(ParallelModel):
     ) -> None:
         super().__init__()
         check(scale, up_steps, width)
-        context, narrow, wide, last = (scaled_width(one, width) for one in (CONTEXT, NARROW, WIDE, LAST))
+        context, narrow, wide, last = (scaled_width(channels, width) for channels in (CONTEXT, NARROW, WIDE, LAST))
         steps = [scaled_width(channels, width) for channels in STEPS[up_steps]]
         rates = (dropout, last_dropout)
         self.scale, self.clip, self.native = scale, clip, native_scale(up_steps)
@@ -90,9 +90,9 @@ class DSRL(ParallelModel):
         Returns sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated
         probabilities, and the pair of features that the affinity loss compares.
         """
-        found = self.outputs(pad_to_multiple(lr, self.multiple))
-        logits = logits_of(self.to_scale(found.both, lr))
-        return JointOutput(self.finish(found.sr, lr), None, logits, features=(found.features, found.sr))
+        outputs = self.outputs(pad_to_multiple(lr, self.multiple))
+        logits = logits_of(self.to_scale(outputs.both, lr))
+        return JointOutput(self.finish(outputs.sr, lr), None, logits, features=(outputs.features, outputs.sr))
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""

@@ -66,9 +66,9 @@ class ExchangeModule(nn.Module):
 
     def join(self, maps: list[Tensor], target: int) -> Tensor:
         """Sum of all maps at the size of branch ``target``."""
-        brought = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
-        lower = [upsample_aligned(branch, maps[target].shape[2:]) for branch in brought[target + 1 :]]
-        total = sum([*brought[: target + 1], *lower])
+        projected = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
+        lower = [upsample_aligned(branch, maps[target].shape[2:]) for branch in projected[target + 1 :]]
+        total = sum([*projected[: target + 1], *lower])
         assert isinstance(total, Tensor)  # of one map or more
         return F.relu(total)
 

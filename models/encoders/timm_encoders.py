@@ -41,12 +41,12 @@ def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: 
 
 def undilate_first_block(layer: nn.Module) -> None:
     """Set dilation 1 in the first block of a dilated layer, basic or bottleneck; the following blocks keep theirs."""
-    for part in next(layer.children()).modules():
-        if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
-            part.dilation = part.padding = (1, 1)
+    for module in next(layer.children()).modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.dilation = module.padding = (1, 1)
 
 
-def download(name: str, otherwise: str, **settings: object) -> nn.Module:
+def download(name: str, otherwise: str, **settings: Any) -> nn.Module:
     """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out, ``otherwise`` among them."""
     try:
         return timm.create_model(name, pretrained=True, **settings)
@@ -86,8 +86,8 @@ def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) ->
     own = network.state_dict()
     wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
-        what = f"'{wrong[0]}' is missing or has another shape"
-        raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {what}")
+        misfit = f"'{wrong[0]}' is missing or has another shape"
+        raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {misfit}")
     network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 

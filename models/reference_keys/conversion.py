@@ -46,18 +46,18 @@ def convert(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> dic
     owns = lookup(FAMILIES, family, "network family").owns
     own = network.state_dict()
     keys = reference_keys(family, own)
-    given = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
-    check_names(family, set(keys), set(given))
+    theirs = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
+    check_names(family, set(keys), set(theirs))
     for reference, name in keys.items():
-        if given[reference].shape != own[name].shape:
-            shapes = f"{list(given[reference].shape)}, the network expects {list(own[name].shape)}"
+        if theirs[reference].shape != own[name].shape:
+            shapes = f"{list(theirs[reference].shape)}, the network expects {list(own[name].shape)}"
             raise UserError(f"reference weights for {family}: '{reference}' has shape {shapes}; check width")
-    return {name: given[reference] for reference, name in keys.items()}
+    return {name: theirs[reference] for reference, name in keys.items()}
 
 
-def check_names(family: str, expected: set[str], given: set[str]) -> None:
+def check_names(family: str, expected: set[str], names: set[str]) -> None:
     """Raise UserError unless both sets of names are equal."""
-    missing, unexpected = sorted(expected - given), sorted(given - expected)
+    missing, unexpected = sorted(expected - names), sorted(names - expected)
     if missing or unexpected:
         raise UserError(
             f"reference weights for {family} do not fit: {some('missing', missing)}, "

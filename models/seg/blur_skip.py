@@ -80,12 +80,12 @@ class BlurSkip(nn.Module):
         self.convolutions = nn.ModuleList(conv_bn_relu(channels, channels) for _ in range(STEPS))
 
     def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
-        taps = self.reduce(kernel).flatten(1)
+        taps = self.downsample(kernel).flatten(1)
         for modulate, convolve in zip(self.modulations, self.convolutions, strict=True):
             features = convolve(modulate(features, taps))
         return features
 
-    def reduce(self, kernel: Tensor) -> Tensor:
+    def downsample(self, kernel: Tensor) -> Tensor:
         """Variant "reduced": the kernel at 7x7 (bicubic, a = -0.75, corners aligned); it no longer sums to 1."""
         if self.variant != "reduced":
             return kernel

@@ -44,7 +44,7 @@ class FPN(Segmentation):
             raise ArgumentError(f"width {width} and detail {detail} must be at least 1")
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
-        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(level_channels, width, 1) for level_channels in channels)
         self.smooth = conv_bn_relu(width, width)
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = nn.Conv2d(width, detail if full_resolution else 1, 1)

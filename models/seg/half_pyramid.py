@@ -55,7 +55,7 @@ class HalfPyramid(Segmentation):
         self.views = tuple(views)
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
-        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(level_channels, width, 1) for level_channels in channels)
         self.smooth = nn.ModuleList(conv_bn_relu(width, width) for _ in channels)
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = nn.Conv2d(width, FACTOR**2 * detail, 1)
@@ -73,8 +73,8 @@ class HalfPyramid(Segmentation):
         """Logits [B,1,H,W] of ``x`` looked at in one of the views."""
         if scale == FACTOR:
             return F.avg_pool2d(self.fine(x), FACTOR)
-        found = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
-        return found if scale == 1 else upsample_to(found, x)
+        logits = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
+        return logits if scale == 1 else upsample_to(logits, x)
 
     def fine(self, x: Tensor) -> Tensor:
         """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size.
@@ -109,5 +109,5 @@ def mirrored(x: Tensor, axis: int) -> Tensor:
         return x
     period = (2 * (length - 1)).clamp(min=1)
     end = length + missing
-    place = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
-    return x.index_select(axis, place.minimum(period - place).clamp(max=length - 1))
+    position = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
+    return x.index_select(axis, position.minimum(period - position).clamp(max=length - 1))

@@ -35,9 +35,9 @@ class ObjectContext(nn.Module):
     def forward(self, pixels: Tensor, logits: Tensor) -> Tensor:
         """logits [B,1,h,w]: their softmax over all positions weighs the pixels of the crack region."""
         region = softmax_pooling(logits, pixels).transpose(1, 2).unsqueeze(-1)  # [B,channels,1,1]
-        of_context, of_pixels = self.merge.weight.chunk(2, dim=1)
-        context = F.conv2d(self.transform(region), of_context)
-        return self.finish(F.conv2d(pixels, of_pixels, self.merge.bias) + context)
+        context_weight, pixel_weight = self.merge.weight.chunk(2, dim=1)
+        context = F.conv2d(self.transform(region), context_weight)
+        return self.finish(F.conv2d(pixels, pixel_weight, self.merge.bias) + context)
 
     def transform(self, region: Tensor) -> Tensor:
         """The context of a region's mean features, both [B,channels,1,1]."""

@@ -58,9 +58,9 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         channels = [self.branch_channels] * len(BINS) + [x.shape[1]]
-        *of_branches, of_input = self.bottleneck.weight.split(channels, dim=1)
-        total = F.conv2d(x, of_input, self.bottleneck.bias)
-        for bins, branch, weight in zip(BINS, self.branches, of_branches, strict=True):
+        *branch_weights, input_weight = self.bottleneck.weight.split(channels, dim=1)
+        total = F.conv2d(x, input_weight, self.bottleneck.bias)
+        for bins, branch, weight in zip(BINS, self.branches, branch_weights, strict=True):
             context = F.conv2d(branch(cell_means(x, bins)), weight)  # [B,out_channels,bins,bins]
             total = total + F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
         return F.relu(total)
@@ -121,7 +121,7 @@ class PSPNet(Segmentation):
         middle, deep = self.encoder(x)
         decoded = self.pyramid_dropout(self.pyramid(deep))
         for step in self.up_steps:
-            enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
-            decoded = self.step_dropout(step(enlarged))
+            upsampled = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
+            decoded = self.step_dropout(step(upsampled))
         both = both_probabilities(self.auxiliary(middle))
         return decoded, logits_of(upsample_aligned(both, x.shape[2:]))

@@ -29,11 +29,11 @@ def chain(channels: list[int]) -> nn.Sequential:
     return nn.Sequential(*(conv_bn_relu(before, after, bias=True) for before, after in itertools.pairwise(channels)))
 
 
-def unpool(x: Tensor, places: Tensor, size: Sequence[int]) -> Tensor:
+def unpool(x: Tensor, indices: Tensor, size: Sequence[int]) -> Tensor:
     """Put ``x`` [B,C,h,w] at ``places`` (flat indices of the pooling) of a zero map [B,C,*size]."""
     batch, channels = x.shape[:2]
     flat = x.new_zeros(batch, channels, size[0] * size[1])
-    return flat.scatter(2, places.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
+    return flat.scatter(2, indices.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
 
 
 class SegNet(Segmentation):
@@ -62,12 +62,12 @@ class SegNet(Segmentation):
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
-        remembered: list[tuple[Tensor, torch.Size]] = []
+        poolings: list[tuple[Tensor, torch.Size]] = []
         for stage in self.encoder:
             x = stage(x)
             size = x.shape[2:]
-            x, places = F.max_pool2d(x, 2, return_indices=True)
-            remembered.append((places, size))
-        for stage, (places, size) in zip(reversed(self.decoder), reversed(remembered), strict=True):
-            x = stage(unpool(x, places, size))
+            x, indices = F.max_pool2d(x, 2, return_indices=True)
+            poolings.append((indices, size))
+        for stage, (indices, size) in zip(reversed(self.decoder), reversed(poolings), strict=True):
+            x = stage(unpool(x, indices, size))
         return Segmented(at_least_float32(self.head(x)))

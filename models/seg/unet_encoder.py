@@ -30,8 +30,8 @@ class Step(nn.Module):
         )
 
     def forward(self, x: Tensor, skipped: Tensor | None) -> Tensor:
-        enlarged = self.enlarge(x)
-        return self.layers(enlarged if skipped is None else torch.cat([enlarged, skipped], 1))
+        upsampled = self.enlarge(x)
+        return self.layers(upsampled if skipped is None else torch.cat([upsampled, skipped], 1))
 
 
 class EncoderUNet(Segmentation):
@@ -63,7 +63,7 @@ class EncoderUNet(Segmentation):
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         self.freeze_encoder = freeze_encoder
         *skipped, channels = self.encoder.feature_info.channels()
-        widths = [scaled_width(one, width) for one in (*STEPS, LAST)]
+        widths = [scaled_width(channel_count, width) for channel_count in (*STEPS, LAST)]
         self.steps = nn.ModuleList(
             Step(before, joined, after)
             for before, joined, after in zip([channels, *widths[:-1]], [*reversed(skipped), 0], widths, strict=True)

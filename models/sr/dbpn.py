@@ -60,8 +60,8 @@ class DBPN(SuperResolution):
         """
         check_sides(lr)
         high: tuple[Tensor, ...] = (checkpointed(self.gradient_checkpointing, self.ups[0], self.extractor(lr)),)
-        reduced: tuple[Tensor, ...] = ()
+        low_features: tuple[Tensor, ...] = ()
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            reduced = (checkpointed(self.gradient_checkpointing, down, *high), *reduced)
-            high = (checkpointed(self.gradient_checkpointing, up, *reduced), *high)
+            low_features = (checkpointed(self.gradient_checkpointing, down, *high), *low_features)
+            high = (checkpointed(self.gradient_checkpointing, up, *low_features), *high)
         return Restored(convolve_concatenated(self.output, high).to(lr.dtype), features=high)

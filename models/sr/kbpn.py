@@ -25,7 +25,7 @@ from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
-from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging
+from models.sr.projection import DownProjection, UpProjection, check_scale, upsampling
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
@@ -58,7 +58,7 @@ def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
     return F.conv2d(phases, cells, groups=len(taps))
 
 
-class Stage(nn.Module):
+class BackProjectionStage(nn.Module):
     """One back-projection stage: enlarge, correct the kernel, correct the features, reduce, modulate.
 
     Maps LR features to corrected HR features and, unless it is the last, to the next LR features.
@@ -81,7 +81,7 @@ class Stage(nn.Module):
         self.up = UpProjection(max(1, index) * width, width, scale)
         self.reconstruct = nn.Conv2d(done, 3, 3, padding=1, bias=False)
         self.corrector = KernelCorrector(corrector_width, estimated_side, kernel_side)
-        self.enlarge_error = enlarging(3, width, scale)
+        self.enlarge_error = upsampling(3, width, scale)
         self.down = None if last else DownProjection(done, width, scale)
         self.modulation = None if last else KernelModulation(done, kernel_side**2, modulation_width)
 
@@ -91,7 +91,7 @@ class Stage(nn.Module):
         lr: Tensor,
         kernel: Tensor,
         high: tuple[Tensor, ...],
-        reduced: tuple[Tensor, ...],
+        low_features: tuple[Tensor, ...],
         blind: bool,
         minimum_sum: float,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -102,20 +102,20 @@ class Stage(nn.Module):
         corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
         if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
-        smaller = self.down(*high, corrected)
-        return corrected, kernel, smaller, self.modulation(torch.cat([*reduced, smaller], 1), kernel)
+        downsampled = self.down(*high, corrected)
+        return corrected, kernel, downsampled, self.modulation(torch.cat([*low_features, downsampled], 1), kernel)
 
     def restore(
         self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], blind: bool, minimum_sum: float
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
-        enlarged = self.up(low)
-        residual = convolve_concatenated(self.reconstruct, [*high, enlarged])  # [B,3,H,W]
+        upsampled = self.up(low)
+        residual = convolve_concatenated(self.reconstruct, [*high, upsampled])  # [B,3,H,W]
         if blind:
             kernel = kernel + self.corrector(residual, kernel)
         kernel = normalise_kernel(kernel, minimum_sum)
         error = pseudo_lr(residual, kernel, self.scale) - lr
-        return enlarged + self.enlarge_error(error), kernel
+        return upsampled + self.enlarge_error(error), kernel
 
 
 class KBPN(SuperResolution):
@@ -158,7 +158,7 @@ class KBPN(SuperResolution):
         self.extractor = feature_extractor(width)
         self.predictor = KernelPredictor(width, estimated_side, kernel_side)
         self.stages = nn.ModuleList(
-            Stage(
+            BackProjectionStage(
                 index, index == stages - 1, scale, width, kernel_side, estimated_side, corrector_width, modulation_width
             )
             for index in range(stages)
@@ -178,12 +178,12 @@ class KBPN(SuperResolution):
         low = self.extractor(lr)
         state = self.predict(low) if kernel is None else self.flatten(kernel)
         high: tuple[Tensor, ...] = ()
-        reduced: tuple[Tensor, ...] = ()
+        low_features: tuple[Tensor, ...] = ()
         for stage in self.stages:
-            corrected, state, smaller, low = checkpointed(
-                self.gradient_checkpointing, stage, low, lr, state, high, reduced, kernel is None, self.minimum_sum
+            corrected, state, downsampled, low = checkpointed(
+                self.gradient_checkpointing, stage, low, lr, state, high, low_features, kernel is None, self.minimum_sum
             )
-            high, reduced = (*high, corrected), (*reduced, smaller)
+            high, low_features = (*high, corrected), (*low_features, downsampled)
         sr = convolve_concatenated(self.output, high) + bicubic_enlargement(lr, self.scale)
         return Restored(sr.to(lr.dtype), state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
 
@@ -198,10 +198,10 @@ class KBPN(SuperResolution):
             raise ArgumentError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
-    def each_stage(self) -> Iterator[Stage]:
+    def each_stage(self) -> Iterator[BackProjectionStage]:
         """The stages in order."""
         for stage in self.stages:
-            assert isinstance(stage, Stage)
+            assert isinstance(stage, BackProjectionStage)
             yield stage
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:

@@ -28,9 +28,11 @@ class KernelBranch(nn.Module):
         self.second = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
-        of_features, of_kernel = self.first.weight.split([self.channels, self.first.in_channels - self.channels], dim=1)
-        table = F.conv2d(constant_map(kernel, 3), of_kernel, self.first.bias, padding=1)  # [B,hidden,3,3]
-        hidden = F.conv2d(features, of_features, padding=1)
+        feature_weight, kernel_weight = self.first.weight.split(
+            [self.channels, self.first.in_channels - self.channels], dim=1
+        )
+        table = F.conv2d(constant_map(kernel, 3), kernel_weight, self.first.bias, padding=1)  # [B,hidden,3,3]
+        hidden = F.conv2d(features, feature_weight, padding=1)
         hidden = hidden + spread(table, *features.shape[2:])
         return self.second(self.activation(hidden))
 

@@ -17,7 +17,7 @@ INITIAL_SLOPE = 0.01
 def check_scale(scale: int) -> None:
     """Raise ArgumentError unless projection units exist for this scale."""
     if scale not in GEOMETRY:
-        valid = ", ".join(str(one) for one in GEOMETRY)
+        valid = ", ".join(map(str, GEOMETRY))
         raise ArgumentError(f"scale {scale} has no back-projection geometry; choose one of: {valid}")
 
 
@@ -26,7 +26,7 @@ def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:
     return nn.Sequential(layer, PReLU(slope))
 
 
-def enlarging(
+def upsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
     """Transposed convolution by ``scale``, then PReLU."""
@@ -35,7 +35,7 @@ def enlarging(
     return activated(layer, slope)
 
 
-def reducing(
+def downsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
     """Convolution by ``1/scale``, then PReLU."""
@@ -48,13 +48,13 @@ def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.S
     return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
 
 
-def compressed(layer: nn.Sequential | nn.Identity, parts: tuple[Tensor, ...]) -> Tensor:
+def compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) -> Tensor:
     """``layer``, made by ``compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
     if isinstance(layer, nn.Identity):
-        return torch.cat(parts, 1)
+        return torch.cat(maps, 1)
     convolution, activation = layer
     assert isinstance(convolution, nn.Conv2d)
-    return activation(convolve_concatenated(convolution, parts))
+    return activation(convolve_concatenated(convolution, maps))
 
 
 class UpProjection(nn.Module):
@@ -76,9 +76,9 @@ class UpProjection(nn.Module):
     ) -> None:
         super().__init__()
         self.compress = compressing(channels, width, compress, slope)
-        self.enlarge = enlarging(width, width, scale, bias, slope)
-        self.reduce = reducing(width, width, scale, bias, slope)
-        self.enlarge_error = enlarging(width, width, scale, bias, slope)
+        self.enlarge = upsampling(width, width, scale, bias, slope)
+        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.enlarge_error = upsampling(width, width, scale, bias, slope)
 
     def forward(self, *low: Tensor) -> Tensor:
         features = compressed(self.compress, low)
@@ -103,9 +103,9 @@ class DownProjection(nn.Module):
     ) -> None:
         super().__init__()
         self.compress = compressing(channels, width, compress, slope)
-        self.reduce = reducing(width, width, scale, bias, slope)
-        self.enlarge = enlarging(width, width, scale, bias, slope)
-        self.reduce_error = reducing(width, width, scale, bias, slope)
+        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.enlarge = upsampling(width, width, scale, bias, slope)
+        self.reduce_error = downsampling(width, width, scale, bias, slope)
 
     def forward(self, *high: Tensor) -> Tensor:
         features = compressed(self.compress, high)

@@ -50,9 +50,9 @@ class AttentionBlock(nn.Module):
 class Residual(nn.Module):
     """``x`` plus a convolution of what the parts, one after the other, make of it; keeps [B,width,h,w]."""
 
-    def __init__(self, width: int, parts: list[nn.Module]) -> None:
+    def __init__(self, width: int, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.parts = nn.Sequential(*parts)
+        self.parts = nn.Sequential(*blocks)
         self.last = convolution(width, width)
 
     def forward(self, x: Tensor) -> Tensor:

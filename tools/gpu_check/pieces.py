@@ -55,9 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     for piece in pieces:
-        found = examine(piece, GROUPS[group][piece], device)
-        print(MARK + json.dumps(asdict(found)), flush=True)
-        if found.state == FAILED and not answers(device):
+        finding = examine(piece, GROUPS[group][piece], device)
+        print(MARK + json.dumps(asdict(finding)), flush=True)
+        if finding.state == FAILED and not answers(device):
             sys.exit(UNUSABLE)
 
 
@@ -89,10 +89,12 @@ def tell_new(setting: Setting, left: list[str], output: Path) -> bool:
     *lines, _ = output.read_text("utf-8", "replace").split("\n")
     for line in lines:
         if line.startswith(MARK):
-            found = json.loads(line.removeprefix(MARK))
-            if found["name"] in left:
-                left.remove(found["name"])
-                setting.tell(Finding(**{**found, "figures": tuple(Figure(**one) for one in found["figures"])}))
+            finding = json.loads(line.removeprefix(MARK))
+            if finding["name"] in left:
+                left.remove(finding["name"])
+                setting.tell(
+                    Finding(**{**finding, "figures": tuple(Figure(**figure) for figure in finding["figures"])})
+                )
     return False
 
 

@@ -48,9 +48,9 @@ class Ended:
 def environment(device: torch.device) -> dict[str, str]:
     """That of the commands: the checkout importable, W&B offline, and no GPU to be seen if the device is the CPU."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    chosen = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    chosen.setdefault("WANDB_MODE", "offline")
-    return {**chosen, "CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else chosen
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    variables.setdefault("WANDB_MODE", "offline")
+    return {**variables, "CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else variables
 
 
 def run(
@@ -65,7 +65,7 @@ def run(
     deadline: of time.monotonic(); the command and all that it started are then killed, and CutOff raised.
     watch: called again and again with the file of the output; once it returns True, Ctrl-C is sent.
     """
-    began, asked, before = time.monotonic(), False, used(device)
+    began, interrupted, before = time.monotonic(), False, used(device)
     peak = before
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as file:
@@ -82,8 +82,8 @@ def run(
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     raise CutOff
-                if watch(log) and not asked:
-                    asked = True
+                if watch(log) and not interrupted:
+                    interrupted = True
                     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
                 peak = max(peak, used(device))
                 time.sleep(PAUSE)

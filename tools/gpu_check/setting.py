@@ -56,7 +56,7 @@ class Setting:
         **how: Callable,
     ) -> Ended:
         """Train options/joint.yml shortened, below ``folder``/runs; before: of the script on python's command line."""
-        chosen = (
+        forced = (
             f"name={name}",
             f"path:experiments_root={self.folder / 'runs'}",
             f"train:total_iter={steps}",
@@ -64,7 +64,7 @@ class Setting:
             *(SIZES if self.small else COUNTS),
             *changes,
         )
-        command = (*before, ROOT / "train_joint.py", "-opt", COMPACT, *more, "--force_yml", *chosen)
+        command = (*before, ROOT / "train_joint.py", "-opt", COMPACT, *more, "--force_yml", *forced)
         return self.call(f"train {name}", *command, **how)
 
     def experiment(self, name: str) -> Experiment:

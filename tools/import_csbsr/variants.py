@@ -141,10 +141,10 @@ def found(known: tuple[Known, ...], prefix: str, names: Collection[str]) -> Know
     own = sorted(name for name in names if name.startswith(prefix))
     if not own:
         return None
-    for one in known:
-        if any(re.match(one.mark, name) for name in own):
-            return one
-    kinds = ", ".join(one.options["type"] for one in known)
+    for network in known:
+        if any(re.match(network.mark, name) for name in own):
+            return network
+    kinds = ", ".join(network.options["type"] for network in known)
     raise UserError(f"{some('unexpected', own)}: {prefix}* of no network known here; known: {kinds}")
 
 

@@ -93,8 +93,8 @@ def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> di
 def dsrl_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The four outputs of DSRL before their enlargement; the last is the restored image once more."""
     assert isinstance(network, DSRL)
-    found = network.outputs(fixture["x"])
-    return {"out0": found.both[:, :1], "out1": found.sr, "out2": found.features, "out3": found.sr}
+    outputs = network.outputs(fixture["x"])
+    return {"out0": outputs.both[:, :1], "out1": outputs.sr, "out2": outputs.features, "out3": outputs.sr}
 
 
 def crackformer_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -150,10 +150,10 @@ def network_quantities(name: str, fixture: Mapping[str, np.ndarray], keys: Path)
 
     Raises KeyError for a missing array, UserError for a missing key list, WeightsMismatch.
     """
-    found = find_check(name)
-    if found is None:
+    matched = find_check(name)
+    if matched is None:
         raise KeyError(name)
-    check, match = found
+    check, match = matched
     network = check.build(match).double().eval()
     weights = synthesise(read_keys(keys, name))
     try:

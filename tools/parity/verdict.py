@@ -66,12 +66,12 @@ def judge(
     their own float64 limit.
     """
     verdicts = []
-    for place, (quantity, _, expected) in enumerate(compared[torch.float64]):
+    for index, (quantity, _, expected) in enumerate(compared[torch.float64]):
         scale = float(np.max(np.abs(expected), initial=0.0))
         relative = {**LIMITS, torch.float32: AMPLIFIED.get((fixture, quantity), LIMITS[torch.float32])}
         relative[torch.float64] = GUARDED.get((fixture, quantity), LIMITS[torch.float64])
         only_single = (fixture, quantity) in single_precision
         limits = {dtype: relative[torch.float32 if only_single else dtype] * scale for dtype in DTYPES}
-        errors = {dtype: maximum_error(*compared[dtype][place][1:]) for dtype in DTYPES}
+        errors = {dtype: maximum_error(*compared[dtype][index][1:]) for dtype in DTYPES}
         verdicts.append(Verdict(fixture, quantity, errors, limits))
     return verdicts

@@ -48,12 +48,12 @@ def list_files(root: Path, names: Sequence[str], own: Sequence[tuple[str, str]])
     Raises UserError for a name that two sets have, and for one that ``SETS`` lacks.
     """
     known = {name: root / "splits" / f"{name}.txt" for name in SETS}
-    found = {name: lookup(known, name, "set") for name in names}
+    files = {name: lookup(known, name, "set") for name in names}
     for name, path in own:
-        if name in found:
+        if name in files:
             raise UserError(f"--set {name}={path}: two sets of this name; give another one")
-        found[name] = Path(path)
-    return found
+        files[name] = Path(path)
+    return files
 
 
 def read_sets(root: Path, lists: Mapping[str, Path], count: int | None = None) -> dict[str, Source]:
@@ -61,11 +61,11 @@ def read_sets(root: Path, lists: Mapping[str, Path], count: int | None = None) -
 
     Raises UserError for a list or a pair that is missing, and for masks that are not clear.
     """
-    found = {}
+    sources = {}
     for name, path in lists.items():
         source = build_source(Dataset(type="folder", root=str(root), lists=[str(path)]), name)
-        found[name] = source if count is None else spread(source, count)
-    return found
+        sources[name] = source if count is None else spread(source, count)
+    return sources
 
 
 def spread(source: Source, count: int) -> Source:

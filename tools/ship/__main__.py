@@ -85,13 +85,13 @@ def ship(
     path = weights_of(Experiment(source)) if source.is_dir() else source
     content = load_file(path, "meta", "step", "options")
     content = {**content, "options": portable(content["options"], str(path))}
-    place = place_for(folder)
+    temporary = place_for(folder)
     try:
-        difference = _write(place, name, path, content, results, data)
+        difference = _write(temporary, name, path, content, results, data)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
-    earlier = put_in_place(place, folder)
+    earlier = put_in_place(temporary, folder)
     if earlier is not None:
         shutil.rmtree(earlier)
     size = (folder / TENSORS).stat().st_size / 1e6
@@ -101,26 +101,26 @@ def ship(
 
 
 def _write(
-    place: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
+    folder: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
 ) -> float:
     """Write all to ``place``, and return how far the answers are from those of the trained weights."""
     options = parse_options(content["options"], str(path))
     numbers = sum(value.numel() for value in content["model"].values() if value.is_floating_point())
-    write_folder(place, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
+    write_folder(folder, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
     for failure in data.failures if data else ():
         if failure.picture is not None:
-            write_bytes(place / PICTURES / failure.picture.name, failure.picture.read_bytes())
-    difference = largest_difference(options, content, load_file(place), path)
+            write_bytes(folder / PICTURES / failure.picture.name, failure.picture.read_bytes())
+    difference = largest_difference(options, content, load_file(folder), path)
     if not difference <= LIMIT:
-        told = f"in float16 probabilities differ by {difference:.2g}, over {LIMIT}"
-        raise UserError(f"{path}: {told}; nothing was written: these weights cannot be shipped so")
+        message = f"in float16 probabilities differ by {difference:.2g}, over {LIMIT}"
+        raise UserError(f"{path}: {message}; nothing was written: these weights cannot be shipped so")
     return difference
 
 
-def portable(kept: dict[str, Any], name: str) -> dict[str, Any]:
+def portable(options: dict[str, Any], name: str) -> dict[str, Any]:
     """The options for other machines: paths relative to the working directory, and no one's W&B or results folder."""
-    own = {key: value for key, value in kept.items() if key not in ("wandb", "path")}
-    return _relative(parse_options(own, name).model_dump(mode="json"))
+    shared = {key: value for key, value in options.items() if key not in ("wandb", "path")}
+    return _relative(parse_options(shared, name).model_dump(mode="json"))
 
 
 def _relative(value: Any) -> Any:
@@ -131,21 +131,21 @@ def _relative(value: Any) -> Any:
     return os.path.relpath(value) if isinstance(value, str) and os.path.isabs(value) else value
 
 
-def largest_difference(options: Options, one: dict[str, Any], other: dict[str, Any], path: Path) -> float:
+def largest_difference(options: Options, trained: dict[str, Any], rounded: dict[str, Any], path: Path) -> float:
     """Of the probabilities that two checkpoints find in a drawn photograph, in float32 on the CPU."""
     pixels = SyntheticSource(1, size=CHECKED, seed=options.seed, crack_free=0).load(0)[0]
-    checkpoints = [Checkpoint(options, file["model"], file["meta"], file["step"], path) for file in (one, other)]
+    checkpoints = [Checkpoint(options, file["model"], file["meta"], file["step"], path) for file in (trained, rounded)]
     models = [TiledModel(checkpoint.model(), torch.device("cpu")) for checkpoint in checkpoints]
-    found = [[search(model, pixels, restore, str(path)).fine for restore in (True, False)] for model in models]
-    return max(float(np.abs(first - second).max()) for first, second in zip(*found, strict=True))
+    probabilities = [[search(model, pixels, restore, str(path)).fine for restore in (True, False)] for model in models]
+    return max(float(np.abs(first - second).max()) for first, second in zip(*probabilities, strict=True))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read what is given, before any work, and ship."""
-    chosen = parse(arguments)
-    results = None if chosen.results is None else read_measured(chosen.results)
-    data = None if chosen.card_data is None else read_card_data(chosen.card_data)
-    folder = ship(chosen.experiment, chosen.name, results, data, chosen.overwrite)
+    args = parse(arguments)
+    results = None if args.results is None else read_measured(args.results)
+    data = None if args.card_data is None else read_card_data(args.card_data)
+    folder = ship(args.experiment, args.name, results, data, args.overwrite)
     print(f"wrote {folder / CARD}: read it before it is published")
 
 
