@@ -27,20 +27,33 @@ def load(
     tile: int = 256,
     overlap: int = 32,
 ) -> Predictor:
-    """Weights, ready to look for cracks; read from this machine alone.
+    """Load weights, ready to look for cracks; read from this machine alone.
 
-    path: a checkpoint (.pth), a folder of weights, the name of shipped ones, or an exported model (.onnx); None: the
-    shipped weights. Unlike the scripts, this never prefers an experiment in the working directory.
-    device: None: the GPU where there is one, else the CPU. precision: "auto" (as the weights' options say), "float32"
-    or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
-    Raises UserError for weights that are missing, damaged or of another kind.
+    Unlike the scripts, this never prefers an experiment in the working directory.
+
+    Args:
+        path: a checkpoint (.pth), a folder of weights, the name of shipped ones, or an exported model (.onnx); None:
+            the shipped weights.
+        device: None: the GPU where there is one, else the CPU.
+        precision: "auto" (as the weights' options say), "float32" or "bfloat16".
+        tile: side of tiles in pixels of a photograph before restoring; smaller tiles need less memory.
+        overlap: of neighbouring tiles, in the same pixels.
+
+    Raises:
+        UserError: for weights that are missing, damaged or of another kind.
     """
     torch_device = None if device is None else torch.device(device)
     return Predictor(find_source(None, DEFAULT if path is None else str(path), precision, torch_device), tile, overlap)
 
 
 class Predictor:
-    """Finds cracks in photographs, as ``predict.py`` does. Made by ``load``."""
+    """Finds cracks in photographs, as ``predict.py`` does. Made by ``load``.
+
+    Args:
+        source: the weights.
+        tile: side of tiles in pixels of a photograph before restoring.
+        overlap: of neighbouring tiles, in the same pixels.
+    """
 
     def __init__(self, source: Source, tile: int = 256, overlap: int = 32) -> None:
         self.source = source
@@ -56,10 +69,14 @@ class Predictor:
     ) -> Prediction:
         """Look for cracks in a photograph of any size.
 
-        image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.
-        threshold: crack from this probability on, in (0,1); restore: "auto", "always" or "never" before segmenting;
-        minimum_area: regions of fewer segmented pixels are no cracks, None: as the weights' options say.
-        Raises UserError for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
+        Args:
+            image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.
+            threshold: crack from this probability on, in (0,1).
+            restore: "auto", "always" or "never" before segmenting.
+            minimum_area: regions of fewer segmented pixels are no cracks; None: as the weights' options say.
+
+        Raises:
+            UserError: for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
         """
         area = self.source.minimum_area if minimum_area is None else minimum_area
         settings = Settings(restore=restore, threshold=threshold, minimum_area=area)

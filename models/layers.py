@@ -14,7 +14,15 @@ from contracts.precision import wide_type
 def conv_bn_relu(
     channels: int, out_channels: int, side: int = 3, dilation: int = 1, bias: bool = False
 ) -> nn.Sequential:
-    """Size-keeping convolution, batch norm, ReLU."""
+    """Size-keeping convolution, batch norm, ReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        side: of the convolution's kernel, odd.
+        dilation: of the convolution.
+        bias: whether the convolution has one.
+    """
     padding = dilation * (side // 2)
     return nn.Sequential(
         nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=bias),
@@ -59,11 +67,15 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
 
 def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
-    """``layer(torch.cat(maps, 1))`` up to rounding, for a layer of one group; maps: [B,C_i,H,W], at least one.
+    """``layer(torch.cat(maps, 1))`` up to rounding, without a concatenated copy.
 
-    A convolution is linear: each map meets its own slice of the weights, and the results are summed, without a
-    concatenated copy. Dense networks look at all maps made so far; the copies made for each layer that does would be
-    kept for the backward pass, and together grow with the square of the number of stages.
+    A convolution is linear: each map meets its own slice of the weights, and the results are summed. Dense networks
+    look at all maps made so far; the copies made for each layer that does would be kept for the backward pass, and
+    together grow with the square of the number of stages.
+
+    Args:
+        layer: convolution of one group.
+        maps: [B,C_i,H,W], at least one.
     """
     if len(maps) == 1:
         return layer(maps[0])
@@ -75,10 +87,16 @@ def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
 
 
 def softmax_pooling(logits: Tensor, values: Tensor) -> Tensor:
-    """Means of ``values`` [B,C,H,W] weighted by the softmax over positions of ``logits`` [B,K,H,W]: [B,K,C].
+    """Means of values over all positions of an image, weighted by a softmax over these positions.
 
-    In float32 at least, also under autocast: weights of a hundred thousand positions underflow in half
-    precision. The result has the dtype of ``values``.
+    In float32 at least, also under autocast: weights of a hundred thousand positions underflow in half precision.
+
+    Args:
+        logits: [B,K,H,W], of which the softmax over positions gives the weights.
+        values: [B,C,H,W].
+
+    Returns:
+        [B,K,C] in the dtype of ``values``.
     """
     dtype = wide_type(values)
     with torch.autocast(values.device.type, enabled=False):

@@ -21,10 +21,12 @@ class PReLU(nn.PReLU):
     (a convolution, a batch norm): the next layer keeps the output anyway, and the slope's gradient needs no more.
     A slope that is zero, negative or nearly so keeps the input. Elsewhere it is ``F.prelu``: the slope's value would
     have to be fetched from the device.
+
+    Args:
+        init: slope to start at.
     """
 
     def __init__(self, init: float = 0.25) -> None:
-        """init: the slope to start at."""
         super().__init__(1, init)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,8 +19,13 @@ from models.probability import both_probabilities
 class Decoder(nn.Module):
     """Context [B,C,h/16,w/16] and details [B,D,h/4,w/4] -> [B,out_channels,h/4,w/4].
 
-    channels: C and D; narrow, wide, last: channels of the reduced details and of the two 3x3 layers;
-    dropout: rates after these two.
+    Args:
+        channels: C and D.
+        narrow: channels that the details are reduced to.
+        wide: channels of the first 3x3 layer.
+        last: channels of the second 3x3 layer.
+        out_channels: channels of the output.
+        dropout: rates after the two 3x3 layers.
     """
 
     def __init__(
@@ -49,7 +54,14 @@ class Decoder(nn.Module):
 
 
 class SegmentationBranch(nn.Module):
-    """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at."""
+    """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at.
+
+    Args:
+        channels: of context and details.
+        narrow: see ``Decoder``.
+        wide: channels of both 3x3 layers of the decoder.
+        dropout: rates after these two.
+    """
 
     def __init__(self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]) -> None:
         super().__init__()
@@ -57,7 +69,16 @@ class SegmentationBranch(nn.Module):
         self.to_features = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
 
     def forward(self, context: Tensor, details: Tensor, size: Sequence[int]) -> Tensor:
-        """Probabilities [B,2,h,w] of crack and of no crack at the input's ``size`` (h, w), in float32 or better."""
+        """Probabilities of crack and of no crack at the input's size, in float32 or better.
+
+        Args:
+            context: [B,C,h/16,w/16].
+            details: [B,D,h/4,w/4].
+            size: (h, w) of the input.
+
+        Returns:
+            [B,2,h,w].
+        """
         return upsample_aligned(both_probabilities(self.decoder(context, details)), size)
 
     def features(self, probability: Tensor) -> Tensor:
@@ -84,7 +105,16 @@ class UpStep(nn.Module):
 
 
 class SuperResolutionBranch(nn.Module):
-    """Restored image, without a residual image. steps: channels before and after each enlargement by 2."""
+    """Restored image, without a residual image.
+
+    Args:
+        channels: of context and details.
+        narrow: see ``Decoder``, as ``wide`` and ``last``.
+        wide: see there.
+        last: see there.
+        steps: channels before and after each upsampling by 2.
+        dropout: rates after the decoder's 3x3 layers.
+    """
 
     def __init__(
         self,

@@ -39,8 +39,15 @@ def dilate(layer: nn.Module) -> None:
 class SpatialPyramid(nn.Module):
     """Atrous spatial pyramid pooling: [B,C,h,w] -> [B,out_channels,h,w].
 
-    A 1x1 convolution, three dilated 3x3 convolutions and the mean of the whole map, merged by a 1x1
-    convolution. In training the norm of the pooled branch needs at least two samples: UserError.
+    A 1x1 convolution, three dilated 3x3 convolutions and the mean of the whole map, merged by a 1x1 convolution.
+
+    Args:
+        channels: C.
+        out_channels: of each branch and of the result.
+        dropout: rate after the merge.
+
+    Raises:
+        UserError: in training on one sample, as the norm of the pooled branch needs at least two.
     """
 
     def __init__(self, channels: int, out_channels: int, dropout: float) -> None:
@@ -60,10 +67,15 @@ class SpatialPyramid(nn.Module):
 
 
 class SharedEncoder(nn.Module):
-    """Image [B,3,h,w] -> context [B,C,h/16,w/16] and details [B,D,h/4,w/4].
+    """Image [B,3,h,w] -> context [B,C,h/16,w/16] and details [B,D,h/4,w/4]; sides are rounded up.
 
-    ``channels`` holds C and D; sides are rounded up. backbone: a name in RESNETS; pretrained: "none",
-    "imagenet" or a weight file; context: C; dropout: rate after the pyramid.
+    ``channels`` holds C and D.
+
+    Args:
+        backbone: a name in ``RESNETS``.
+        pretrained: "none", "imagenet" or a weight file.
+        context: C.
+        dropout: rate after the pyramid.
     """
 
     def __init__(self, backbone: str, pretrained: str, context: int, dropout: float) -> None:

@@ -21,12 +21,14 @@ STEPS = {3: (64, 64, 32, 16), 4: (64, 64, 64, 32, 16)}  # channels before and af
 
 @dataclass(frozen=True)
 class DualOutput:
-    """What the network itself gives for [B,3,h,w], before the enlargement to the asked-for scale s.
+    """What the network itself gives for [B,3,h,w], before the upsampling to the asked-for scale s.
 
-    both: probabilities [B,2,nh,nw] of crack and of no crack, in float32 or better, with n = 2 (three up steps) or
-    4 (four);
-    sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss;
-    features: [B,3,nh,nw], those of the segmentation.
+    With n = 2 (three up steps) or 4 (four):
+
+    Args:
+        both: probabilities [B,2,nh,nw] of crack and of no crack, in float32 or better.
+        sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss.
+        features: [B,3,nh,nw], those of the segmentation.
     """
 
     both: Tensor
@@ -35,17 +37,24 @@ class DualOutput:
 
 
 class DSRL(ParallelModel):
-    """One network that restores and segments a low-resolution image; used like models.joint.JointModel.
+    """One network that restores and segments a low-resolution image; used like ``models.joint.JointModel``.
 
-    Two branches share an encoder and look at the same input: the segmentation does not see the restored
-    image, and no blur kernel is estimated. Parts: ``encoder``, ``sr`` and ``seg``.
+    Two branches share an encoder and look at the same input: the segmentation does not see the restored image, and no
+    blur kernel is estimated. Modules: ``encoder``, ``sr`` and ``seg``.
 
-    scale: enlargement of both outputs; encoder: a ResNet of models.dsrl.encoder; pretrained: its weights,
-    "none", "imagenet" or a file; up_steps: 3 (released: outputs x2, then bilinear to ``scale``) or
-    4 (outputs x4); clip: clip the restored image to [0,1] outside training; width: factor on the channels
-    after the encoder (1.0: the paper's network, 60.5 million parameters with ResNet-101);
-    dropout: rate after the pyramid and the first layer of each decoder; last_dropout: after the second.
-    Raises ArgumentError for other up_steps, a scale below what they give, a width that is not positive.
+    Args:
+        scale: enlargement of both outputs.
+        encoder: a ResNet of ``models.dsrl.encoder``.
+        pretrained: weights of the encoder, "none", "imagenet" or a file.
+        up_steps: 3 (released: outputs x2, then bilinear to ``scale``) or 4 (outputs x4).
+        clip: clip the restored image to [0,1] outside training.
+        width: factor on the channels after the encoder (1.0: the paper's network, 60.5 million parameters with
+            ResNet-101).
+        dropout: rate after the pyramid and the first layer of each decoder.
+        last_dropout: rate after the second layer of each decoder.
+
+    Raises:
+        ArgumentError: for other up_steps, a scale below what they give, a width that is not positive.
     """
 
     multiple = 4  # of the sides that ``outputs`` takes
@@ -85,10 +94,15 @@ class DSRL(ParallelModel):
         return DualOutput(both, self.sr(*shared).to(x.dtype), self.seg.features(both[:, :1]))
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
-        """Restore and segment ``lr`` [B,3,h,w] in [0,1]; ``kernel`` is ignored.
+        """Restore and segment a low-resolution image.
 
-        Returns sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated
-        probabilities, and the pair of features that the affinity loss compares.
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: ignored.
+
+        Returns:
+            sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated probabilities, and
+            the pair of features that the affinity loss compares.
         """
         outputs = self.outputs(pad_to_multiple(lr, self.multiple))
         logits = logits_of(self.to_scale(outputs.both, lr))

@@ -21,7 +21,15 @@ MODULES = {2: 1, 3: 4, 4: 3}  # modules in the stages of 2, 3 and 4 branches
 
 
 def convolution(channels: int, out_channels: int, stride: int = 1, side: int = 3, relu: bool = True) -> nn.Sequential:
-    """Convolution, batch norm and, if asked for, ReLU; the size is divided by ``stride``, rounded up."""
+    """Convolution, batch norm and, if asked for, ReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        stride: the size is divided by it, rounded up.
+        side: of the kernel, odd.
+        relu: whether a ReLU follows.
+    """
     layers = [
         nn.Conv2d(channels, out_channels, side, stride, padding=side // 2, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -76,8 +84,9 @@ class ExchangeModule(nn.Module):
 class HRNet(nn.Module):
     """Image [B,3,H,W] of any size -> four maps at strides 4, 8, 16, 32 (sizes rounded up).
 
-    width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
-    pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
+    Args:
+        width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
+        pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
     """
 
     def __init__(self, width: int = 48, pretrained: str = "none") -> None:

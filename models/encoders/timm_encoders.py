@@ -19,7 +19,14 @@ LITE0 = "tf_efficientnet_lite0"
 
 
 def timm_features(name: str, levels: tuple[int, ...], dilated: bool, imagenet: bool = False) -> Encoder:
-    """timm network that returns the feature maps of ``levels`` (0..4: strides 2, 4, 8, 16, 32)."""
+    """timm network that returns feature maps.
+
+    Args:
+        name: of timm's network.
+        levels: maps to return, 0..4: strides 2, 4, 8, 16, 32.
+        dilated: keep the output stride at 8.
+        imagenet: download ImageNet weights. Raises ArgumentError where that fails.
+    """
     settings: dict[str, Any] = {"features_only": True, "out_indices": levels}
     if dilated:
         settings["output_stride"] = 8
@@ -47,7 +54,16 @@ def undilate_first_block(layer: nn.Module) -> None:
 
 
 def download(name: str, otherwise: str, **settings: Any) -> nn.Module:
-    """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out, ``otherwise`` among them."""
+    """A timm network with ImageNet weights, which timm fetches.
+
+    Args:
+        name: of timm's network.
+        otherwise: the other ways out, told in the error.
+        settings: further arguments of ``timm.create_model``.
+
+    Raises:
+        ArgumentError: with the ways out where the download fails.
+    """
     try:
         return timm.create_model(name, pretrained=True, **settings)
     except Exception as error:  # hub clients raise many unrelated types when offline
@@ -82,7 +98,16 @@ def read_file(path: str) -> Mapping[str, Tensor]:
 
 
 def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) -> None:
-    """Load the tensors that the feature network has (a classifier may be left over). Raises ArgumentError."""
+    """Load the tensors that a feature network has; a classifier may be left over.
+
+    Args:
+        network: to load into.
+        state: weights by name.
+        path: where they come from, for the error.
+
+    Raises:
+        ArgumentError: for a tensor that is missing or has another shape.
+    """
     own = network.state_dict()
     wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
@@ -113,8 +138,13 @@ ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], Encoder]] = {
 def build_encoder(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str = "none") -> Encoder:
     """Build an encoder: image [B,3,H,W] -> list of feature maps, one for each of ``levels``.
 
-    levels: 0..4, the maps at strides 2, 4, 8, 16, 32; dilated: levels 3 and 4 stay at stride 8.
-    pretrained: "none" (random), "imagenet", or a weight file. Channels: ``feature_info.channels()``.
-    Inputs are instance-normalised images; no further mean and standard deviation is applied.
+    Inputs are instance-normalised images; no further mean and standard deviation is applied. Channels of the maps:
+    ``feature_info.channels()``.
+
+    Args:
+        name: a key of ``ENCODERS``.
+        levels: 0..4, the maps at strides 2, 4, 8, 16, 32.
+        dilated: levels 3 and 4 stay at stride 8.
+        pretrained: "none" (random), "imagenet", or a weight file.
     """
     return lookup(ENCODERS, name, "encoder")(name, levels, dilated, pretrained)

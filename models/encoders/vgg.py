@@ -21,8 +21,11 @@ FIRST_LAYERS = {0: 0, 2: 2, 4: 5, 6: 7}  # numbers without pooling -> torchvisio
 class VGGEncoder(nn.Module):
     """Image [B,3,H,W] -> the ReLU outputs before each pooling, at strides 1, 2, 4, 8, 16.
 
-    ``channels`` names their numbers of channels. The layers stand in ``features`` under torchvision's
-    numbers; there is no fifth pooling and no batch norm. width: factor on all channels (1.0: VGG-16's).
+    ``channels`` names their numbers of channels. The layers stand in ``features`` under torchvision's numbers; there is
+    no fifth pooling and no batch norm.
+
+    Args:
+        width: factor on all channels (1.0: VGG-16's).
     """
 
     def __init__(self, width: float = 1.0) -> None:
@@ -60,15 +63,28 @@ def read_vgg16(pretrained: str) -> Mapping[str, Tensor]:
 
 
 def load_pretrained(encoder: VGGEncoder, pretrained: str) -> None:
-    """Load what ``pretrained`` names ("imagenet" or a file; "none": nothing). Raises ArgumentError where it misfits."""
+    """Load weights into an encoder.
+
+    Args:
+        encoder: of VGG-16's width, unless ``pretrained`` is "none".
+        pretrained: "imagenet", a file of torchvision's or timm's VGG-16, or "none", which leaves the encoder as it is.
+
+    Raises:
+        ArgumentError: where there are no such weights or they do not fit.
+    """
     if pretrained != "none":
         load_features(encoder, read_vgg16(pretrained), pretrained)
 
 
 def load_first_layers(extractor: nn.Sequential, pretrained: str) -> None:
-    """The same for KBPN's feature extractor, which is VGG-16's first four convolutions without pooling.
+    """Load VGG-16's first four convolutions into KBPN's feature extractor, which has them without pooling.
 
-    Raises ArgumentError for an extractor of another width, too.
+    Args:
+        extractor: of width 128, unless ``pretrained`` is "none".
+        pretrained: as of ``load_pretrained``.
+
+    Raises:
+        ArgumentError: where there are no such weights, or for an extractor of another width.
     """
     if pretrained == "none":
         return

@@ -27,7 +27,12 @@ FAMILIES: dict[str, Family] = {
 
 
 def reference_keys(family: str, names: Iterable[str]) -> dict[str, str]:
-    """Map the authors' names to ours for the tensors ``names`` of a network of this family."""
+    """Map the authors' names to ours.
+
+    Args:
+        family: a key of ``FAMILIES``.
+        names: our tensor names of a network of this family.
+    """
     rename = lookup(FAMILIES, family, "network family").rename
     return {rename(name): name for name in names}
 
@@ -38,10 +43,17 @@ def strip_parallel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def convert(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a released checkpoint that belongs to ``network``, under our names.
+    """The tensors of a released checkpoint that belong to ``network``, under our names.
 
     Other networks' tensors in the same checkpoint are left out, and those that the family does not use.
-    Raises UserError naming missing and unexpected tensors of this network, or the first with another shape.
+
+    Args:
+        family: a key of ``FAMILIES``.
+        network: our network of this family.
+        state: the checkpoint's tensors by the authors' names.
+
+    Raises:
+        UserError: naming missing and unexpected tensors of this network, or the first with another shape.
     """
     owns = lookup(FAMILIES, family, "network family").owns
     own = network.state_dict()

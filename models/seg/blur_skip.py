@@ -66,9 +66,12 @@ VARIANTS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class BlurSkip(nn.Module):
-    """Twice: modulate features [B,channels,H,W] by the kernel [B,1,k,k], then convolution, batch norm, ReLU.
+    """Twice: modulate features [B,channels,H,W] by the kernel [B,1,k,k], then convolution, batch norm, ReLU. H, W >= 4.
 
-    variant: see ``PSPNetBlurSkip``. H, W >= 4.
+    Args:
+        channels: of the features.
+        kernel_side: k.
+        variant: see ``PSPNetBlurSkip``.
     """
 
     def __init__(self, channels: int, kernel_side: int, variant: str) -> None:
@@ -95,10 +98,16 @@ class BlurSkip(nn.Module):
 class PSPNetBlurSkip(PSPNet):
     """PSPNet whose decoded features are joined by a copy that the blur kernel has modulated.
 
-    variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone)
-    or "reduced" (as "full", with the kernel reduced to 7x7); kernel_side: k, as estimated by the SR network;
-    the other arguments are those of PSPNet. ``needs_kernel`` tells the joint model that the SR network
-    must estimate a kernel. Raises ArgumentError for an unknown variant.
+    ``needs_kernel`` tells the joint model that the SR network must estimate a kernel.
+
+    Args:
+        kernel_side: side k of the kernel, as estimated by the SR network.
+        variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone) or
+            "reduced" (as "full", with the kernel reduced to 7x7).
+        pspnet: arguments of ``PSPNet``.
+
+    Raises:
+        ArgumentError: for an unknown variant, or a side that is even or not positive.
     """
 
     needs_kernel = True
@@ -115,11 +124,18 @@ class PSPNetBlurSkip(PSPNet):
         self.register_buffer("sharp", sharp, persistent=False)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 8; kernel: its blur [B,1,k,k], sums to 1.
+        """Segment a normalised image.
 
-        Without ``kernel`` the image counts as sharp (a photograph that no SR network restored): the kernel
-        is a centred delta. Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
-        Raises ArgumentError for a kernel of another shape.
+        Args:
+            x: [B,3,H,W], sides divisible by 8.
+            kernel: its blur [B,1,k,k], sums to 1. Without it the image counts as sharp (a photograph that no SR network
+                restored): the kernel is a centred delta.
+
+        Returns:
+            Logits and auxiliary logits, both [B,1,H,W] in float32 or better.
+
+        Raises:
+            ArgumentError: for a kernel of another shape.
         """
         decoded, aux = self.decode(x)
         skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))

@@ -49,7 +49,10 @@ def run(level: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
 class SideOutput(nn.Module):
     """What one level says about cracks: its last two maps, weighted by a mask made of all its earlier ones.
 
-    early: channels of the earlier maps; last: of the encoder's and decoder's last map together.
+    Args:
+        early: channels of the earlier maps.
+        last: channels of the encoder's and decoder's last map together.
+        width: channels of the mask and of the merged maps.
     """
 
     def __init__(self, early: int, last: int, width: int) -> None:
@@ -76,12 +79,17 @@ class SideOutput(nn.Module):
 class CrackFormer(Segmentation):
     """Transformer network for crack segmentation with five side outputs.
 
-    width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8
-    times as many. dropout: rate inside the transformer blocks, in training.
     Ask for float32 (``train.precision``; ``evaluation.precision``, which predictions follow): its many blocks amplify
     rounding, so that before training the logits in bfloat16 are off by about a third of their standard deviation (at
-    the deepest level a tenth of the places of maxima change).
-    Raises ArgumentError for another width, and for images below 32 pixels, which cannot be pooled five times.
+    the deepest level a tenth of the positions of maxima change).
+
+    Args:
+        width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8 times as
+            many.
+        dropout: rate inside the transformer blocks, in training.
+
+    Raises:
+        ArgumentError: for another width, and for images below 32 pixels, which cannot be pooled five times.
     """
 
     multiple = 16

@@ -22,10 +22,14 @@ LEVELS = (0, 1, 2, 3, 4)
 class FPN(Segmentation):
     """Encoder features at strides 2 to 32, summed from coarse to fine at ``width`` channels, then a head.
 
-    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file.
-    full_resolution: two 3x3 convolutions (``detail`` channels) look at the full-size image and join the
-    pyramid before the last 3x3 convolution; finer outlines for some more time.
-    dropout: rate of the spatial dropout on the pyramid's sum, in training.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        width: channels of the pyramid.
+        pretrained: "none", "imagenet" or a weight file.
+        full_resolution: two 3x3 convolutions look at the full-size image and join the pyramid before the last 3x3
+            convolution; finer outlines for some more time.
+        detail: channels of these convolutions.
+        dropout: rate of the spatial dropout on the pyramid's sum, in training.
     """
 
     multiple = 32

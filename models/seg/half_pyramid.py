@@ -27,12 +27,17 @@ GRID = 32  # of the encoder's coarsest level
 class HalfPyramid(Segmentation):
     """Encoder features summed from coarse to fine with a convolution at each level, then two shuffles by 2.
 
-    encoder, pretrained: see models.encoders.timm_encoders; width: channels of the pyramid; detail: channels at the size
-    looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
-    pyramid, in training.
-    views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of the
-    size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged. Raises ArgumentError
-    for others.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        width: channels of the pyramid.
+        pretrained: "none", "imagenet" or a weight file.
+        detail: channels at the size looked at, where two convolutions see the image itself.
+        dropout: rate of the spatial dropout on the pyramid, in training.
+        views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of
+            the size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged.
+
+    Raises:
+        ArgumentError: for other views, and for a width or detail below 1.
     """
 
     multiple = 4  # of the sides, so that the smallest view has whole pixels

@@ -23,6 +23,11 @@ class ObjectContext(nn.Module):
     """Pixel features [B,channels,h,w], joined by what the likely crack pixels of the image have in common.
 
     The context does not vary over the image: its part of the merging 1x1 convolution is a bias.
+
+    Args:
+        channels: of the pixel features.
+        context_channels: inside the context.
+        dropout: rate of the spatial dropout at the end.
     """
 
     def __init__(self, channels: int, context_channels: int, dropout: float) -> None:
@@ -53,9 +58,12 @@ class ObjectContext(nn.Module):
 class HRNetOCR(Segmentation):
     """HRNetV2 with an object-contextual head and an auxiliary output.
 
-    width: channels of the finest branch (48: the authors'); pixel_channels, context_channels: of the pixel
-    features and inside the context; pretrained: see models.encoders.hrnet; dropout: rate of the spatial dropout
-    before the last convolution, in training.
+    Args:
+        width: channels of the finest branch (48: the authors').
+        pretrained: see ``models.encoders.hrnet``.
+        pixel_channels: of the pixel features.
+        context_channels: inside the context.
+        dropout: rate of the spatial dropout before the last convolution, in training.
     """
 
     multiple = 1

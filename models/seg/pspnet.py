@@ -24,9 +24,13 @@ LEVELS = (3, 4)
 
 
 def cell_means(x: Tensor, bins: int) -> Tensor:
-    """Means of ``x`` [B,C,H,W] over a grid of bins x bins cells, as adaptive average pooling takes them.
+    """Means over a grid of bins x bins cells, as adaptive average pooling takes them.
 
     ONNX has no such pooling: when exported, products with matrices of weights [bins,H] and [bins,W].
+
+    Args:
+        x: [B,C,H,W].
+        bins: cells along each side.
     """
     if not torch.onnx.is_in_onnx_export():
         return F.adaptive_avg_pool2d(x, bins)
@@ -46,8 +50,13 @@ def cell_weights(length: Tensor, bins: int) -> Tensor:
 class PyramidPooling(nn.Module):
     """Context at four grids: [B,C,h,w] -> [B,out_channels,h,w].
 
-    The bottleneck's 1x1 convolution of the enlarged context maps is applied before their enlargement;
+    The bottleneck's 1x1 convolution of the upsampled context maps is applied before their upsampling;
     both are linear and bilinear weights sum to 1, so the result is the same and four fifths cheaper.
+
+    Args:
+        channels: C.
+        branch_channels: of the context at each grid.
+        out_channels: of the result.
     """
 
     def __init__(self, channels: int, branch_channels: int, out_channels: int) -> None:
@@ -79,9 +88,13 @@ def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
 class PSPNet(Segmentation):
     """Pyramid scene parsing network with an auxiliary output.
 
-    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file;
-    width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64);
-    pyramid_dropout, step_dropout, auxiliary_dropout: rates of spatial dropout in training.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        pretrained: "none", "imagenet" or a weight file.
+        width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64).
+        pyramid_dropout: rate of spatial dropout after the pyramid, in training.
+        step_dropout: the same after each upsampling.
+        auxiliary_dropout: the same before the auxiliary output.
     """
 
     multiple = 8

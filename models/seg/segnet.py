@@ -30,7 +30,16 @@ def chain(channels: list[int]) -> nn.Sequential:
 
 
 def unpool(x: Tensor, indices: Tensor, size: Sequence[int]) -> Tensor:
-    """Put ``x`` [B,C,h,w] at ``places`` (flat indices of the pooling) of a zero map [B,C,*size]."""
+    """Put values back at the positions that a pooling took them from, in a map of zeros.
+
+    Args:
+        x: values [B,C,h,w].
+        indices: their flat positions [B,C,h,w], as the pooling returned them.
+        size: (H, W) of the result.
+
+    Returns:
+        [B,C,H,W].
+    """
     batch, channels = x.shape[:2]
     flat = x.new_zeros(batch, channels, size[0] * size[1])
     return flat.scatter(2, indices.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
@@ -39,7 +48,11 @@ def unpool(x: Tensor, indices: Tensor, size: Sequence[int]) -> Tensor:
 class SegNet(Segmentation):
     """Five stages down with remembered maxima, five stages up through them; no auxiliary output.
 
-    width: factor on all channels (1.0: 29.4 M parameters). Raises ArgumentError for a width that is not positive.
+    Args:
+        width: factor on all channels (1.0: 29.4 M parameters).
+
+    Raises:
+        ArgumentError: for a width that is not positive.
     """
 
     multiple = 32

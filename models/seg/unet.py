@@ -53,10 +53,13 @@ DECODERS: dict[str, Callable[[int, int], nn.Sequential]] = {
 class UNet(Segmentation):
     """Encoder-decoder with connections at every size; no auxiliary output.
 
-    decoder: how maps are enlarged: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear";
-    pretrained: encoder weights, "none", "imagenet" or a weight file of VGG-16;
-    width: factor on all channels (1.0: the paper's network, 29.5 million parameters).
-    Raises ArgumentError for an unknown decoder, a width that is not positive, and weights that do not fit.
+    Args:
+        decoder: how maps are upsampled: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear".
+        pretrained: encoder weights, "none", "imagenet" or a weight file of VGG-16.
+        width: factor on all channels (1.0: the paper's network, 29.5 million parameters).
+
+    Raises:
+        ArgumentError: for an unknown decoder, a width that is not positive, and weights that do not fit.
     """
 
     multiple = 16

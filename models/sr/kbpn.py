@@ -29,9 +29,17 @@ from models.sr.projection import DownProjection, UpProjection, check_scale, upsa
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Blur each sample's image [B,3,H,W] with its own kernel [B,k*k] and keep every ``scale``-th pixel.
+    """Blur each sample's image with its own kernel and keep every ``scale``-th pixel.
 
-    Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups. [B,3,H/s,W/s].
+    Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups.
+
+    Args:
+        image: [B,3,H,W].
+        kernel: [B,k*k].
+        scale: step between the pixels kept.
+
+    Returns:
+        [B,3,H/scale,W/scale].
     """
     side = math.isqrt(kernel.shape[1])
     taps = kernel.to(image.dtype).reshape(-1, 1, side, side)
@@ -43,11 +51,19 @@ def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
 
 
 def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
-    """What a strided convolution of image [3,B,H,W] with taps [B,1,k,k] in B groups gives, [3,B,H/s,W/s].
+    """What a strided convolution in B groups gives, as one without strides.
 
-    Image and taps are sorted by their place in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
+    Image and taps are sorted by their position in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
     sum over k x k taps becomes one over s*s channels and some k/s x k/s taps without strides: the same sum. On CPUs
     the backward pass of a large strided kernel of one channel takes several times as long.
+
+    Args:
+        image: [3,B,H,W].
+        taps: [B,1,k,k].
+        scale: stride s.
+
+    Returns:
+        [3,B,H/s,W/s].
     """
     half = taps.shape[-1] // 2
     before, after = -(-half // scale), half // scale  # cells that the kernel reaches
@@ -59,9 +75,10 @@ def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
 
 
 class BackProjectionStage(nn.Module):
-    """One back-projection stage: enlarge, correct the kernel, correct the features, reduce, modulate.
+    """One back-projection stage: upsample, correct the kernel, correct the features, downsample, modulate.
 
-    Maps LR features to corrected HR features and, unless it is the last, to the next LR features.
+    Maps LR features to corrected HR features and, unless it is the last, to the next LR features. ``index`` counts
+    from 0, ``last`` tells the last stage; the other arguments are those of ``KBPN``.
     """
 
     def __init__(
@@ -95,9 +112,20 @@ class BackProjectionStage(nn.Module):
         blind: bool,
         minimum_sum: float,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """One stage: what ``restore`` returns, the reduced features [B,width,h,w] and the next LR features.
+        """Run the stage.
 
-        high, reduced: what the stages before returned. Of the last stage, the last two are None.
+        Args:
+            low: LR features of the stage before, modulated.
+            lr: low-resolution image [B,3,h,w].
+            kernel: [B,k*k].
+            high: HR features of the stages before, each [B,width,H,W].
+            low_features: LR features of the stages before, each [B,width,h,w].
+            blind: whether to correct the kernel.
+            minimum_sum: see ``normalise_kernel``.
+
+        Returns:
+            What ``restore`` returns, the downsampled features [B,width,h,w] and the next LR features; of the last
+            stage, these two are None.
         """
         corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
         if self.down is None or self.modulation is None:
@@ -121,15 +149,21 @@ class BackProjectionStage(nn.Module):
 class KBPN(SuperResolution):
     """Blind super-resolution by kernelised back-projection.
 
-    scale: 2, 4 or 8; stages: number M of back-projection stages; width: feature channels (even);
-    kernel_side: side of the estimated kernel, odd; estimated_side: side of the grid that is really
-    predicted and then enlarged; corrector_width: channels inside each stage's kernel corrector;
-    modulation_width: channels inside the feature modulation (None: the paper's, n*width + k*k; at
-    small widths a few dozen save most of the network's cost); correction_gain: factor on the initial
-    weights of each corrector's last layer (1: the paper's; 0: corrections start at zero, steadier in
-    short training); output_gain: the same for the last convolution (0: starts as plain bicubic
-    enlargement); minimum_sum: see ``normalise_kernel``; pretrained: VGG-16's weights to begin with in the
-    feature extractor, "none", "imagenet" or a file (width 128 only).
+    Args:
+        scale: 2, 4 or 8.
+        stages: number M of back-projection stages.
+        width: feature channels (even).
+        kernel_side: side of the estimated kernel, odd.
+        estimated_side: side of the grid that is really predicted and then upsampled.
+        corrector_width: channels inside each stage's kernel corrector.
+        modulation_width: channels inside the feature modulation (None: the paper's, n*width + k*k; at small widths a
+            few dozen save most of the network's cost).
+        correction_gain: factor on the initial weights of each corrector's last layer (1: the paper's; 0: corrections
+            start at zero, steadier in short training).
+        output_gain: the same for the last convolution (0: starts as plain bicubic upsampling).
+        minimum_sum: see ``normalise_kernel``.
+        pretrained: VGG-16's weights to begin with in the feature extractor, "none", "imagenet" or a file (width 128
+            only).
     """
 
     supports_gradient_checkpointing = True
@@ -169,10 +203,18 @@ class KBPN(SuperResolution):
         self.scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
+        """Restore a low-resolution image.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given);
-        features, ``stages`` times [B,width,H,W]. Raises ArgumentError for a smaller image or a kernel of another side.
+        Args:
+            lr: [B,3,h,w], h, w >= 2.
+            kernel: true kernel [B,1,k,k]; with it no kernel is estimated.
+
+        Returns:
+            sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given); features, ``stages`` times
+            [B,width,H,W].
+
+        Raises:
+            ArgumentError: for a smaller image or a kernel of another side.
         """
         check_sides(lr)
         low = self.extractor(lr)

@@ -15,7 +15,16 @@ from models.sr.projection import activated
 
 
 def upsample_kernel(values: Tensor, estimated_side: int, kernel_side: int) -> Tensor:
-    """Enlarge kernels [B,e*e] to [B,k*k] (bicubic, a = -0.75, half-pixel centres); not normalised."""
+    """Upsample kernels by bicubic interpolation (a = -0.75, half-pixel centres); not normalised.
+
+    Args:
+        values: [B,e*e].
+        estimated_side: e.
+        kernel_side: k.
+
+    Returns:
+        [B,k*k] in float32 or better.
+    """
     values = at_least_float32(values)
     if estimated_side == kernel_side:
         return values
@@ -25,10 +34,14 @@ def upsample_kernel(values: Tensor, estimated_side: int, kernel_side: int) -> Te
 
 
 def normalise_kernel(kernel: Tensor, minimum_sum: float) -> Tensor:
-    """Divide kernels [B,k*k] by their sums, where a sum nearer to zero than ``minimum_sum`` counts as that.
+    """Divide kernels by their sums.
 
     The guard keeps the sign and leaves every other kernel exactly divided by its plain sum, as the
-    reference code does; a guarded kernel does not sum to 1. ``minimum_sum=0`` switches it off.
+    reference code does; a guarded kernel does not sum to 1.
+
+    Args:
+        kernel: [B,k*k].
+        minimum_sum: a sum nearer to zero counts as that; 0 switches the guard off.
     """
     total = kernel.sum(1, keepdim=True)
     guarded = torch.where(total < 0, -minimum_sum, minimum_sum)
@@ -36,7 +49,13 @@ def normalise_kernel(kernel: Tensor, minimum_sum: float) -> Tensor:
 
 
 class KernelPredictor(nn.Module):
-    """LR features [B,width,h,w] -> first kernel [B,k*k], not normalised."""
+    """LR features [B,width,h,w] -> first kernel [B,k*k], not normalised.
+
+    Args:
+        width: channels of the features.
+        estimated_side: side of the grid that is predicted.
+        kernel_side: k.
+    """
 
     def __init__(self, width: int, estimated_side: int, kernel_side: int) -> None:
         super().__init__()
@@ -63,6 +82,11 @@ class KernelCorrector(nn.Module):
     The kernel's branch works on a 5x5 border table up to and through its share of the merging 1x1
     convolution; the last convolution is replaced by its exact spatial mean. Both equal the plain
     computation on constant maps of image size.
+
+    Args:
+        width: channels inside.
+        estimated_side: side of the grid that is predicted.
+        kernel_side: k.
     """
 
     def __init__(self, width: int, estimated_side: int, kernel_side: int) -> None:

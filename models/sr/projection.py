@@ -60,9 +60,15 @@ def compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) -> 
 class UpProjection(nn.Module):
     """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
 
-    Features may come in parts [B,C_i,h,w] whose channels follow each other and are C_in in all.
-    compress: begin with a 1x1 convolution (else C_in = width); bias: of all other convolutions;
-    slope: where the PReLUs start.
+    Features may come in several maps [B,C_i,h,w] whose channels follow each other and are C_in in all.
+
+    Args:
+        channels: C_in.
+        width: channels of the result.
+        scale: 2, 4 or 8.
+        compress: begin with a 1x1 convolution (else C_in = width).
+        bias: of all other convolutions.
+        slope: where the PReLUs start.
     """
 
     def __init__(
@@ -89,7 +95,7 @@ class UpProjection(nn.Module):
 class DownProjection(nn.Module):
     """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error.
 
-    Parts and the other arguments are those of ``UpProjection``.
+    Maps and arguments are those of ``UpProjection``.
     """
 
     def __init__(
