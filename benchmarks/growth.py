@@ -36,7 +36,16 @@ than proportional to the stages, as each sees the features of all before it.
 
 @dataclass(frozen=True)
 class Growth:
-    """Sizes of what grows, and work(size) that returns what to time. expected: exponent of large sizes."""
+    """What grows in a measurement.
+
+    Args:
+        what: the computation.
+        axis: the size that grows, with its unit.
+        sizes: at which it is timed.
+        small: sizes that only try the code.
+        expected: exponent of large sizes.
+        work: from a size to what is timed.
+    """
 
     what: str
     axis: str

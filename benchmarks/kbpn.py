@@ -77,7 +77,14 @@ def paper_side() -> int:
 
 
 def compare(sizes: dict[str, Any], batch: int, side: int, label: str) -> Case:
-    """Both formulations with the same random weights on noise [batch,3,side,side]."""
+    """Both formulations with the same random weights on noise [batch,3,side,side].
+
+    Args:
+        sizes: arguments of ``KBPN``.
+        batch: number of images.
+        side: of the LR images in pixels.
+        label: of these sizes, in the table.
+    """
     torch.manual_seed(0)
     network = KBPN(**{**sizes, "correction_gain": CORRECTION_GAIN, "output_gain": 1.0, "minimum_sum": 0.0})
     lr = torch.rand(batch, 3, side, side)

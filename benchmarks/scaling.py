@@ -136,7 +136,13 @@ def measured_table(args: argparse.Namespace) -> str:
 
 
 def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]) -> str:
-    """Efficiency for gradients of ``size`` bytes exchanged by rings over links of given rates."""
+    """Efficiency of a training on many GPUs that exchange gradients by rings.
+
+    Args:
+        size: of the gradients in bytes.
+        step: seconds of one GPU's step.
+        links: number of GPUs and rate of the slowest link in GB/s.
+    """
     lines = [
         (
             "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "

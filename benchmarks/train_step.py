@@ -42,7 +42,15 @@ is a product of large square matrices of the step's precision.
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one way to take the step. peak: MiB, None where it is not known; operations: of one step."""
+    """Of one way to take the step.
+
+    Args:
+        label: of the way.
+        seconds: median of a step.
+        images: in a step.
+        peak: MiB, None where it is not known.
+        operations: floating-point operations of one step.
+    """
 
     label: str
     seconds: float

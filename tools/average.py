@@ -43,9 +43,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def mean_of(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """(1 - share) of the first and ``share`` of the second, in float32; whole numbers are the second's.
+    """The mean of two models' tensors, in float32; whole numbers are those of ``second``.
 
-    Raises UserError for tensors that only one of them has, or has in another shape.
+    Args:
+        first: tensors by name.
+        second: tensors of the same names and shapes.
+        share: of ``second`` in the mean, in (0,1).
+
+    Raises:
+        UserError: for tensors that only one of them has, or has in another shape.
     """
     odd = sorted(first.keys() ^ second.keys())
     odd += [name for name in first.keys() & second.keys() if first[name].shape != second[name].shape]

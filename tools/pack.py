@@ -59,9 +59,15 @@ def one_bit(source: FilePairs, index: int) -> bytes:
 
 
 def best_quality(source: FilePairs, room: float, pool: ThreadPoolExecutor) -> int:
-    """The best of QUALITIES at which a sample of the photographs, taken as all of them, needs at most ``room`` bytes.
+    """The best of QUALITIES at which the photographs fit, judged by a sample of them.
 
-    Raises UserError where none does.
+    Args:
+        source: the photographs.
+        room: bytes that they may need together.
+        pool: threads that compress.
+
+    Raises:
+        UserError: where no quality is low enough.
     """
     count = len(source)
     sample = range(0, count, max(1, count // 100))

@@ -50,7 +50,14 @@ Without FILE: {", ".join(SYSTEMS)} of options/paper/.
 
 @dataclass(frozen=True)
 class Size:
-    """Of one system: numbers that training can change (in SR, in all), multiply-adds, seconds per image."""
+    """Of one system.
+
+    Args:
+        sr: numbers that training can change in the super-resolution network.
+        parameters: the same in all.
+        multiply_adds: of one forward pass.
+        seconds: of one image.
+    """
 
     sr: int
     parameters: int
@@ -76,7 +83,13 @@ def sharp_only(options: Options) -> bool:
 
 
 def measure(options: Options, side: int, runs: int) -> Size:
-    """Build the system without its weights and run it on noise [1,3,side,side]."""
+    """Build a system without its weights and run it on noise [1,3,side,side].
+
+    Args:
+        options: of the system.
+        side: of the LR image in pixels.
+        runs: timed runs.
+    """
     torch.manual_seed(0)
     model: WholeModel = channels_last(build_model(options, pretrained=False).eval())
     sharp = sharp_only(options)

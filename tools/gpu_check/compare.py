@@ -27,9 +27,14 @@ Outputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is computed: ``forward(module, inputs)`` gives outputs by name, and a scalar to differentiate or None.
+    """What is computed on both devices.
 
-    inputs: a tensor, which is differentiated by too, or a record. halves: also try it in bfloat16. floor: of limits.
+    Args:
+        module: the network, loss or step.
+        inputs: a tensor, which is differentiated by too, or a record.
+        forward: from module and inputs to outputs by name, and a scalar to differentiate or None.
+        halves: also try it in bfloat16.
+        floor: of limits.
     """
 
     module: nn.Module
@@ -88,10 +93,15 @@ def relative_error(found: Tensor, exact: Tensor) -> float:
 
 
 def differences(subject: Subject, device: torch.device, factor: float = FACTOR) -> list[Figure]:
-    """Errors on ``device`` against float64 on the CPU: of the worst output, of the gradient, and of both in float64.
+    """Errors on a device against float64 on the CPU: of the worst output, of the gradient, and of both in float64.
 
-    Limits in float32: the subject's floor, or where that is more ``factor`` times what disturbances change on the CPU.
     Weights on the device are channels last, as in training. The CPU as the device computes without oneDNN.
+
+    Args:
+        subject: what to compute.
+        device: where.
+        factor: limits in float32 are the subject's floor, or where that is more this factor times what disturbances
+            change on the CPU.
     """
     cpu, trained = torch.device("cpu"), replace(subject, module=channels_last(copy.deepcopy(subject.module)))
     exact = outputs_of(subject, torch.float64, cpu)

@@ -26,7 +26,13 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that was measured. limit: the largest it may be, None where it is only reported."""
+    """A number that was measured.
+
+    Args:
+        what: its name.
+        value: the number.
+        limit: the largest it may be, None where it is only reported.
+    """
 
     what: str
     value: float
@@ -43,7 +49,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. told: what went wrong or why it was skipped, where that is more than a figure."""
+    """One line of the report.
+
+    Args:
+        name: of the check.
+        state: OK, FAILED or SKIPPED.
+        seconds: that it took.
+        figures: what was measured.
+        told: what went wrong or why it was skipped, where that is more than a figure.
+    """
 
     name: str
     state: str

@@ -27,7 +27,14 @@ class CutOff(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended. out: what it printed, both streams; peak: figures of its memory on the GPU, if any."""
+    """How a command ended.
+
+    Args:
+        code: of its exit.
+        out: what it printed, both streams.
+        seconds: that it took.
+        peak: figures of its memory on the GPU, if any.
+    """
 
     code: int
     out: str
@@ -60,10 +67,14 @@ def run(
     deadline: float,
     watch: Callable[[Path], bool] = lambda _: False,
 ) -> Ended:
-    """Run ``python command``, its output kept in the file ``log``.
+    """Run ``python command``.
 
-    deadline: of time.monotonic(); the command and all that it started are then killed, and CutOff raised.
-    watch: called again and again with the file of the output; once it returns True, Ctrl-C is sent.
+    Args:
+        command: arguments of python.
+        log: file that its output is kept in.
+        device: that it may use.
+        deadline: of time.monotonic(); the command and all that it started are then killed, and CutOff raised.
+        watch: called again and again with the file of the output; once it returns True, Ctrl-C is sent.
     """
     began, interrupted, before = time.monotonic(), False, used(device)
     peak = before

@@ -26,7 +26,14 @@ COUNTS = ("datasets:train:count=48", "datasets:val:count=4", "datasets:test:coun
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a check works, in which folder, until when (time.monotonic()), and whom it tells what it finds."""
+    """What a check is given.
+
+    Args:
+        device: where it computes.
+        folder: where it works.
+        deadline: until when, of time.monotonic().
+        tell: called with what it finds.
+    """
 
     device: torch.device
     folder: Path
@@ -55,7 +62,16 @@ class Setting:
         more: Sequence[str] = (),
         **how: Callable,
     ) -> Ended:
-        """Train options/joint.yml shortened, below ``folder``/runs; before: of the script on python's command line."""
+        """Train options/joint.yml shortened, below ``folder``/runs.
+
+        Args:
+            name: of the experiment.
+            steps: of the training.
+            changes: as --force_yml gives them.
+            before: of the script on python's command line.
+            more: arguments of the script.
+            how: see ``processes.run``.
+        """
         forced = (
             f"name={name}",
             f"path:experiments_root={self.folder / 'runs'}",

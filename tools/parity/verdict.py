@@ -61,9 +61,12 @@ def judge(
 ) -> list[Verdict]:
     """A verdict for each quantity. Limits are relative to the largest expected absolute value.
 
-    ``single_precision``: (fixture, quantity) pairs that exist in float32 only, for which the float32
-    limit holds throughout. Those in ``AMPLIFIED`` have their own float32 limit, those in ``GUARDED``
-    their own float64 limit.
+    Args:
+        fixture: its name.
+        compared: quantities by precision.
+        single_precision: (fixture, quantity) pairs that exist in float32 only, for which the float32 limit holds
+            throughout. Those in ``AMPLIFIED`` have their own float32 limit, those in ``GUARDED`` their own float64
+            limit.
     """
     verdicts = []
     for index, (quantity, _, expected) in enumerate(compared[torch.float64]):

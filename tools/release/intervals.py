@@ -22,8 +22,10 @@ LEVEL = 0.95
 class Estimate:
     """A figure of a set, and the same figure of each resample.
 
-    value: of the photographs themselves; draws: float64 [R], NaN where it does not apply to a resample;
-    images: photographs that it applies to.
+    Args:
+        value: of the photographs themselves.
+        draws: float64 [R], NaN where it does not apply to a resample.
+        images: number of photographs that it applies to.
     """
 
     value: float

@@ -33,8 +33,12 @@ but not tested on, as they were labelled otherwise. Each source is left out alon
 
 @dataclass(frozen=True)
 class LeftOut:
-    """kept: the lines of each list without the source, by its name; test: those of the source; elsewhere: how many more
-    are in no list now, as they are of the same source in other folders.
+    """Lists from which a source was left out.
+
+    Args:
+        kept: lines of each list without the source, by its name.
+        test: lines of the source.
+        elsewhere: how many more are in no list now, as they are of the same source in other folders.
     """
 
     kept: dict[str, list[str]]
@@ -59,9 +63,15 @@ def read_tags(path: Path) -> dict[str, str]:
 
 
 def leave_out(source: str, lists: Mapping[str, Sequence[str]], tags: Mapping[str, str]) -> LeftOut:
-    """Divide lists of FOLDER/STEM by whether a photograph is of ``source``: a folder, or one of ``tags``.
+    """Divide lists of photographs by whether they are of one source.
 
-    Raises UserError for a source that no list has, and where nothing else is left of a list.
+    Args:
+        source: a folder, or one of the values of ``tags``.
+        lists: lines FOLDER/STEM of each list, by its name.
+        tags: source of each FOLDER/STEM.
+
+    Raises:
+        UserError: for a source that no list has, and where nothing else is left of a list.
     """
 
     def folder(line: str) -> str:

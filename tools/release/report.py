@@ -25,7 +25,11 @@ RESULTS, ROWS, RESTORE_ROWS, TABLES = "results.json", "per_image.csv", "restore_
 class Report:
     """The figures so far.
 
-    folder: where they are written; content: of results.json; rows: of per_image.csv; restore_rows: of the rule's.
+    Args:
+        folder: where they are written.
+        content: of results.json.
+        rows: of per_image.csv.
+        restore_rows: those of the rule of ``--restore``.
     """
 
     folder: Path
@@ -36,9 +40,16 @@ class Report:
 
     @classmethod
     def begun(cls, folder: Path, facts: Mapping[str, Any], settings: Mapping[str, Any], overwrite: bool) -> Report:
-        """An empty report of weights with these facts.
+        """An empty report.
 
-        Raises UserError for a folder with an earlier report, unless ``overwrite``, or one that cannot be written to.
+        Args:
+            folder: to write to.
+            facts: of the weights.
+            settings: what figures depend on besides weights and photographs.
+            overwrite: replace an earlier report.
+
+        Raises:
+            UserError: for a folder with an earlier report, unless ``overwrite``, or one that cannot be written to.
         """
         if (folder / RESULTS).exists() and not overwrite:
             raise UserError(f"{folder / RESULTS} exists; give --overwrite to replace it, or another folder with --out")

@@ -35,8 +35,13 @@ Figures = dict[str, dict[str, Estimate]]  # of a set: by condition and metric
 class StrangerEvaluator(Evaluator):
     """An evaluator whose predictions are those of predict.py: of whole photographs, in tiles where they are large.
 
-    inputs: how each condition's input is made, as ``tools.release.sets.inputs_of`` tells. ``digests`` has the
-    sha256 of all inputs of a condition when the photographs are done.
+    ``digests`` has the sha256 of all inputs of a condition when the photographs are done.
+
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: how each condition's input is made, as ``tools.release.sets.inputs_of`` returns it.
+        baselines: names of methods without learning, scored beside the system.
     """
 
     def __init__(
@@ -95,7 +100,18 @@ def measure(
     baselines: tuple[str, ...] = (),
     progress: Callable[[], None] | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
+    """Scores of all photographs of a set.
+
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: see ``StrangerEvaluator``.
+        baselines: see there.
+        progress: called after each photograph.
+
+    Returns:
+        The scores, and facts of the set: its size and fingerprint, and the digest of each condition's inputs.
+    """
     evaluator = StrangerEvaluator(system, source, inputs, baselines)
     evaluation = evaluator.run(system.model.model, progress)
     facts = {"images": len(source), "data": fingerprint(source), "inputs": evaluator.digests}

@@ -84,10 +84,17 @@ def iou_at_half(probability: NDArray[np.float32], mask: NDArray) -> float:
 def compare(
     system: System, source: Source, inputs: Mapping[str, Pipeline | None], progress: Callable[[], None]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The rule on one set: for every input the IoU of each way, and whether ``auto`` keeps within MARGIN of the better.
+    """The rule of ``--restore auto`` on one set. IoU is at 0.5, at the size of the true mask.
 
-    inputs: as ``tools.release.sets.inputs_of`` tells; the photograph itself is called NATIVE. Returns also a row for
-    each photograph and input. IoU is at 0.5, at the size of the true mask.
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: as ``tools.release.sets.inputs_of`` returns them; the photograph itself is called NATIVE.
+        progress: called after each photograph.
+
+    Returns:
+        For every input the IoU of each way, and whether ``auto`` keeps within MARGIN of the better one; and a row for
+        each photograph and input.
     """
     clean = partial(remove_specks, minimum_area=system.minimum_area)
     rows = []

@@ -63,10 +63,15 @@ class System:
 
 
 def load_system(name: str, weights: str | None, precision: str = "auto") -> System:
-    """Weights as predict.py finds them: a file, or None for those that it takes by itself.
+    """Load weights as predict.py finds them.
 
-    precision: as for ``engine.runtime.precision.choose``, "auto": what their options ask of evaluations.
-    Raises UserError for weights that cannot be read.
+    Args:
+        name: of the system in tables.
+        weights: a file, or None for those that predict.py takes by itself.
+        precision: as for ``engine.runtime.precision.choose``; "auto": what their options ask of evaluations.
+
+    Raises:
+        UserError: for weights that cannot be read.
     """
     checkpoint = find_checkpoint(weights=weights)
     device = default_device()
@@ -75,9 +80,15 @@ def load_system(name: str, weights: str | None, precision: str = "auto") -> Syst
 
 
 def load_others(named_weights: list[tuple[str, str]], main: System, precision: str = "auto") -> list[System]:
-    """The systems to compare with, of (name, weights) each.
+    """The systems to compare with.
 
-    Raises UserError for a name that is taken, and weights of another scale: their inputs would be others.
+    Args:
+        named_weights: (name, weights) of each.
+        main: the system that they are compared with.
+        precision: as of ``load_system``.
+
+    Raises:
+        UserError: for a name that is taken, and weights of another scale: their inputs would be others.
     """
     names, others = {MAIN, *BASELINES}, []
     for name, weights in named_weights:

@@ -16,7 +16,10 @@ Content = Mapping[str, Any]  # of results.json, or a part of it
 def cell(figure: Mapping[str, Any] | None, digits: int = 3, images: int | None = None) -> str:
     """A mean with its interval, "0.703 (0.690 to 0.715)"; "-" where there is none.
 
-    images: of the set; that a figure applies to fewer of them is told.
+    Args:
+        figure: mean, low, high and images.
+        digits: after the point.
+        images: of the set; that a figure applies to fewer of them is told.
     """
     if figure is None or figure["mean"] is None:
         return "-"

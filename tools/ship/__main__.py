@@ -73,8 +73,16 @@ def ship(
 ) -> Path:
     """Write ``weights/NAME`` and say what it is; returns the folder.
 
-    Raises UserError for a name that is taken (unless ``overwrite``) or is none, for weights that do not fit their
-    options, and where rounding changes what the model finds.
+    Args:
+        source: an experiment's folder or a file of weights.
+        name: of the folder of weights.
+        results: content of results.json with intervals.
+        data: what people add to the card.
+        overwrite: replace earlier weights of this name.
+
+    Raises:
+        UserError: for a name that is taken (unless ``overwrite``) or is none, for weights that do not fit their
+            options, and where rounding changes what the model finds.
     """
     folder = shipped.WEIGHTS / name
     if not name.replace("-", "").replace("_", "").isalnum():

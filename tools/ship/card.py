@@ -80,7 +80,15 @@ def make_card(
     results: Mapping[str, Any] | None = None,
     data: CardData | None = None,
 ) -> str:
-    """The card of a checkpoint's ``content`` (options, meta, step); size: of its tensors, in words."""
+    """The card of a checkpoint.
+
+    Args:
+        name: of the weights.
+        content: of the checkpoint (options, meta, step).
+        size: of its tensors, in words.
+        results: content of results.json with intervals.
+        data: what people add.
+    """
     data, options, datasets = data or CardData(), content["options"], content["options"]["datasets"]
     splits = {"training": split_of(datasets["train"]), "validation": split_of(datasets.get("val"))}
     terms = strictest(folder for split in splits.values() for folder in split.folders)

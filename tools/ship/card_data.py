@@ -16,7 +16,12 @@ KEYS = ("summary", "intended_use", "limits", "failures")
 
 @dataclass(frozen=True)
 class Failure:
-    """A photograph on which the weights fail. text: what goes wrong and why; picture: to show, or None."""
+    """A photograph on which the weights fail.
+
+    Args:
+        text: what goes wrong and why.
+        picture: to show, or None.
+    """
 
     text: str
     picture: Path | None = None
@@ -24,7 +29,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class CardData:
-    """summary: a paragraph; intended_use, limits: lines, beside those that hold for all weights of this project."""
+    """What people add to a card, beside the lines that hold for all weights of this project.
+
+    Args:
+        summary: a paragraph.
+        intended_use: lines.
+        limits: lines.
+        failures: photographs on which the weights fail.
+    """
 
     summary: str = ""
     intended_use: tuple[str, ...] = ()

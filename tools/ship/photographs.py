@@ -16,8 +16,9 @@ from tools.ship.terms import DRAWN
 class PhotographSplit:
     """The photographs of one entry of ``datasets``.
 
-    folders: how many of them by the folder of their source, None where that is not known; lists: the split lists with
-    the first 16 digits of their SHA-256, None for one that is not on this machine.
+    Args:
+        folders: how many of them by the folder of their source, None where that is not known.
+        lists: the split lists with the first 16 digits of their SHA-256, None for one that is not on this machine.
     """
 
     folders: dict[str, int | None]
