@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import io
 import multiprocessing
@@ -10,7 +11,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -43,18 +43,7 @@ sets it, in turn with the others; the first round is not counted.
 """
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The command line; crop: HR side in pixels."""
-
-    clone: Path
-    threads: int
-    repeats: int
-    batch: int
-    crop: int
-
-
-def parse(arguments: Sequence[str] | None = None) -> Chosen:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a folder that is no clone and numbers that measure nothing."""
     parser = module_parser("benchmarks.authors_step", __doc__, EXPLANATION)
     parser.add_argument("--clone", type=Path, required=True, metavar="DIR", help="clone of their repository")
@@ -62,7 +51,7 @@ def parse(arguments: Sequence[str] | None = None) -> Chosen:
     parser.add_argument("--repeats", type=int, default=3, help="timed steps of each (unset: 3)")
     parser.add_argument("--batch", type=int, default=1, help="images in a step (unset: 1)")
     parser.add_argument("--crop", type=int, default=224, help="HR side in pixels (unset: 224, the paper's)")
-    args = Chosen(**vars(parser.parse_args(arguments)))
+    args = parser.parse_args(arguments)
     if min(args.threads, args.repeats, args.batch) < 1:
         raise UserError("--threads, --repeats and --batch must be 1 or more")
     check_clone(args.clone)
@@ -87,7 +76,7 @@ class Handed(Generic[Batch]):
             self.asked.send(time.perf_counter() - began)
 
 
-def authors(args: Chosen, pipe: Connection) -> None:
+def authors(args: argparse.Namespace, pipe: Connection) -> None:
     """Process of their program: sends its number of parameters, then steps as ``Handed`` is asked to."""
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")
@@ -98,7 +87,7 @@ def authors(args: Chosen, pipe: Connection) -> None:
         program.train(Handed(as_theirs(batch), pipe))
 
 
-def ours(args: Chosen, pipe: Connection, precision: torch.dtype) -> None:
+def ours(args: argparse.Namespace, pipe: Connection, precision: torch.dtype) -> None:
     """Process of ours, like ``authors``."""
     torch.set_num_threads(args.threads)
     keep_freed_memory()  # as training does

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data.images import Photograph, photograph_of, read_photograph
+from data.images import photograph_of, read_photograph
 from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Settings
 from engine.predict.restore_rule import restores
@@ -81,15 +81,12 @@ class Predictor:
         area = self.source.minimum_area if minimum_area is None else minimum_area
         settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
         settings.check()
-        name, photo = _read(image)
+        if isinstance(image, (str, PathLike)):
+            name, photo = str(image), read_photograph(Path(image))
+        else:
+            name, photo = AS_ARRAY, photograph_of(image, AS_ARRAY)
         height, width = photo.pixels.shape[:2]
         return examine(self.model, photo, restores(restore, height, width, name), settings, name)
 
     def __repr__(self) -> str:
         return f"Predictor({self.source.told})"
-
-
-def _read(image: np.ndarray | Image.Image | str | PathLike[str]) -> tuple[str, Photograph]:
-    if isinstance(image, (str, PathLike)):
-        return str(image), read_photograph(Path(image))
-    return AS_ARRAY, photograph_of(image, AS_ARRAY)

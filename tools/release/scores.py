@@ -70,9 +70,9 @@ class StrangerEvaluator(Evaluator):
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
                 prediction = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
                 sr = None if prediction.restored is None else _as_image(prediction.restored)
-                yield EvaluatedImage(name, condition, hr, mask, prediction.fine, sr=sr, bicubic=self._enlarged(lr))
+                yield EvaluatedImage(name, condition, hr, mask, prediction.fine, sr=sr, bicubic=self._upsampled(lr))
 
-    def _enlarged(self, lr: Tensor | None) -> NDArray[np.float32] | None:
+    def _upsampled(self, lr: Tensor | None) -> NDArray[np.float32] | None:
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
         if lr is None or not self.baselines:
             return None

@@ -91,11 +91,12 @@ def make_card(
     """
     data, options, datasets = data or CardData(), content["options"], content["options"]["datasets"]
     splits = {"training": split_of(datasets["train"]), "validation": split_of(datasets.get("val"))}
+    types = [f"`{key}: {options[key]['type']}`" for key in NETWORKS if options.get(key)]
     terms = strictest(folder for split in splits.values() for folder in split.folders)
     return TEMPLATE.format(
         name=name,
         scale=options["scale"],
-        networks=_networks(options),
+        networks="Networks: " + ", ".join(types),
         size=size,
         licence="research-non-commercial" if terms.startswith(PHRASES[RESEARCH]) else "see-below",
         summary=f" {data.summary}" if data.summary else "",
@@ -108,11 +109,6 @@ def make_card(
         alarms=false_alarms(results),
         failures=_failures(data),
     )
-
-
-def _networks(options: Mapping[str, Any]) -> str:
-    types = [f"`{key}: {options[key]['type']}`" for key in NETWORKS if options.get(key)]
-    return "Networks: " + ", ".join(types)
 
 
 def _data(splits: Mapping[str, PhotographSplit]) -> str:
