@@ -17,6 +17,7 @@ from benchmarks.memory import difference_of, peak_of
 from benchmarks.registry import BENCHMARKS
 from benchmarks.table import Row, check_target, describe_machine, markdown, write_json
 from benchmarks.timing import alternate
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
@@ -42,22 +43,17 @@ quality: statistics of averaged weights). docs/performance.md says what the rows
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown benchmark or rounds that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks", __doc__, EXPLANATION)
     parser.add_argument("--only", nargs="+", metavar="NAME", default=list(BENCHMARKS), help="these alone (see below)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
     parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"JSON file (unset: {OUT})")
-    chosen = parser.parse_args(arguments)
-    for name in chosen.only:
+    args = parser.parse_args(arguments)
+    for name in args.only:
         lookup(BENCHMARKS, name, "benchmark")
-    if chosen.rounds < 1:
-        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
-    return chosen
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    return args
 
 
 def measure(name: str, rounds: int, small: bool) -> Row:
@@ -89,24 +85,24 @@ def measure(name: str, rounds: int, small: bool) -> Row:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit code is 1 if a difference exceeds its limit."""
-    chosen = parse(arguments)
-    check_target(chosen.out)
+    args = parse(arguments)
+    check_target(args.out)
     keep_freed_memory()  # as training and evaluation do
     rows: list[Row] = []
     skipped: dict[str, str] = {}
-    with Progress(len(chosen.only), "measuring") as bar:
-        for name in chosen.only:
+    with Progress(len(args.only), "measuring") as bar:
+        for name in args.only:
             try:
-                rows.append(measure(name, chosen.rounds, chosen.small))
+                rows.append(measure(name, args.rounds, args.small))
             except Unavailable as error:
                 skipped[name] = str(error)
             bar.update()
     cpu = torch.device("cpu")
     machine = describe_machine(
-        matmul_rate(cpu, torch.float32, 256 if chosen.small else 2048), copy_rate(cpu, 8 if chosen.small else 256)
+        matmul_rate(cpu, torch.float32, 256 if args.small else 2048), copy_rate(cpu, 8 if args.small else 256)
     )
-    found = {"small": chosen.small, "machine": asdict(machine), "rows": [*map(asdict, rows)], "skipped": skipped}
-    write_json(chosen.out, found)
+    content = {"small": args.small, "machine": asdict(machine), "rows": [*map(asdict, rows)], "skipped": skipped}
+    write_json(args.out, content)
     print(markdown(rows, machine))
     for name, reason in skipped.items():
         print(f"left out {name}: {reason}", file=sys.stderr)

@@ -31,9 +31,9 @@ NEVER = 10**9  # steps between what their loop does beside training
 
 def check_clone(clone: Path) -> None:
     """Raise UserError unless ``clone`` holds their program and the packages that it imports are here."""
-    lacks = [part for part in PARTS if not (clone / part).is_file()]
-    if lacks:
-        raise UserError(f"--clone {clone}: no {lacks[0]} there; give a folder made by {GET_IT}")
+    absent = [path for path in PARTS if not (clone / path).is_file()]
+    if absent:
+        raise UserError(f"--clone {clone}: no {absent[0]} there; give a folder made by {GET_IT}")
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise UserError(f"the authors' program needs packages that are not installed: pip install {' '.join(missing)}")
@@ -92,7 +92,7 @@ class AuthorsProgram:
 
 def as_theirs(batch: DegradedBatch) -> tuple[Tensor, ...]:
     """LR images, HR images, masks and kernels, in the order and layout in which their loader gives them."""
-    return tuple(one.contiguous() for one in (batch.lr, batch.hr, batch.mask, batch.kernel))
+    return tuple(tensor.contiguous() for tensor in (batch.lr, batch.hr, batch.mask, batch.kernel))
 
 
 def cuda_is_the_cpu() -> None:
@@ -101,7 +101,7 @@ def cuda_is_the_cpu() -> None:
     def stays(move: Callable) -> Callable:
         @wraps(move)
         def moved(self: Tensor | nn.Module, *arguments: object, **named: object) -> Tensor | nn.Module:
-            return move(self, *("cpu" if one == "cuda" else one for one in arguments), **named)
+            return move(self, *("cpu" if argument == "cuda" else argument for argument in arguments), **named)
 
         return moved
 

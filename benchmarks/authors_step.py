@@ -11,7 +11,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,6 +20,7 @@ import torch
 from benchmarks.authors import GET_IT, AuthorsProgram, as_theirs, check_clone
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.table import describe_machine
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
@@ -43,35 +43,19 @@ sets it, in turn with the others; the first round is not counted.
 """
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The command line; crop: HR side in pixels."""
-
-    clone: Path
-    threads: int
-    repeats: int
-    batch: int
-    crop: int
-
-
-def parse(arguments: Sequence[str] | None = None) -> Chosen:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a folder that is no clone and numbers that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.authors_step",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.authors_step", __doc__, EXPLANATION)
     parser.add_argument("--clone", type=Path, required=True, metavar="DIR", help="clone of their repository")
     parser.add_argument("--threads", type=int, default=1, help="of each program (unset: 1)")
     parser.add_argument("--repeats", type=int, default=3, help="timed steps of each (unset: 3)")
     parser.add_argument("--batch", type=int, default=1, help="images in a step (unset: 1)")
     parser.add_argument("--crop", type=int, default=224, help="HR side in pixels (unset: 224, the paper's)")
-    chosen = Chosen(**vars(parser.parse_args(arguments)))
-    if min(chosen.threads, chosen.repeats, chosen.batch) < 1:
+    args = parser.parse_args(arguments)
+    if min(args.threads, args.repeats, args.batch) < 1:
         raise UserError("--threads, --repeats and --batch must be 1 or more")
-    check_clone(chosen.clone)
-    return chosen
+    check_clone(args.clone)
+    return args
 
 
 class Handed(Generic[Batch]):
@@ -92,26 +76,26 @@ class Handed(Generic[Batch]):
             self.asked.send(time.perf_counter() - began)
 
 
-def authors(chosen: Chosen, asked: Connection) -> None:
+def authors(args: argparse.Namespace, pipe: Connection) -> None:
     """Process of their program: sends its number of parameters, then steps as ``Handed`` is asked to."""
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")
-    batch = ready_batch(load(PAPER, crop=chosen.crop, batch=chosen.batch))
+    batch = ready_batch(load(PAPER, crop=args.crop, batch=args.batch))
     with redirect_stdout(io.StringIO()):
-        program = AuthorsProgram(chosen.clone, chosen.batch, chosen.crop)
-        asked.send(count_parameters(program.model))
-        program.train(Handed(as_theirs(batch), asked))
+        program = AuthorsProgram(args.clone, args.batch, args.crop)
+        pipe.send(count_parameters(program.model))
+        program.train(Handed(as_theirs(batch), pipe))
 
 
-def ours(chosen: Chosen, asked: Connection, precision: torch.dtype) -> None:
+def ours(args: argparse.Namespace, pipe: Connection, precision: torch.dtype) -> None:
     """Process of ours, like ``authors``."""
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(args.threads)
     keep_freed_memory()  # as training does
-    options, cpu = load(PAPER, crop=chosen.crop, batch=chosen.batch), torch.device("cpu")
+    options, cpu = load(PAPER, crop=args.crop, batch=args.batch), torch.device("cpu")
     step = JointStep(options, cpu, precision=precision)
     average = EMA(step.model, options.train.ema_decay)
-    asked.send(count_parameters(step.model))
-    for batch in Handed(on_device(ready_batch(options), cpu, torch.channels_last), asked):
+    pipe.send(count_parameters(step.model))
+    for batch in Handed(on_device(ready_batch(options), cpu, torch.channels_last), pipe):
         step(batch)
         average.update(step.model)
 
@@ -150,41 +134,41 @@ class Side:
 
 def measure(sides: Sequence[Side], repeats: int) -> dict[str, list[float]]:
     """Seconds of every counted step of each side, all sides in turn."""
-    found: dict[str, list[float]] = {side.name: [] for side in sides}
+    times: dict[str, list[float]] = {side.name: [] for side in sides}
     with Progress((repeats + 1) * len(sides), "measuring") as bar:
         for number in range(repeats + 1):
             for side in sides:
                 seconds = side.step()
                 if number:
-                    found[side.name].append(seconds)
+                    times[side.name].append(seconds)
                 bar.update()
-    return found
+    return times
 
 
-def table(found: dict[str, list[float]]) -> str:
+def table(seconds_by_program: dict[str, list[float]]) -> str:
     """Medians, all times, and how many times as fast as the first each is."""
-    first = statistics.median(next(iter(found.values())))
+    first = statistics.median(next(iter(seconds_by_program.values())))
     lines = ["| program | a step, s (median) | all, s | times as fast |", "|---|---|---|---|"]
-    for name, times in found.items():
-        middle = statistics.median(times)
-        shown = ", ".join(f"{one:.2f}" for one in times)
-        lines.append(f"| {name} | {middle:.2f} | {shown} | {first / middle:.2f} |")
+    for name, seconds in seconds_by_program.items():
+        middle = statistics.median(seconds)
+        listed = ", ".join(f"{second:.2f}" for second in seconds)
+        lines.append(f"| {name} | {middle:.2f} | {listed} | {first / middle:.2f} |")
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    sides = [Side(AUTHORS, authors, chosen)]
-    sides += [Side(name, ours, chosen, precision) for name, precision in PRECISIONS.items()]
+    args = parse(arguments)
+    sides = [Side(AUTHORS, authors, args)]
+    sides += [Side(name, ours, args, precision) for name, precision in PRECISIONS.items()]
     sizes = {side.name: side.size for side in sides}
     if len(set(sizes.values())) > 1:
         raise UserError(f"these are not the same networks: they have {sizes} parameters")
-    found = measure(sides, chosen.repeats)
+    times = measure(sides, args.repeats)
     for side in sides:
         side.stop()
-    images = f"{chosen.batch} x HR {chosen.crop}x{chosen.crop}"
-    print(f"{images}, {sides[0].size:,} parameters, {chosen.threads} thread(s)\n")
-    print(table(found))
+    images = f"{args.batch} x HR {args.crop}x{args.crop}"
+    print(f"{images}, {sides[0].size:,} parameters, {args.threads} thread(s)\n")
+    print(table(times))
     print(f"\nMachine: {describe_machine()}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -14,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.joint_step import COMPACT, degraded, load
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from data.loader import make_loader
@@ -93,7 +93,7 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     optimizer, step = build_optimizer(options, model), TrainStep(model, build_loss(options))
     ema = EMA(model, options.train.ema_decay)
     recent: list[Envelope] = []
-    found = {}
+    scores = {}
     with Progress(max(at), f"seed {options.seed}", every=max(1, max(at) // 20)) as bar:
         for number, batch in enumerate(islice(training_batches(options, max(at)), max(at)), 1):
             moment = plan.at(number)
@@ -113,9 +113,9 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
                     ema.average,
                     with_statistics_estimated(ema.average, step, recent),
                 )
-                found[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
+                scores[number] = {name: score(validator, way) for name, way in zip(WAYS, ways, strict=True)}
             bar.update()
-    return found
+    return scores
 
 
 def score(validator: Validator, model: WholeModel) -> dict[str, float]:
@@ -136,23 +136,18 @@ def table(runs: Sequence[dict[int, dict[str, dict[str, float]]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.averaging",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.averaging", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="changes of options")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(unset: 1 2 3)")
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 400, 600], help="(unset: 100 200 400 600)")
-    chosen = parser.parse_args(arguments)
-    if min(chosen.steps) < 1:
-        raise UserError(f"--steps {min(chosen.steps)}: give 1 or more")
+    args = parser.parse_args(arguments)
+    if min(args.steps) < 1:
+        raise UserError(f"--steps {min(args.steps)}: give 1 or more")
     keep_freed_memory()
     runs = [
-        measure(load(chosen.opt, [*SEGMENTATION_ALONE, f"seed={seed}", *chosen.force_yml]), chosen.steps)
-        for seed in chosen.seeds
+        measure(load(args.opt, [*SEGMENTATION_ALONE, f"seed={seed}", *args.force_yml]), args.steps)
+        for seed in args.seeds
     ]
     print(table(runs))
 

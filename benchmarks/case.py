@@ -21,10 +21,16 @@ class Unavailable(Exception):
 class Case:
     """One row of the table, its inputs made and ready.
 
-    what: the work and its size; ours, alternative: names of the two ways; run_ours, run_alternative: do it once
-    and return the outputs; limit: largest relative difference between the outputs, None where the two sides do
-    different work; target: smallest ratio of alternative to ours that was aimed at; run_exactly: outputs of both
-    sides in float64, which are then compared instead of those timed, where float32 alone moves some outputs far.
+    Args:
+        what: the work and its size.
+        ours: name of our way.
+        alternative: name of the other way.
+        run_ours: do it once our way and return the outputs.
+        run_alternative: the same the other way.
+        limit: largest relative difference between the outputs, None where the two sides do different work.
+        target: smallest ratio of alternative to ours that was aimed at.
+        run_exactly: outputs of both sides in float64, which are then compared instead of those timed, where float32
+            alone moves some outputs far.
     """
 
     what: str
@@ -45,8 +51,10 @@ class Case:
 class Difference:
     """How far the outputs of the two sides are apart, relative to their magnitude.
 
-    between: ours from the alternative; rounding: in float32, of ours and of the alternative from the alternative in
-    float64, where ``between`` is in float64, else None.
+    Args:
+        between: ours from the alternative.
+        rounding: in float32, of ours and of the alternative from the alternative in float64, where ``between`` is in
+            float64, else None.
     """
 
     between: float

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.records import Restored
-from models.sr.kbpn import KBPN, Stage
+from models.sr.kbpn import KBPN, BackProjectionStage
 from models.sr.kernel_estimation import KernelCorrector
 from models.sr.modulation import KernelModulation
 
@@ -37,25 +37,25 @@ def dense_forward(network: KBPN, lr: Tensor, kernel: Tensor | None = None) -> tu
     """The restored image [B,3,H,W], the kernel [B,k*k] and the HR features [B,stages*width,H,W]."""
     low = network.extractor(lr)
     if kernel is None:
-        first = enlarged(network.predictor.layers(low).mean((2, 3)), network.predictor.sides)
+        first = upsample_kernel(network.predictor.layers(low).mean((2, 3)), network.predictor.sides)
         state = first / first.sum(1, keepdim=True)
     else:
         state = kernel.flatten(1)
     high: list[Tensor] = []
-    reduced: list[Tensor] = []
+    low_features: list[Tensor] = []
     for stage in network.each_stage():
         corrected, state = dense_stage(stage, low, lr, state, high, blind=kernel is None)
         high.append(corrected)
         if stage.down is not None and stage.modulation is not None:
-            reduced.append(stage.down(torch.cat(high, 1)))
-            low = modulated(stage.modulation, torch.cat(reduced, 1), state)
+            low_features.append(stage.down(torch.cat(high, 1)))
+            low = modulated(stage.modulation, torch.cat(low_features, 1), state)
     features = torch.cat(high, 1)
     bicubic = F.interpolate(lr, scale_factor=network.scale, mode="bicubic", align_corners=False)
     return network.output(features) + bicubic, state, features
 
 
 def dense_stage(
-    stage: Stage, low: Tensor, lr: Tensor, kernel: Tensor, high: list[Tensor], blind: bool
+    stage: BackProjectionStage, low: Tensor, lr: Tensor, kernel: Tensor, high: list[Tensor], blind: bool
 ) -> tuple[Tensor, Tensor]:
     """Corrected features [B,width,H,W] and kernel [B,k*k] of one stage."""
     h = stage.up(low)
@@ -71,29 +71,29 @@ def correction(corrector: KernelCorrector, image: Tensor, kernel: Tensor) -> Ten
     a = torch.relu(corrector.image_layers[0](image))
     for layer in corrector.image_layers[1:]:
         a = F.leaky_relu(layer(a), 0.01)
-    b = spread_out(kernel, image)
+    b = constant_map(kernel, image)
     for layer in corrector.kernel_layers:
         b = F.leaky_relu(layer(b), 0.01)
     c = F.leaky_relu(corrector.merge(torch.cat([a, b], 1)), 0.01)
     c = corrector.last(F.leaky_relu(corrector.mix(c), 0.01))
-    return enlarged(c.mean((2, 3)), corrector.sides)
+    return upsample_kernel(c.mean((2, 3)), corrector.sides)
 
 
 def modulated(modulation: KernelModulation, features: Tensor, kernel: Tensor) -> Tensor:
     """Spatial feature transform on the concatenation of features and kernel map."""
-    z = torch.cat([features, spread_out(kernel, features)], 1)
+    z = torch.cat([features, constant_map(kernel, features)], 1)
     scale, shift = (
         branch.second(F.leaky_relu(branch.first(z), 0.1)) for branch in (modulation.scale, modulation.shift)
     )
     return features * torch.sigmoid(scale) + shift
 
 
-def spread_out(kernel: Tensor, like: Tensor) -> Tensor:
+def constant_map(kernel: Tensor, like: Tensor) -> Tensor:
     """Kernel [B,k*k] as a map [B,k*k,H,W] of the size of ``like``."""
     return kernel[:, :, None, None].expand(-1, -1, *like.shape[2:]).contiguous()
 
 
-def enlarged(values: Tensor, sides: tuple[int, int]) -> Tensor:
+def upsample_kernel(values: Tensor, sides: tuple[int, int]) -> Tensor:
     """[B,e*e] -> [B,k*k] by bicubic interpolation."""
     estimated, side = sides
     square = values.reshape(-1, 1, estimated, estimated)
@@ -104,7 +104,7 @@ def blurred_and_sampled(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
     """Correlate sample by sample, its colours as a batch, at every ``scale``-th pixel."""
     side = round(kernel.shape[1] ** 0.5)
     samples = [
-        F.conv2d(one[:, None], taps.reshape(1, 1, side, side), stride=scale, padding=side // 2)  # [3,1,h,w]
-        for one, taps in zip(image, kernel, strict=True)
+        F.conv2d(sample[:, None], taps.reshape(1, 1, side, side), stride=scale, padding=side // 2)  # [3,1,h,w]
+        for sample, taps in zip(image, kernel, strict=True)
     ]
     return torch.stack(samples).squeeze(2)

@@ -15,6 +15,7 @@ from benchmarks.kbpn import gradients_of
 from benchmarks.surface_sweep import PERCENTILE, prediction
 from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from contracts.files import replacing
 from engine.runtime.memory import keep_freed_memory
@@ -35,7 +36,16 @@ than proportional to the stages, as each sees the features of all before it.
 
 @dataclass(frozen=True)
 class Growth:
-    """Sizes of what grows, and work(size) that returns what to time. expected: exponent of large sizes."""
+    """What grows in a measurement.
+
+    Args:
+        what: the computation.
+        axis: the size that grows, with its unit.
+        sizes: at which it is timed.
+        small: sizes that only try the code.
+        expected: exponent of large sizes.
+        work: from a size to what is timed.
+    """
 
     what: str
     axis: str
@@ -118,42 +128,37 @@ def plot(curves: Sequence[Curve], title: str, file: Path) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an unknown size or rounds that measure nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.growth",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.growth", __doc__, EXPLANATION)
     names = ", ".join(GROWTHS)
     parser.add_argument("--only", nargs="+", metavar="SIZE", default=list(GROWTHS), help=f"of {names} (unset: all)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each (unset: 5)")
     parser.add_argument("--small", action="store_true", help="tiny sizes: tries the code, measures nothing")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"JSON; plot beside it (unset: {OUT})")
-    chosen = parser.parse_args(arguments)
-    for name in chosen.only:
+    args = parser.parse_args(arguments)
+    for name in args.only:
         lookup(GROWTHS, name, "size")
-    if chosen.rounds < 1:
-        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
-    return chosen
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    check_target(chosen.out)
+    args = parse(arguments)
+    check_target(args.out)
     keep_freed_memory()
     curves = []
-    with Progress(len(chosen.only), "measuring") as bar:
-        for name in chosen.only:
-            curves.append(measure(GROWTHS[name], chosen.rounds, chosen.small))
+    with Progress(len(args.only), "measuring") as bar:
+        for name in args.only:
+            curves.append(measure(GROWTHS[name], args.rounds, args.small))
             bar.update()
     machine = describe_machine()
-    write_json(chosen.out, {"small": chosen.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
-    picture = chosen.out.with_suffix(".png")
+    write_json(args.out, {"small": args.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
+    picture = args.out.with_suffix(".png")
     plot(curves, str(machine), picture)
     print("| what | against | sizes | ms | exponent (of the work) |\n|---|---|---|---|---|")
-    for one in curves:
-        sizes, times = ", ".join(map(str, one.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in one.seconds)
-        print(f"| {one.what} | {one.axis} | {sizes} | {times} | {one.exponent:.2f} ({one.expected:g}) |")
+    for curve in curves:
+        sizes, times = ", ".join(map(str, curve.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in curve.seconds)
+        print(f"| {curve.what} | {curve.axis} | {sizes} | {times} | {curve.exponent:.2f} ({curve.expected:g}) |")
     print(f"\nMachine: {machine}\nPlot: {picture}")
 
 

@@ -29,7 +29,14 @@ PHOTOGRAPHS = 2  # to cut crops from: time does not depend on what they show
 
 
 def load(file: Path, changes: Sequence[str] = (), crop: int | None = None, batch: int | None = None) -> Options:
-    """Options of a file with changes as --force_yml gives them, and another crop (HR pixels) or batch."""
+    """Options of a file, changed.
+
+    Args:
+        file: options file.
+        changes: as --force_yml gives them.
+        crop: side of the training crops in HR pixels; None: as in the file.
+        batch: images in a step; None: as in the file.
+    """
     sizes = {"crop": crop, "batch_size": batch}
     forced = [f"datasets:train:{key}={value}" for key, value in sizes.items() if value is not None]
     return load_options(file, [*changes, *forced])

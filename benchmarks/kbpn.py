@@ -7,7 +7,6 @@ exact to the limit: a pre-activation that rounding lifts over zero changes its P
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from benchmarks.case import Case, Outputs
 from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT
 from contracts.records import Restored
+from engine.options.arguments import parameters_of
 from engine.options.load import load_options
 from engine.runtime.layout import channels_last
 from models.checkpointing import checkpoint_gradients
@@ -40,7 +40,7 @@ def paper(small: bool) -> Case:
 def compact(small: bool) -> Case:
     """The size in options/joint.yml, on a batch and a crop of its training."""
     options = load_options(COMPACT)
-    known = inspect.signature(KBPN).parameters
+    known = parameters_of(KBPN)
     assert options.network_sr is not None
     sizes = {name: value for name, value in options.network_sr.arguments().items() if name in known}
     train = options.datasets.train
@@ -56,7 +56,8 @@ def recompute(small: bool) -> Case:
     checkpoint_gradients(saving)
     side = SMALL_SIDE if small else FULL_SIDE
     lr, weight = (
-        torch.rand(1, 3, one, one).contiguous(memory_format=torch.channels_last) for one in (side, side * network.scale)
+        torch.rand(1, 3, length, length).contiguous(memory_format=torch.channels_last)
+        for length in (side, side * network.scale)
     )
     return Case(
         what=f"KBPN forward and backward (paper size), 1 x LR {side}x{side}, float32",
@@ -76,7 +77,14 @@ def paper_side() -> int:
 
 
 def compare(sizes: dict[str, Any], batch: int, side: int, label: str) -> Case:
-    """Both formulations with the same random weights on noise [batch,3,side,side]."""
+    """Both formulations with the same random weights on noise [batch,3,side,side].
+
+    Args:
+        sizes: arguments of ``KBPN``.
+        batch: number of images.
+        side: of the LR images in pixels.
+        label: of these sizes, in the table.
+    """
     torch.manual_seed(0)
     network = KBPN(**{**sizes, "correction_gain": CORRECTION_GAIN, "output_gain": 1.0, "minimum_sum": 0.0})
     lr = torch.rand(batch, 3, side, side)
@@ -105,7 +113,7 @@ def both_ways(
 ) -> tuple[Callable[[], Outputs], Callable[[], Outputs]]:
     """Our formulation and the dense one on a copy of the network and its inputs in another precision."""
     own = channels_last(copy.deepcopy(network).to(dtype))
-    lr, weight = (one.to(dtype).contiguous(memory_format=torch.channels_last) for one in (lr, weight))
+    lr, weight = (tensor.to(dtype).contiguous(memory_format=torch.channels_last) for tensor in (lr, weight))
     return gradients_of(own, own, lr, weight), gradients_of(DenseKBPN(own), own, lr, weight)
 
 
@@ -119,8 +127,8 @@ def gradients_of(
         restored = run(lr)
         assert restored.kernel is not None
         loss = (restored.sr * weight).mean() + restored.kernel.square().sum()
-        found = torch.autograd.grad(loss, list(parameters.values()))
-        gradients = grouped(dict(zip(parameters, found, strict=True)))
+        values = torch.autograd.grad(loss, list(parameters.values()))
+        gradients = grouped(dict(zip(parameters, values, strict=True)))
         return {"sr": restored.sr.detach(), "kernel": restored.kernel.detach(), **gradients}
 
     return work
@@ -132,6 +140,6 @@ def grouped(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     A slope is a single number, the sum over a whole map of terms that cancel: alone it has no scale to which
     rounding could be called small.
     """
-    slopes = [one for one in gradients.values() if one.numel() == 1]
-    others = {f"gradient of {name}": one for name, one in gradients.items() if one.numel() > 1}
+    slopes = [gradient for gradient in gradients.values() if gradient.numel() == 1]
+    others = {f"gradient of {name}": gradient for name, gradient in gradients.items() if gradient.numel() > 1}
     return {"gradient of the slopes": torch.cat(slopes), **others}

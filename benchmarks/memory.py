@@ -41,7 +41,16 @@ def difference_of(name: str, small: bool) -> Difference:
 
 
 def in_own_process(work: Callable[..., Result], name: str, *arguments: object) -> Result:
-    """``work(name, *arguments)`` in a process forked from a server that has imported the benchmarks."""
+    """Do work in a process forked from a server that has imported the benchmarks.
+
+    Args:
+        work: called with ``name`` and ``arguments``.
+        name: of the benchmark.
+        arguments: further arguments.
+
+    Raises:
+        UserError: if the process dies.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.registry"])
     receiver, sender = context.Pipe(duplex=False)

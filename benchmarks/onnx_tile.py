@@ -45,5 +45,5 @@ def tile(small: bool) -> Case:
 @torch.inference_mode()
 def outputs(run: Callable[[torch.Tensor], JointOutput], lr: torch.Tensor) -> Outputs:
     """The restored image and the probability."""
-    found = run(lr)
-    return {"restored": found.sr, "probability": found.logits.sigmoid()}
+    output = run(lr)
+    return {"restored": output.sr, "probability": output.logits.sigmoid()}

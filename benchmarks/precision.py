@@ -13,6 +13,7 @@ from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_bat
 from benchmarks.table import describe_machine
 from benchmarks.timing import Work, alternate, finisher
 from benchmarks.train_step import PRECISIONS, find_device
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.options import Options
@@ -31,29 +32,24 @@ by autocast, in turn. A ratio below 1 says that bfloat16 is the slower of both.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a device or numbers that cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.precision", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
     parser.add_argument("--crop", type=int, help="HR side of a step in pixels (unset: that of the options)")
     parser.add_argument("--side", type=int, default=448, help="HR side of the photograph in pixels (unset: 448)")
     parser.add_argument("--rounds", type=int, default=10, help="timed runs of each (unset: 10)")
-    chosen = parser.parse_args(arguments)
-    chosen.device = find_device(chosen.device)
-    if chosen.rounds < 1 or chosen.side < 32:
-        raise UserError(f"--rounds {chosen.rounds} --side {chosen.side}: give 1 or more rounds and 32 pixels or more")
-    return chosen
+    args = parser.parse_args(arguments)
+    args.device = find_device(args.device)
+    if args.rounds < 1 or args.side < 32:
+        raise UserError(f"--rounds {args.rounds} --side {args.side}: give 1 or more rounds and 32 pixels or more")
+    return args
 
 
 def steps(options: Options, device: torch.device) -> list[Work]:
     """A joint step in each precision, on the same batch."""
     batch = on_device(ready_batch(options), device, torch.channels_last)
-    return [partial(JointStep(options, device, precision=one), batch) for one in PRECISIONS.values()]
+    return [partial(JointStep(options, device, precision=precision), batch) for precision in PRECISIONS.values()]
 
 
 def answers(options: Options, device: torch.device, side: int) -> list[Work]:
@@ -67,7 +63,7 @@ def answers(options: Options, device: torch.device, side: int) -> list[Work]:
         with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
             return model(lr).logits
 
-    return [partial(answer, one) for one in PRECISIONS.values()]
+    return [partial(answer, dtype) for dtype in PRECISIONS.values()]
 
 
 def row(label: str, seconds: Sequence[float]) -> str:
@@ -77,22 +73,21 @@ def row(label: str, seconds: Sequence[float]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    args = parse(arguments)
+    options = load(args.opt, crop=args.crop, batch=args.batch)
     keep_freed_memory()
-    train, small = options.datasets.train, chosen.side // options.scale
+    train, small = options.datasets.train, args.side // options.scale
+    side = train.augmentation.crop
     works = {
-        f"training step, {train.loader.batch_size} x HR {train.augmentation.crop}x{train.augmentation.crop}": steps(
-            options, chosen.device
-        ),
+        f"training step, {train.loader.batch_size} x HR {side}x{side}": steps(options, args.device),
         f"networks, LR {small}x{small} to HR {small * options.scale}x{small * options.scale}": answers(
-            options, chosen.device, chosen.side
+            options, args.device, args.side
         ),
     }
-    print(f"{chosen.opt.name} on {chosen.device}, {torch.get_num_threads()} threads; {describe_machine()}\n")
+    print(f"{args.opt.name} on {args.device}, {torch.get_num_threads()} threads; {describe_machine()}\n")
     print(f"| what | {', ms | '.join(PRECISIONS)}, ms | ratio |\n|---|---|---|---|")
     for label, ways in works.items():
-        print(row(label, alternate(ways, chosen.rounds, finisher(chosen.device))), flush=True)
+        print(row(label, alternate(ways, args.rounds, finisher(args.device))), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_batch
 from benchmarks.table import describe_machine
 from benchmarks.timing import timed
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.runtime.memory import keep_freed_memory
@@ -48,12 +49,7 @@ class Timing:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for numbers that mean nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scaling",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.scaling", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], metavar="N", help="unset: 1 2")
     parser.add_argument("--steps", type=int, default=10, help="timed steps in a round (unset: 10)")
@@ -69,11 +65,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="N=GB/S",
         help="GPUs and the rate of the slowest link between them (unset: 8=370 64=50)",
     )
-    chosen = parser.parse_args(arguments)
-    if min(*chosen.processes, chosen.steps, chosen.rounds, len(chosen.processes)) < 1 or chosen.step <= 0:
+    args = parser.parse_args(arguments)
+    if min(*args.processes, args.steps, args.rounds, len(args.processes)) < 1 or args.step <= 0:
         raise UserError("--processes, --steps, --rounds and --step must be above 0")
-    chosen.links = [read_link(one) for one in chosen.links]
-    return chosen
+    args.links = [read_link(link) for link in args.links]
+    return args
 
 
 def read_link(text: str) -> tuple[int, float]:
@@ -88,23 +84,23 @@ def read_link(text: str) -> tuple[int, float]:
     return link
 
 
-def measure(chosen: argparse.Namespace, world: int) -> Timing:
+def measure(args: argparse.Namespace, world: int) -> Timing:
     """One round: start ``world`` processes and time their steps."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     results = processes.get_context("spawn").SimpleQueue()
-    processes.spawn(_process, (world, port, chosen, results), nprocs=world)
+    processes.spawn(_process, (world, port, args, results), nprocs=world)
     return results.get()
 
 
-def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, results: SimpleQueue[Timing]) -> None:
+def _process(rank: int, world: int, port: int, args: argparse.Namespace, results: SimpleQueue[Timing]) -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1x1 weights, where they mean nothing
     keep_freed_memory()
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=world)
-    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    options = load(args.opt, crop=args.crop, batch=args.batch)
     cpu = torch.device("cpu")
     step, batch = JointStep(options, cpu), on_device(ready_batch(options), cpu, torch.channels_last)
     gradients = torch.zeros(count_parameters(step.model))
@@ -112,7 +108,7 @@ def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, resul
         step.module = DistributedDataParallel(step.module)
     step(batch)
     times = [
-        statistics.median(timed(work) for _ in range(chosen.steps))
+        statistics.median(timed(work) for _ in range(args.steps))
         for work in (lambda: step(batch), lambda: dist.all_reduce(gradients))
     ]
     slowest = torch.tensor(times)
@@ -122,23 +118,31 @@ def _process(rank: int, world: int, port: int, chosen: argparse.Namespace, resul
     dist.destroy_process_group()
 
 
-def measured_table(chosen: argparse.Namespace) -> str:
+def measured_table(args: argparse.Namespace) -> str:
     """Seconds and efficiency for each number of processes, all measured in turn."""
-    found: dict[int, list[Timing]] = {world: [] for world in dict.fromkeys([1, *chosen.processes])}
-    for _ in range(chosen.rounds):
-        for world, timings in found.items():
-            timings.append(measure(chosen, world))
-    alone = statistics.median(one.step for one in found[1])
+    timings_by_world: dict[int, list[Timing]] = {world: [] for world in dict.fromkeys([1, *args.processes])}
+    for _ in range(args.rounds):
+        for world, timings in timings_by_world.items():
+            timings.append(measure(args, world))
+    alone = statistics.median(timing.step for timing in timings_by_world[1])
     lines = ["| processes | step, ms | exchange of gradients alone, ms | efficiency |", "|---|---|---|---|"]
-    for world, timings in found.items():
-        step, exchange = (statistics.median(getattr(one, name) for one in timings) for name in ("step", "exchange"))
-        shown = f"{1e3 * exchange:.1f}" if world > 1 else "-"
-        lines.append(f"| {world} | {1e3 * step:.0f} | {shown} | {alone / step:.0%} |")
+    for world, timings in timings_by_world.items():
+        step, exchange = (
+            statistics.median(getattr(timing, name) for timing in timings) for name in ("step", "exchange")
+        )
+        exchange_text = f"{1e3 * exchange:.1f}" if world > 1 else "-"
+        lines.append(f"| {world} | {1e3 * step:.0f} | {exchange_text} | {alone / step:.0%} |")
     return "\n".join([*lines, "", f"Machine: {describe_machine()}"])
 
 
 def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]) -> str:
-    """Efficiency for gradients of ``size`` bytes exchanged by rings over links of given rates."""
+    """Efficiency of a training on many GPUs that exchange gradients by rings.
+
+    Args:
+        size: of the gradients in bytes.
+        step: seconds of one GPU's step.
+        links: number of GPUs and rate of the slowest link in GB/s.
+    """
     lines = [
         (
             "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "
@@ -157,12 +161,12 @@ def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    if not chosen.estimate:
-        print(measured_table(chosen), end="\n\n")
-    size = 4 * count_parameters(build_model(load(chosen.opt), pretrained=False))
-    print(f"{chosen.opt.name}: {size / 1e6:.1f} MB of float32 gradients, {1e3 * chosen.step:g} ms a step")
-    print(estimated_table(size, chosen.step, chosen.links))
+    args = parse(arguments)
+    if not args.estimate:
+        print(measured_table(args), end="\n\n")
+    size = 4 * count_parameters(build_model(load(args.opt), pretrained=False))
+    print(f"{args.opt.name}: {size / 1e6:.1f} MB of float32 gradients, {1e3 * args.step:g} ms a step")
+    print(estimated_table(size, args.step, args.links))
 
 
 if __name__ == "__main__":

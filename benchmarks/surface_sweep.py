@@ -35,7 +35,9 @@ def sweep(small: bool) -> Case:
         what=f"HD95 and mean surface distance at {len(THRESHOLDS)} thresholds, {IMAGES} images {side}x{side}",
         ours=f"metrics.surface.surface_sweep, {SCORERS} threads",
         alternative="surface-distance package for each threshold",
-        run_ours=lambda: as_outputs([one for found in pool.map(lambda pair: ours(*pair), pairs) for one in found]),
+        run_ours=lambda: as_outputs(
+            [distance for image_distances in pool.map(lambda pair: ours(*pair), pairs) for distance in image_distances]
+        ),
         run_alternative=lambda: as_outputs(
             [
                 by_package(surface_distance, prob > np.float32(threshold), mask > 0)
@@ -60,8 +62,8 @@ def prediction(side: int, index: int = 0) -> tuple[NDArray[np.float32], NDArray[
 
 def ours(prob: NDArray[np.float32], mask: NDArray[np.uint8]) -> list[SurfaceDistance]:
     """One image's sweep as evaluation does it, the ground truth's own transform included."""
-    found = surface_sweep(threshold_levels(prob), SurfaceTarget(mask, PERCENTILE), range(len(THRESHOLDS)))
-    return [found[index] for index in range(len(THRESHOLDS))]
+    distances = surface_sweep(threshold_levels(prob), SurfaceTarget(mask, PERCENTILE), range(len(THRESHOLDS)))
+    return [distances[index] for index in range(len(THRESHOLDS))]
 
 
 def by_package(package: ModuleType, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> SurfaceDistance:
@@ -74,6 +76,9 @@ def by_package(package: ModuleType, predicted: NDArray[np.bool_], truth: NDArray
     return SurfaceDistance(package.compute_robust_hausdorff(distances, PERCENTILE), (means[0] + means[1]) / 2)
 
 
-def as_outputs(found: list[SurfaceDistance]) -> Outputs:
+def as_outputs(distances: list[SurfaceDistance]) -> Outputs:
     """The two distances by image and threshold."""
-    return {"hausdorff": np.array([one.hausdorff for one in found]), "mean": np.array([one.mean for one in found])}
+    return {
+        "hausdorff": np.array([distance.hausdorff for distance in distances]),
+        "mean": np.array([distance.mean for distance in distances]),
+    }

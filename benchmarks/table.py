@@ -20,11 +20,20 @@ FORMAT = "benchmarks/1"
 
 @dataclass(frozen=True)
 class Row:
-    """One benchmark's result. ratio: median seconds of the alternative over ours; above 1 ours is faster.
+    """One benchmark's result.
 
-    difference: largest relative one, None where the sides do different work; rounding: see ``case.Difference``;
-    limit: what the difference may be; target: the ratio aimed at; peak: MiB beyond the inputs; operations:
-    floating-point, of convolutions and matrix products.
+    Args:
+        name: of the benchmark.
+        what: see ``case.Case``, as ``ours``, ``alternative``, ``target`` and ``limit``.
+        seconds_ours: median of a run.
+        seconds_alternative: median of a run.
+        ratio: median seconds of the alternative over ours; above 1 ours is faster.
+        difference: largest relative one, None where the sides do different work.
+        rounding: see ``case.Difference``.
+        peak_ours: MiB beyond the inputs.
+        peak_alternative: MiB beyond the inputs.
+        operations_ours: floating-point operations of convolutions and matrix products.
+        operations_alternative: the same of the alternative.
     """
 
     name: str
@@ -51,7 +60,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured. matmul: operations/s of a float32 product; copy: bytes/s read and written; or None."""
+    """Where it was measured.
+
+    Args:
+        processor: its name.
+        cores: of the machine.
+        threads: that torch uses.
+        python: version, as those of torch and opencv.
+        matmul: operations/s of a float32 matrix product, or None.
+        copy: bytes/s read and written by a copy, or None.
+    """
 
     processor: str
     cores: int

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.surface_sweep import prediction
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.evaluate.evaluator import SCORERS
 from engine.runtime.memory import keep_freed_memory
@@ -29,30 +29,27 @@ def score_all(images: int, side: int) -> tuple[float, dict[str, float]]:
     scores = Accumulator()
     with ThreadPoolExecutor(SCORERS) as pool, Progress(images, "scoring", every=max(1, images // 10)) as bar:
         start = time.perf_counter()
-        found = pool.map(lambda index: evaluate_image(*pairs[index % len(pairs)], surface_thresholds=1), range(images))
-        for index, one in enumerate(found):
-            scores.add(str(index), one)
+        results = pool.map(
+            lambda index: evaluate_image(*pairs[index % len(pairs)], surface_thresholds=1), range(images)
+        )
+        for index, result in enumerate(results):
+            scores.add(str(index), result)
             bar.update()
         seconds = time.perf_counter() - start
     return seconds, scores.summary()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.test_set",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.test_set", __doc__, EXPLANATION)
     parser.add_argument("--images", type=int, default=KHANHHA, help=f"unset: {KHANHHA}, as khanhha's test set")
     parser.add_argument("--side", type=int, default=448, help="in pixels (unset: 448)")
-    chosen = parser.parse_args(arguments)
-    if chosen.images < 1 or chosen.side < 64:
+    args = parser.parse_args(arguments)
+    if args.images < 1 or args.side < 64:
         raise UserError("give --images 1 or more and --side 64 or more")
     keep_freed_memory()
-    seconds, summary = score_all(chosen.images, chosen.side)
-    rate = chosen.images / seconds
-    print(f"{chosen.images} images {chosen.side}x{chosen.side}: {seconds:.0f} s, {rate:.1f}/s on {SCORERS} threads")
+    seconds, summary = score_all(args.images, args.side)
+    rate = args.images / seconds
+    print(f"{args.images} images {args.side}x{args.side}: {seconds:.0f} s, {rate:.1f}/s on {SCORERS} threads")
     print(f"(IoU_max {summary['iou_max']:.3f}, HD95 {summary['hd95']:.1f} px of drawn predictions)")
 
 

@@ -13,10 +13,18 @@ Work = Callable[[], object]
 
 
 def alternate(works: Sequence[Work], rounds: int, finish: Work | None = None) -> list[float]:
-    """Median seconds of each work over ``rounds`` rounds, after one round that is not counted.
+    """Time several works in turn, after one round that is not counted.
 
-    The order turns by one from round to round, so that none always runs behind the same other. finish: what to
-    wait with until a device is done. Garbage is collected before a work and not while it runs.
+    The order turns by one from round to round, so that none always runs behind the same other. Garbage is collected
+    before a work and not while it runs.
+
+    Args:
+        works: what to time.
+        rounds: number of counted rounds.
+        finish: what to wait with until a device is done.
+
+    Returns:
+        Median seconds of each work.
     """
     times: list[list[float]] = [[] for _ in works]
     gc.collect()
@@ -24,13 +32,13 @@ def alternate(works: Sequence[Work], rounds: int, finish: Work | None = None) ->
     try:
         for number in range(rounds + 1):
             for offset in range(len(works)):
-                place = (number + offset) % len(works)
-                seconds = timed(works[place], finish)
+                index = (number + offset) % len(works)
+                seconds = timed(works[index], finish)
                 if number:
-                    times[place].append(seconds)
+                    times[index].append(seconds)
     finally:
         gc.unfreeze()
-    return [statistics.median(one) for one in times]
+    return [statistics.median(values) for values in times]
 
 
 def timed(work: Work, finish: Work | None = None) -> float:

@@ -15,6 +15,7 @@ from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import COMPACT, ROOT, JointStep, load, on_device, ready_batch
 from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
@@ -41,7 +42,15 @@ is a product of large square matrices of the step's precision.
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one way to take the step. peak: MiB, None where it is not known; operations: of one step."""
+    """Of one way to take the step.
+
+    Args:
+        label: of the way.
+        seconds: median of a step.
+        images: in a step.
+        peak: MiB, None where it is not known.
+        operations: floating-point operations of one step.
+    """
 
     label: str
     seconds: float
@@ -52,12 +61,7 @@ class Speed:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError for one that is not here."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.train_step",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("benchmarks.train_step", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")
@@ -71,12 +75,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each way (unset: 10)")
     parser.add_argument("--ceiling", type=int, metavar="SIDE", help="of the matrices (unset: 2048; 8192 on a GPU)")
     parser.add_argument("--dense", action="store_true", help="also the dense formulation of KBPN in float32")
-    chosen = parser.parse_args(arguments)
-    chosen.device = find_device(chosen.device)
-    chosen.ceiling = chosen.ceiling or (2048 if chosen.device.type == "cpu" else 8192)
-    if chosen.rounds < 1:
-        raise UserError(f"--rounds {chosen.rounds}: give 1 or more")
-    return chosen
+    args = parser.parse_args(arguments)
+    args.device = find_device(args.device)
+    args.ceiling = args.ceiling or (2048 if args.device.type == "cpu" else 8192)
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    return args
 
 
 def find_device(name: str) -> torch.device:
@@ -90,46 +94,46 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def ways(chosen: argparse.Namespace, options: Options) -> dict[str, tuple[JointStep, DegradedBatch]]:
+def ways(args: argparse.Namespace, options: Options) -> dict[str, tuple[JointStep, DegradedBatch]]:
     """The steps to time by label, ours first, each with its batch on the device."""
     batch = ready_batch(options)
-    ours = JointStep(options, chosen.device, precision=PRECISIONS[chosen.precision])
-    layout = torch.channels_last if chosen.channels_last else torch.contiguous_format
-    if chosen.recompute:
+    ours = JointStep(options, args.device, precision=PRECISIONS[args.precision])
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    if args.recompute:
         checkpoint_gradients(ours.model.sr)
-    extras = [name for name in ("compile", "channels_last", "recompute") if getattr(chosen, name)]
-    found = {", ".join(["ours", chosen.precision, *extras]): (ours, on_device(batch, chosen.device, layout))}
-    if chosen.dense:
-        dense = JointStep(options, chosen.device)
+    extras = [name for name in ("compile", "channels_last", "recompute") if getattr(args, name)]
+    steps = {", ".join(["ours", args.precision, *extras]): (ours, on_device(batch, args.device, layout))}
+    if args.dense:
+        dense = JointStep(options, args.device)
         if not isinstance(dense.model.sr, KBPN):
             raise UserError("--dense: the options have no network_sr of type kbpn")
         dense.model.sr = DenseKBPN(dense.model.sr)
-        found["dense, float32"] = (dense, on_device(batch, chosen.device, torch.contiguous_format))
-    return found
+        steps["dense, float32"] = (dense, on_device(batch, args.device, torch.contiguous_format))
+    return steps
 
 
-def measure(chosen: argparse.Namespace, options: Options) -> list[Speed]:
+def measure(args: argparse.Namespace, options: Options) -> list[Speed]:
     """Count, time and weigh every way."""
-    found = ways(chosen, options)
-    works = [partial(step, batch) for step, batch in found.values()]
+    steps = ways(args, options)
+    works = [partial(step, batch) for step, batch in steps.values()]
     operations = [counted(work)[1] for work in works]  # before compilation: counting sees no fused code
-    if chosen.compile:
-        ours = next(iter(found.values()))[0]
+    if args.compile:
+        ours = next(iter(steps.values()))[0]
         for network in (ours.model.sr, ours.model.seg):  # as train.compile does
             network.compile(dynamic=False)
-    seconds = alternate(works, chosen.rounds, finisher(chosen.device))
-    peaks = [peak(work, chosen.device) for work in works]
+    seconds = alternate(works, args.rounds, finisher(args.device))
+    peaks = [peak(work, args.device) for work in works]
     images = options.datasets.train.loader.batch_size
-    measured = zip(found, seconds, peaks, operations, strict=True)
+    measured = zip(steps, seconds, peaks, operations, strict=True)
     return [Speed(label, time, images, memory, work) for label, time, memory, work in measured]
 
 
-def degradation_seconds(chosen: argparse.Namespace, options: Options) -> float:
+def degradation_seconds(args: argparse.Namespace, options: Options) -> float:
     """Median time in which a batch on the device is degraded, as the trainer does it before each step."""
-    batch = on_device(ready_batch(options), chosen.device, torch.channels_last)
+    batch = on_device(ready_batch(options), args.device, torch.channels_last)
     degrade = build_degradation(options, "train")
     work = partial(degrade, batch.hr, batch.name, options.seed, (0,) * len(batch.name))
-    return alternate([work], chosen.rounds, finisher(chosen.device))[0]
+    return alternate([work], args.rounds, finisher(args.device))[0]
 
 
 def peak(work: Work, device: torch.device) -> float | None:
@@ -151,29 +155,29 @@ def markdown(speeds: Sequence[Speed], ceiling: float) -> str:
         "| step | ms | images/s | time over ours | peak MiB | counted GFLOP | TFLOP/s | share of matmul |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for one in speeds:
-        rate = one.operations / one.seconds
-        held = "-" if one.peak is None else f"{one.peak:.0f}"
+    for speed in speeds:
+        rate = speed.operations / speed.seconds
+        held = "-" if speed.peak is None else f"{speed.peak:.0f}"
         lines.append(
-            f"| {one.label} | {1e3 * one.seconds:.1f} | {one.images / one.seconds:.2f} "
-            f"| {one.seconds / speeds[0].seconds:.2f} | {held} | {one.operations / 1e9:.1f} "
+            f"| {speed.label} | {1e3 * speed.seconds:.1f} | {speed.images / speed.seconds:.2f} "
+            f"| {speed.seconds / speeds[0].seconds:.2f} | {held} | {speed.operations / 1e9:.1f} "
             f"| {rate / 1e12:.3f} | {rate / ceiling:.0%} |"
         )
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    options = load(chosen.opt, crop=chosen.crop, batch=chosen.batch)
+    args = parse(arguments)
+    options = load(args.opt, crop=args.crop, batch=args.batch)
     keep_freed_memory()
-    ceiling = matmul_rate(chosen.device, PRECISIONS[chosen.precision], chosen.ceiling)
-    speeds = measure(chosen, options)
+    ceiling = matmul_rate(args.device, PRECISIONS[args.precision], args.ceiling)
+    speeds = measure(args, options)
     batch_size, side = options.datasets.train.loader.batch_size, options.datasets.train.augmentation.crop
-    name = chosen.device if chosen.device.type == "cpu" else torch.get_device_module(chosen.device).get_device_name()
-    print(f"{chosen.opt.name}: {batch_size} x HR {side}x{side} on {name}, torch {torch.__version__},")
-    print(f"{torch.get_num_threads()} threads; {chosen.precision} matmul {ceiling / 1e12:.3f} TFLOP/s\n")
+    name = args.device if args.device.type == "cpu" else torch.get_device_module(args.device).get_device_name()
+    print(f"{args.opt.name}: {batch_size} x HR {side}x{side} on {name}, torch {torch.__version__},")
+    print(f"{torch.get_num_threads()} threads; {args.precision} matmul {ceiling / 1e12:.3f} TFLOP/s\n")
     print(markdown(speeds, ceiling))
-    seconds = degradation_seconds(chosen, options)
+    seconds = degradation_seconds(args, options)
     print(f"\ndegradation of the batch: {1e3 * seconds:.1f} ms, {seconds / speeds[0].seconds:.1%} of a step of ours")
 
 

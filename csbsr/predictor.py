@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from contracts.errors import ArgumentError, UserError
-from data.images import Photograph, photograph_of, read_photograph
+from data.images import photograph_of, read_photograph
 from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Settings
 from engine.predict.restore_rule import restores
@@ -31,14 +31,21 @@ def load(
     tile: int = 256,
     overlap: int = 32,
 ) -> Predictor:
-    """Weights, ready to look for cracks; read from this machine alone.
+    """Load weights, ready to look for cracks; read from this machine alone.
 
-    path: a checkpoint (.pth), a folder of weights, the name of shipped ones, or an exported model (.onnx); None: the
-    shipped weights. Unlike the scripts, this never prefers an experiment in the working directory.
-    device: None: the GPU where there is one, else the CPU. precision: "auto" (as the weights' options say), "float32"
-    or "bfloat16". tile, overlap: in pixels of a photograph before restoring; smaller tiles need less memory.
-    Raises UserError for weights that are missing, damaged or of another kind, and ArgumentError, which is one and a
-    ValueError as well, for the other arguments.
+    Unlike the scripts, this never prefers an experiment in the working directory.
+
+    Args:
+        path: a checkpoint (.pth), a folder of weights, the name of shipped ones, or an exported model (.onnx); None:
+            the shipped weights.
+        device: None: the GPU where there is one, else the CPU.
+        precision: "auto" (as the weights' options say), "float32" or "bfloat16".
+        tile: side of tiles in pixels of a photograph before restoring; smaller tiles need less memory.
+        overlap: of neighbouring tiles, in the same pixels.
+
+    Raises:
+        UserError: for weights that are missing, damaged or of another kind.
+        ArgumentError: (a UserError and a ValueError) for another argument.
     """
     with _by_argument():
         source = find_source(None, DEFAULT if path is None else str(path), precision, _usable(device))
@@ -69,7 +76,13 @@ def _by_argument() -> Iterator[None]:
 
 
 class Predictor:
-    """Finds cracks in photographs, as ``predict.py`` does. Made by ``load``."""
+    """Finds cracks in photographs, as ``predict.py`` does. Made by ``load``.
+
+    Args:
+        source: the weights.
+        tile: side of tiles in pixels of a photograph before restoring.
+        overlap: of neighbouring tiles, in the same pixels.
+    """
 
     def __init__(self, source: Source, tile: int = 256, overlap: int = 32) -> None:
         self.source = source
@@ -85,24 +98,25 @@ class Predictor:
     ) -> Prediction:
         """Look for cracks in a photograph of any size.
 
-        image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.
-        threshold: crack from this probability on, in (0,1); restore: "auto", "always" or "never" before segmenting;
-        minimum_area: regions of fewer segmented pixels are no cracks, None: as the weights' options say.
-        Raises UserError for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
+        Args:
+            image: RGB [H,W,3], uint8 or float in [0,1]; a PIL image; or a file, turned upright as it looks.
+            threshold: crack from this probability on, in (0,1).
+            restore: "auto", "always" or "never" before segmenting.
+            minimum_area: regions of fewer segmented pixels are no cracks; None: as the weights' options say.
+
+        Raises:
+            UserError: for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
         """
         area = self.source.minimum_area if minimum_area is None else minimum_area
         settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
         with _by_argument():
             settings.check()
-        name, photo = _read(image)
+        if isinstance(image, (str, PathLike)):
+            name, photo = str(image), read_photograph(Path(image))
+        else:
+            name, photo = AS_ARRAY, photograph_of(image, AS_ARRAY)
         height, width = photo.pixels.shape[:2]
         return examine(self.model, photo, restores(restore, height, width, name), settings, name)
 
     def __repr__(self) -> str:
         return f"Predictor({self.source.description})"
-
-
-def _read(image: np.ndarray | Image.Image | str | PathLike[str]) -> tuple[str, Photograph]:
-    if isinstance(image, (str, PathLike)):
-        return str(image), read_photograph(Path(image))
-    return AS_ARRAY, photograph_of(image, AS_ARRAY)

@@ -21,11 +21,16 @@ Statistics = tuple[Tensor, Tensor]  # what to subtract from an image, and then t
 
 
 class SuperResolution(nn.Module):
-    """A network ``forward(lr [B,3,h,w] in [0,1], kernel=None) -> Restored``, with sr [B,3,h*scale,w*scale], unclipped.
+    """A network ``forward(lr, kernel=None) -> Restored``.
 
-    scale: the enlargement; feature_channels: of ``Restored.features``, None where none are handed over;
-    estimates_kernel: whether it is blind, so that ``Restored.kernel`` is there; ``kernel`` [B,1,k,k] as an argument is
-    the true one, in the stage ``sr_true_kernel``; supports_gradient_checkpointing: see ``models.checkpointing``.
+    ``lr`` [B,3,h,w] is in [0,1]; the result has sr [B,3,h*scale,w*scale], unclipped.
+    ``kernel`` [B,1,k,k] as an argument is the true one, in the stage ``sr_true_kernel``.
+
+    Attributes:
+        scale: enlargement.
+        feature_channels: channels of ``Restored.features``, None where none are handed over.
+        estimates_kernel: whether the network is blind, so that ``Restored.kernel`` is there.
+        supports_gradient_checkpointing: see ``models.checkpointing``.
     """
 
     scale: int
@@ -40,12 +45,15 @@ class SuperResolution(nn.Module):
 
 
 class Segmentation(nn.Module):
-    """A network ``forward(x [B,3,H,W], kernel=None) -> Segmented``; x is a normalised image.
+    """A network ``forward(x, kernel=None) -> Segmented``; ``x`` [B,3,H,W] is a normalised image.
 
-    multiple: what both sides of x are divisible by; stride: tiles of a photograph start at multiples of it, so that
-    strided layers answer alike (``multiple``, unless a network says otherwise); needs_kernel: whether it uses the blur
-    kernel [B,1,k,k] that the SR network estimated; may_lack: beginnings of tensor names that weights to start from need
-    not have; skip_path: the module that the stage ``blur_skip`` trains alone, None without one.
+    Attributes:
+        multiple: number that both sides of ``x`` are divisible by.
+        stride: tiles of a photograph start at multiples of it, so that strided layers answer alike (``multiple``,
+            unless a network says otherwise).
+        needs_kernel: whether the network uses the blur kernel [B,1,k,k] that the SR network estimated.
+        may_lack: beginnings of tensor names that weights to start from need not have.
+        skip_path: the module that the stage ``blur_skip`` trains alone, None without one.
     """
 
     multiple: int = 1
@@ -83,10 +91,11 @@ class Encoder(nn.Module):
 class Maps:
     """What restoring leaves for the segmentation: maps of one size, of which tiles can be cut.
 
-    image: [B,3,H,W], in [0,1] if the model clips;
-    image_offset: [B,3,H,W], added to the normalised image, or None; logits_offset:
-    [B,1,H,W], added to the logits, or None; logits: [B,1,H,W], all of them, of a model that segments what it restores
-    from, or None.
+    Args:
+        image: restored image [B,3,H,W], in [0,1] if the model clips.
+        image_offset: [B,3,H,W], added to the normalised image, or None.
+        logits_offset: [B,1,H,W], added to the logits, or None.
+        logits: [B,1,H,W], all of them, of a model that segments what it restores from, or None.
     """
 
     image: Tensor
@@ -96,15 +105,19 @@ class Maps:
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name; ``Maps(**tensors)`` is the same again."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in given.items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class WholeModel(nn.Module):
     """A model that restores and segments: two networks in a chain (``models.joint``), or one for both tasks.
 
-    scale: enlargement; sr, seg: the parts that stages train as such; stride: as of ``Segmentation``;
-    needs_kernel: whether segmenting needs the kernel that restoring estimates.
+    Attributes:
+        scale: enlargement.
+        stride: as of ``Segmentation``.
+        sr: the part that stages train as the super-resolution network.
+        seg: the part that stages train as the segmentation network.
+        needs_kernel: whether segmenting needs the kernel that restoring estimates.
     """
 
     scale: int
@@ -114,17 +127,33 @@ class WholeModel(nn.Module):
     needs_kernel = False
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Super-resolve ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given."""
+        """Super-resolve a low-resolution image.
+
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: true blur kernel [B,1,k,k], if it is known.
+        """
         raise NotImplementedError
 
     def segment(
         self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
     ) -> Segmented:
-        """Segment an ``image`` [B,3,H,W] in [0,1] at its own size; kernel, features: those of its restoration."""
+        """Segment an image at its own size.
+
+        Args:
+            image: [B,3,H,W] in [0,1].
+            kernel: blur kernel [B,1,k,k] of its restoration.
+            features: SR network's features of its restoration.
+        """
         raise NotImplementedError
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
-        """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given."""
+        """Restore and segment a low-resolution image.
+
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: true blur kernel [B,1,k,k], if it is known.
+        """
         raise NotImplementedError
 
     def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
@@ -136,7 +165,13 @@ class WholeModel(nn.Module):
         return None
 
     def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
-        """Segment maps or a tile of them; ``statistics``: of the whole image (None: this is all of it)."""
+        """Segment maps or a tile of them.
+
+        Args:
+            maps: what ``restore_maps`` returned.
+            kernel: blur kernel [B,1,k,k], for models with ``needs_kernel``.
+            statistics: of the whole image; None: ``maps`` is all of it.
+        """
         raise NotImplementedError
 
     def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:

@@ -18,9 +18,15 @@ from models.base import SuperResolution
 
 
 def checkpointed(active: bool, function: Callable[..., Any], *arguments: object) -> Any:
-    """``function(*arguments)``; if ``active``, without keeping what only its backward pass needs.
+    """Call a function, if ``active`` without keeping what only its backward pass needs.
 
-    Lists among the arguments must not change before the backward pass: hand over tuples.
+    Args:
+        active: whether to compute the maps again in the backward pass.
+        function: what to call.
+        arguments: of the function; lists among them must not change before the backward pass: hand over tuples.
+
+    Returns:
+        ``function(*arguments)``.
     """
     if not active or not torch.is_grad_enabled():
         return function(*arguments)

@@ -26,7 +26,11 @@ class FeatureHandover(Handover):
     """Two zero-initialised paths, so that a joint model with it starts out equal to one without it.
 
     ``to_image`` adds a 1x1 projection of the features to the normalised image; ``to_logits`` adds a small
-    convolutional head of the features to the logits. channels: of all features together.
+    convolutional head of the features to the logits.
+
+    Args:
+        channels: of all features together; None (no features) raises ArgumentError.
+        hidden: channels inside the head for the logits.
     """
 
     def __init__(self, channels: int | None, hidden: int = 16) -> None:

@@ -18,14 +18,21 @@ from models.normalisation import build_normalisation, describe
 class JointModel(WholeModel):
     """A super-resolution network and a segmentation network in a chain, trained end to end.
 
-    sr: a network of models.sr; seg: one of models.seg; scale: the enlargement, checked against ``sr``;
-    normalise: what is done to the restored image before segmentation, "instance" (each image and
-    channel to mean 0 and variance 1), "local" (the same in a window around each pixel), "fixed" (fixed mean
-    and deviation) or "none"; window: side of that window in HR pixels, best that of the training crops;
-    clip: clip the restored image to [0,1] outside training, as the paper does;
-    handover: also hand the SR network's features to the segmentation.
-    Raises TypeError for networks of other bases; UserError for another scale than that of ``sr``, for a handover
-    without features, and for a segmentation network with ``needs_kernel`` behind an SR network without a kernel.
+    Args:
+        sr: a network of ``models.sr``.
+        seg: a network of ``models.seg``.
+        scale: enlargement, checked against ``sr``.
+        normalise: what is done to the restored image before segmentation: "instance" (each image and channel to mean 0
+            and variance 1), "local" (the same in a window around each pixel), "fixed" (fixed mean and deviation) or
+            "none".
+        clip: clip the restored image to [0,1] outside training, as the paper does.
+        handover: also hand the SR network's features to the segmentation.
+        window: side of the window of "local" in HR pixels, best that of the training crops.
+
+    Raises:
+        TypeError: for networks of other bases.
+        UserError: for another scale than that of ``sr``, for a handover without features, and for a segmentation
+            network with ``needs_kernel`` behind an SR network without a kernel.
     """
 
     sr: SuperResolution
@@ -78,10 +85,15 @@ class JointModel(WholeModel):
         return self.seg.frozen_parameters()
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
-        """Restore and segment ``lr`` [B,3,h,w] in [0,1], with the true ``kernel`` [B,1,k,k] if given.
+        """Restore and segment a low-resolution image.
 
-        Returns the image that was segmented (sr [B,3,H,W]; clipped outside training), the kernel, the
-        logits [B,1,H,W] and auxiliary logits.
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: true blur kernel [B,1,k,k], if it is known.
+
+        Returns:
+            The image that was segmented (sr [B,3,H,W]; clipped outside training), the kernel, the logits [B,1,H,W] and
+            auxiliary logits.
         """
         restored = self.restore(lr, kernel)
         segmented = self.segment(restored.sr, restored.kernel, restored.features)
@@ -97,10 +109,13 @@ class JointModel(WholeModel):
     def segment(
         self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
     ) -> Segmented:
-        """Segment an RGB ``image`` [B,3,H,W] of any size: normalise, pad to ``seg.multiple``, crop back.
+        """Segment an image of any size: normalise, pad to ``seg.multiple``, crop back.
 
-        kernel: handed to segmentation networks that use it; features: those of the SR network for the
-        handover; without them (a sharp photograph, say) or without handover the image alone is used.
+        Args:
+            image: RGB [B,3,H,W] in [0,1].
+            kernel: blur kernel [B,1,k,k], handed to segmentation networks that use it.
+            features: those of the SR network for the handover; without them (a sharp photograph, say) or without
+                handover the image alone is used.
         """
         return self.segment_maps(self.handed_over(image, features), kernel)
 
@@ -138,7 +153,7 @@ class JointModel(WholeModel):
         if padded is prepared:
             return segmented
         height, width = prepared.shape[2:]
-        logits, *aux = (one[:, :, :height, :width] for one in (segmented.logits, *segmented.aux))
+        logits, *aux = (output[:, :, :height, :width] for output in (segmented.logits, *segmented.aux))
         return Segmented(logits, tuple(aux))
 
     def described(self) -> dict[str, str]:
@@ -148,16 +163,17 @@ class JointModel(WholeModel):
     def named_tensors(self, lr: Tensor) -> dict[str, Tensor]:
         """The tensors by name, H and W being ``scale`` times h and w.
 
-        Always restored [1,3,H,W] and logits, probability [1,1,H,W]; kernel [1,1,k,k] if it is estimated;
-        to_segment [1,3,H,W], what the segmentation network looks at, if that is not the restored image;
-        with a handover also handed_image [1,3,H,W] and handed_logits [1,1,H,W], the offsets, and segmented
-        [1,1,H,W], the logits without theirs.
+        Returns:
+            Always restored [1,3,H,W] and logits, probability [1,1,H,W]; kernel [1,1,k,k] if it is estimated; to_segment
+            [1,3,H,W], what the segmentation network looks at, if that is not the restored image; with a handover also
+            handed_image [1,3,H,W] and handed_logits [1,1,H,W], the offsets, and segmented [1,1,H,W], the logits without
+            theirs.
         """
         maps, kernel = self.restore_maps(lr)
         prepared = self.prepared(maps)
         segmented = self.segment_padded(prepared, kernel).logits
         logits = segmented if maps.logits_offset is None else segmented + maps.logits_offset
-        found = {
+        tensors = {
             "restored": maps.image,
             "kernel": kernel,
             "handed_image": maps.image_offset,
@@ -167,4 +183,4 @@ class JointModel(WholeModel):
             "logits": logits,
             "probability": logits.sigmoid(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in tensors.items() if value is not None}

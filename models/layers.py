@@ -8,12 +8,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contracts.precision import wide_type
 
-def conv_bn_relu(channels: int, out_channels: int, side: int = 3, dilation: int = 1) -> nn.Sequential:
-    """Size-keeping convolution without bias, batch norm, ReLU."""
+
+def conv_bn_relu(
+    channels: int, out_channels: int, side: int = 3, dilation: int = 1, bias: bool = False
+) -> nn.Sequential:
+    """Size-keeping convolution, batch norm, ReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        side: of the convolution's kernel, odd.
+        dilation: of the convolution.
+        bias: whether the convolution has one.
+    """
     padding = dilation * (side // 2)
     return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=False),
+        nn.Conv2d(channels, out_channels, side, padding=padding, dilation=dilation, bias=bias),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
@@ -29,6 +41,20 @@ def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
+def upsample_aligned(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear interpolation (aligned corners) to ``size`` (height, width)."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def initialise(network: nn.Module) -> None:
+    """Kaiming normal weights for ReLU (fan-in; He et al., ICCV 2015) in all convolutions, zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Replicate the lower and right borders of [B,C,H,W] until both sides are divisible by ``multiple``.
 
@@ -41,16 +67,38 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
 
 def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
-    """``layer(torch.cat(maps, 1))`` up to rounding, for a layer of one group; maps: [B,C_i,H,W], at least one.
+    """``layer(torch.cat(maps, 1))`` up to rounding, without a concatenated copy.
 
-    A convolution is linear: each map meets its own slice of the weights, and the results are summed, without a
-    concatenated copy. Dense networks look at all maps made so far; the copies made for each layer that does would be
-    kept for the backward pass, and together grow with the square of the number of stages.
+    A convolution is linear: each map meets its own slice of the weights, and the results are summed. Dense networks
+    look at all maps made so far; the copies made for each layer that does would be kept for the backward pass, and
+    together grow with the square of the number of stages.
+
+    Args:
+        layer: convolution of one group.
+        maps: [B,C_i,H,W], at least one.
     """
     if len(maps) == 1:
         return layer(maps[0])
-    slices = layer.weight.split([one.shape[1] for one in maps], dim=1)
+    slices = layer.weight.split([feature.shape[1] for feature in maps], dim=1)
     total = F.conv2d(maps[0], slices[0], layer.bias, layer.stride, layer.padding, layer.dilation)
-    for one, weight in zip(maps[1:], slices[1:], strict=True):
-        total += F.conv2d(one, weight, None, layer.stride, layer.padding, layer.dilation)
+    for feature, weight in zip(maps[1:], slices[1:], strict=True):
+        total += F.conv2d(feature, weight, None, layer.stride, layer.padding, layer.dilation)
     return total
+
+
+def softmax_pooling(logits: Tensor, values: Tensor) -> Tensor:
+    """Means of values over all positions of an image, weighted by a softmax over these positions.
+
+    In float32 at least, also under autocast: weights of a hundred thousand positions underflow in half precision.
+
+    Args:
+        logits: [B,K,H,W], of which the softmax over positions gives the weights.
+        values: [B,C,H,W].
+
+    Returns:
+        [B,K,C] in the dtype of ``values``.
+    """
+    dtype = wide_type(values)
+    with torch.autocast(values.device.type, enabled=False):
+        weights = logits.to(dtype).flatten(2).softmax(-1)
+        return (weights @ values.to(dtype).flatten(2).transpose(1, 2)).to(values.dtype)

@@ -23,7 +23,12 @@ class Normalisation(nn.Module):
         return None
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Normalise an image, or a tile of one that has these ``statistics``."""
+        """Normalise an image or a tile of one.
+
+        Args:
+            image: [B,3,H,W] in [0,1].
+            statistics: of the whole image that ``image`` is a tile of; None: it is all of it.
+        """
         return image
 
 
@@ -41,7 +46,7 @@ class InstanceNormalisation(Normalisation):
             statistics = self.statistics(image)
         if statistics is None:
             return F.instance_norm(image, eps=EPSILON)
-        mean, factor = (one.to(image.device) for one in statistics)
+        mean, factor = (statistic.to(image.device) for statistic in statistics)
         return (image - mean) * factor
 
 
@@ -51,6 +56,9 @@ class LocalNormalisation(Normalisation):
     What instance normalisation does to training crops of that side, done to a whole photograph: a shadow
     at its far end then changes nothing here. Windows that would cross the border are moved inside; an
     image no larger than the window is instance-normalised. In float32 or better; no parameters.
+
+    Args:
+        window: side in pixels.
     """
 
     def __init__(self, window: int) -> None:
@@ -69,17 +77,21 @@ class LocalNormalisation(Normalisation):
 
 
 def local_mean(image: Tensor, window: int) -> Tensor:
-    """Mean of ``image`` [B,C,H,W] over ``window`` x ``window`` pixels around each, moved inside at borders.
+    """Mean over the ``window`` x ``window`` pixels around each pixel, windows moved inside at borders.
 
-    Of an axis shorter than that, over all of it. By running sums in float64: several times faster than pooling,
-    and no size is a number in Python, so that in an exported graph the sides of the image stay open. Sizes stay on
-    the CPU: a GPU would have to be waited for to read them.
+    By running sums in float64: several times faster than pooling, and no size is a number in Python, so that in an
+    exported graph the sides of the image stay open. Sizes stay on the CPU: a GPU would have to be waited for to read
+    them.
+
+    Args:
+        image: [B,C,H,W].
+        window: side in pixels; of an axis shorter than that, the mean is over all of it.
     """
     for axis in (2, 3):
         length = torch.as_tensor(image.shape[axis])
         side = length.clamp(max=window)
-        places = torch.arange(length, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
-        starts = (places - side // 2).clamp(min=0).minimum(length - side)
+        positions = torch.arange(length, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
+        starts = (positions - side // 2).clamp(min=0).minimum(length - side)
         sums = torch.cat([torch.zeros_like(image.narrow(axis, 0, 1)), image], axis).double().cumsum(axis)
         total = sums.index_select(axis, starts + side) - sums.index_select(axis, starts)
         image = (total / side).to(image.dtype)
@@ -110,7 +122,15 @@ NORMALISATIONS: dict[str, type[Normalisation]] = {
 
 
 def build_normalisation(name: str, window: int) -> Normalisation:
-    """The normalisation of that name; ``window`` is that of "local". Raises UserError for another name."""
+    """The normalisation of that name.
+
+    Args:
+        name: a key of ``NORMALISATIONS``.
+        window: that of "local", in pixels.
+
+    Raises:
+        UserError: for another name.
+    """
     cls = lookup(NORMALISATIONS, name, "normalisation")
     return cls(window) if cls is LocalNormalisation else cls()
 

@@ -21,10 +21,12 @@ class PReLU(nn.PReLU):
     (a convolution, a batch norm): the next layer keeps the output anyway, and the slope's gradient needs no more.
     A slope that is zero, negative or nearly so keeps the input. Elsewhere it is ``F.prelu``: the slope's value would
     have to be fetched from the device.
+
+    Args:
+        init: slope to start at.
     """
 
     def __init__(self, init: float = 0.25) -> None:
-        """init: the slope to start at."""
         super().__init__(1, init)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,27 +52,29 @@ class _OneSlope(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        (kept,) = ctx.saved_tensors
-        of_x, total = _in_blocks(gradient, kept, ctx.slope, ctx.needs_input_grad[1])
+        (saved,) = ctx.saved_tensors
+        input_gradient, total = _in_blocks(gradient, saved, ctx.slope, ctx.needs_input_grad[1])
         if total is None:
-            return of_x, None
-        return of_x, (total / ctx.slope if ctx.kept_output else total).to(ctx.dtype).reshape(1)
+            return input_gradient, None
+        return input_gradient, (total / ctx.slope if ctx.kept_output else total).to(ctx.dtype).reshape(1)
 
 
-def _in_blocks(gradient: Tensor, kept: Tensor, slope: float, sums: bool) -> tuple[Tensor, Tensor | None]:
-    """The gradient of the input, and if ``sums`` the sum of gradient * min(kept, 0) in float32 or wider.
+def _in_blocks(gradient: Tensor, saved: Tensor, slope: float, sums: bool) -> tuple[Tensor, Tensor | None]:
+    """The gradient of the input, and if ``sums`` the sum of gradient * min(saved, 0) in float32 or wider.
 
     Block by block in the order of memory, so that a large map is read once and not for each of the operations.
     """
-    of_x = torch.empty_like(kept)  # dense in memory, in the order of kept where that is dense
-    values, incoming, outgoing = (in_memory(one, of_x).split(BLOCK) for one in (kept, gradient, of_x))
-    wide = wide_type(kept)
-    total = kept.new_zeros((), dtype=wide) if sums else None
-    for value, given, result in zip(values, incoming, outgoing, strict=True):
-        torch.ops.aten.leaky_relu_backward.grad_input(given, value, slope, False, grad_input=result)
+    input_gradient = torch.empty_like(saved)  # dense in memory, in the order of saved where that is dense
+    values, incoming, outgoing = (
+        in_memory(tensor, input_gradient).split(BLOCK) for tensor in (saved, gradient, input_gradient)
+    )
+    wide = wide_type(saved)
+    total = saved.new_zeros((), dtype=wide) if sums else None
+    for value, upstream, result in zip(values, incoming, outgoing, strict=True):
+        torch.ops.aten.leaky_relu_backward.grad_input(upstream, value, slope, False, grad_input=result)
         if total is not None:
-            total += torch.dot(value.clamp(max=0).to(wide), given.to(wide))
-    return of_x, total
+            total += torch.dot(value.clamp(max=0).to(wide), upstream.to(wide))
+    return input_gradient, total
 
 
 def in_memory(tensor: Tensor, like: Tensor) -> Tensor:

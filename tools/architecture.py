@@ -5,13 +5,13 @@ python -m tools.architecture --out docs/architecture.png
 
 from __future__ import annotations
 
-import argparse
 import ast
 from collections import defaultdict
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from contracts.command_line import module_parser
 from contracts.errors import run_main
 from contracts.paths import user_path
 from visualization.drawing import GREEN, INK, ORANGE, SKY_BLUE
@@ -35,14 +35,14 @@ def unit_of(parts: tuple[str, ...]) -> str:
 
 def imports_of_units() -> Graph:
     """Of each box the others that it imports."""
-    found: Graph = defaultdict(set)
+    imports: Graph = defaultdict(set)
     for path in (*ROOT.glob("*.py"), *(file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))):
         parts = path.relative_to(ROOT).with_suffix("").parts
         unit = unit_of(tuple(part for part in parts if part != "__init__"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
-                found[unit].add(unit_of(tuple(node.module.split("."))))
-    return {unit: others - {unit} for unit, others in found.items() if unit != "engine"}
+                imports[unit].add(unit_of(tuple(node.module.split("."))))
+    return {unit: others - {unit} for unit, others in imports.items() if unit != "engine"}
 
 
 def below(graph: Graph, unit: str) -> set[str]:
@@ -53,7 +53,7 @@ def below(graph: Graph, unit: str) -> set[str]:
 def reduced(graph: Graph) -> Graph:
     """Without arrows that others imply."""
     return {
-        unit: {other for other in others if not any(other in below(graph, third) for third in others - {other})}
+        unit: {target for target in others if not any(target in below(graph, other) for other in others - {target})}
         for unit, others in sorted(graph.items())
     }
 
@@ -66,46 +66,46 @@ def places(graph: Graph) -> dict[str, tuple[float, int]]:
         for unit in units - height.keys():
             if graph.get(unit, set()) <= height.keys():
                 height[unit] = 1 + max((height[other] for other in graph.get(unit, ())), default=-1)
-    found: dict[str, tuple[float, int]] = {}
+    positions: dict[str, tuple[float, int]] = {}
     for row in range(max(height.values()) + 1):
         here = sorted(unit for unit in units if height[unit] == row)
-        wanted = {unit: [found[other][0] for other in sorted(graph.get(unit, ()))] for unit in here}
-        here.sort(key=lambda unit: sum(wanted[unit]) / len(wanted[unit]) if wanted[unit] else 0.0)
+        columns_below = {unit: [positions[other][0] for other in sorted(graph.get(unit, ()))] for unit in here}
+        here.sort(key=lambda unit: sum(columns_below[unit]) / len(columns_below[unit]) if columns_below[unit] else 0.0)
         for column, unit in enumerate(here):
-            found[unit] = (column - (len(here) - 1) / 2, row)
-    return found
+            positions[unit] = (column - (len(here) - 1) / 2, row)
+    return positions
 
 
 def draw(axes: Axes, graph: Graph) -> None:
     """Boxes in rows, an arrow from each to what it imports."""
-    where = places(graph)
+    positions = places(graph)
     colours = {"engine": ORANGE, "csbsr": GREEN, SCRIPTS: GREEN, "contracts": INK}
     for unit, others in reduced(graph).items():
-        x, y = where[unit]
+        x, y = positions[unit]
         for other in sorted(others):
-            to = where[other]
+            to = positions[other]
             bend = "arc3,rad=0.85" if to[0] == x and y - to[1] > 1 else "arc3"  # else it would run behind a box
             style = {"arrowstyle": "-|>", "color": "0.55", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
             ends = (to[0], to[1] + HEIGHT / 2), (x, y - HEIGHT / 2)
             axes.annotate("", *ends, arrowprops={**style, "connectionstyle": bend})
-    for unit, (x, y) in where.items():
+    for unit, (x, y) in positions.items():
         colour = rgb(colours.get(unit.split("/")[0], SKY_BLUE))
         box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour, "linewidth": 1.6}
         axes.text(x, y, unit, ha="center", va="center", fontsize=9, bbox=box)
-    columns = [x for x, _ in where.values()]
-    axes.set(xlim=(min(columns) - 0.7, max(columns) + 0.7), ylim=(-0.6, max(y for _, y in where.values()) + 0.6))
+    columns = [x for x, _ in positions.values()]
+    axes.set(xlim=(min(columns) - 0.7, max(columns) + 0.7), ylim=(-0.6, max(y for _, y in positions.values()) + 0.6))
     axes.axis("off")
 
 
 def main() -> None:
     """Draw the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = module_parser("tools.architecture", __doc__)
     parser.add_argument("--out", type=user_path, required=True, metavar="FILE", help="the picture, a PNG file")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     figure, (axes,) = new_figure(width=8.6, height=6.4)
     draw(axes, imports_of_units())
-    rendered(figure, chosen.out)
-    print(f"wrote {chosen.out}")
+    rendered(figure, args.out)
+    print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.build.seen import PHOTOGRAPHS
@@ -32,12 +33,7 @@ averaged as well.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.average",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.average", __doc__, EXPLANATION)
     add = parser.add_argument
     add("first", type=expanduser, metavar="FIRST", help="weights: a file, or a folder of shipped ones")
     add("second", type=expanduser, metavar="SECOND", help="weights that were trained on from these")
@@ -47,9 +43,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def mean_of(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """(1 - share) of the first and ``share`` of the second, in float32; whole numbers are the second's.
+    """The mean of two models' tensors, in float32; whole numbers are those of ``second``.
 
-    Raises UserError for tensors that only one of them has, or has in another shape.
+    Args:
+        first: tensors by name.
+        second: tensors of the same names and shapes.
+        share: of ``second`` in the mean, in (0,1).
+
+    Raises:
+        UserError: for tensors that only one of them has, or has in another shape.
     """
     odd = sorted(first.keys() ^ second.keys())
     odd += [name for name in first.keys() & second.keys() if first[name].shape != second[name].shape]
@@ -63,25 +65,25 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -
 
 def seen_by(first: dict[str, Any], second: dict[str, Any]) -> dict[str, list[str]]:
     """The digests of the photographs that either was trained on or chosen by, by what they were used for."""
-    both = (first.get(PHOTOGRAPHS, {}), second.get(PHOTOGRAPHS, {}))
-    return {use: sorted({digest for one in both for digest in one.get(use, ())}) for use in both[0] | both[1]}
+    seen = (first.get(PHOTOGRAPHS, {}), second.get(PHOTOGRAPHS, {}))
+    return {use: sorted({digest for by_use in seen for digest in by_use.get(use, ())}) for use in seen[0] | seen[1]}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the mean; say of what."""
-    chosen = parse(arguments)
-    if not 0 < chosen.share < 1:
-        raise UserError(f"--share {chosen.share}: give a number between 0 and 1, such as 0.5")
-    if chosen.out.exists():
-        raise UserError(f"--out {chosen.out} exists; give a new file")
-    require_writable(chosen.out.parent, "--out")
-    first, second = (load_file(path, "options", "step", "meta") for path in (chosen.first, chosen.second))
-    model = mean_of(first["model"], second["model"], chosen.share)
+    args = parse(arguments)
+    if not 0 < args.share < 1:
+        raise UserError(f"--share {args.share}: give a number between 0 and 1, such as 0.5")
+    if args.out.exists():
+        raise UserError(f"--out {args.out} exists; give a new file")
+    require_writable(args.out.parent, "--out")
+    first, second = (load_file(path, "options", "step", "meta") for path in (args.first, args.second))
+    model = mean_of(first["model"], second["model"], args.share)
     meta = {**second["meta"], PHOTOGRAPHS: seen_by(first["meta"], second["meta"])}
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: second[name] for name in ("options", "step")}
-    save_atomic({"model": model, **kept, "meta": meta}, Path(chosen.out))
-    print(f"{1 - chosen.share:g} of {chosen.first} and {chosen.share:g} of {chosen.second}: {chosen.out}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    rest = {name: second[name] for name in ("options", "step")}
+    save_atomic({"model": model, **rest, "meta": meta}, Path(args.out))
+    print(f"{1 - args.share:g} of {args.first} and {args.share:g} of {args.second}: {args.out}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import image_files, list_images, read_image
@@ -53,10 +54,10 @@ def folder_cells(folder: Path, count: int) -> Iterator[Cell]:
         raise UserError(f"--folder {folder}: no such folder; give one that holds images")
     paths = list_images(folder)
     picked = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
-    for place in picked:
-        mask = _mask_of(paths[place])
+    for index in picked:
+        mask = _mask_of(paths[index])
         cell_mask = None if mask is None else square(read_mask(mask) * np.uint8(255))
-        yield square(read_image(paths[place])), cell_mask
+        yield square(read_image(paths[index])), cell_mask
 
 
 def arrange(cells: list[np.ndarray], columns: int) -> np.ndarray:
@@ -65,8 +66,8 @@ def arrange(cells: list[np.ndarray], columns: int) -> np.ndarray:
     rows = -(-len(cells) // columns)
     pitch = CELL + GAP
     sheet = np.full((rows * pitch - GAP, columns * pitch - GAP, 3), 255, np.uint8)
-    for place, cell in enumerate(cells):
-        top, left = place // columns * pitch, place % columns * pitch
+    for index, cell in enumerate(cells):
+        top, left = index // columns * pitch, index % columns * pitch
         sheet[top : top + CELL, left : left + CELL] = cell
     return sheet
 
@@ -82,7 +83,7 @@ def with_masks(cells: list[Cell]) -> list[np.ndarray]:
 
 def parse() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = module_parser("tools.contact_sheet", __doc__)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="draw N synthetic photographs")
     parser.add_argument("--seed", type=int, default=0, help="series of the synthetic photographs")
     parser.add_argument("--folder", type=user_path, action="append", default=[], help="of images; repeatable")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from os.path import expanduser
 from pathlib import Path
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source, fingerprint
@@ -36,8 +37,8 @@ def rendered(source: Source, pipeline: Pipeline, seed: int) -> Iterator[Item]:
     """
     for index in range(len(source)):
         batch = evaluation_image(source, index, pipeline.scale)
-        made = pipeline(batch.hr, batch.name, seed, batch.epoch)
-        yield batch.name[0], to_uint8(made.lr)[0], made.kernel[0, 0].numpy(), made.drawn[0]
+        degraded = pipeline(batch.hr, batch.name, seed, batch.epoch)
+        yield batch.name[0], to_uint8(degraded.lr)[0], degraded.kernel[0, 0].numpy(), degraded.drawn[0]
 
 
 def freeze(options: Options, out: Path) -> int:
@@ -66,8 +67,7 @@ def counted(items: Iterator[Item], bar: Progress) -> Iterator[Item]:
 
 def parse() -> argparse.Namespace:
     """Command line."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    parser = module_parser("tools.freeze", __doc__)
     add = parser.add_argument
     add("-opt", type=expanduser, required=True, metavar="FILE", help="options file whose datasets.test is rendered")
     add("--out", required=True, type=user_path, metavar="DIR", help="folder, such as datasets/frozen/NAME")

@@ -8,8 +8,6 @@ python -m tools.options --json options.schema.json     a JSON schema, for editor
 
 from __future__ import annotations
 
-import argparse
-import inspect
 import json
 import signal
 import types
@@ -22,10 +20,12 @@ from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
 from engine.options import Options
+from engine.options.arguments import parameters_of
 from engine.options.section import sections_in
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import IMAGE_LABEL_LOSSES
@@ -51,7 +51,7 @@ def shown(annotation: Any) -> str:
     if origin is typing.Literal:
         return " | ".join(str(value) for value in inner)
     if origin in (typing.Union, types.UnionType):
-        return " | ".join("null" if one is type(None) else shown(one) for one in inner)
+        return " | ".join("null" if member is type(None) else shown(member) for member in inner)
     if origin is list:
         return f"list of {shown(inner[0])}"
     if origin is dict:
@@ -64,13 +64,13 @@ def shown(annotation: Any) -> str:
 def limits(field: FieldInfo) -> str:
     """What a number may be, such as ">= 1"."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    found = (
+    rules = (
         (signs[name], getattr(rule, name))
         for rule in field.metadata
         for name in signs
         if getattr(rule, name, None) is not None
     )
-    return ", ".join(f"{sign} {value:g}" for sign, value in found)
+    return ", ".join(f"{sign} {value:g}" for sign, value in rules)
 
 
 def default_of(field: FieldInfo) -> str:
@@ -90,11 +90,11 @@ def lines(models: Sequence[type[BaseModel]], path: str = "") -> Iterator[tuple[s
     """(path, type, default, meaning) of every option below a section, or below sections that differ by type."""
     for name, owners in fields_of(models).items():
         field = owners[0].model_fields[name]
-        place = f"{path}.{name}".lstrip(".")
+        option = f"{path}.{name}".lstrip(".")
         below = sections_in(field.annotation)
         if below:
             is_list = "list" in str(field.annotation)
-            yield from lines(below, f"{place}[]" if is_list else place)
+            yield from lines(below, f"{option}[]" if is_list else option)
             continue
         several = name == "type" and len(models) > 1
         is_file = any(isinstance(rule, AfterValidator) for rule in field.metadata)
@@ -107,7 +107,7 @@ def lines(models: Sequence[type[BaseModel]], path: str = "") -> Iterator[tuple[s
         meaning = "drawn photographs, or files" if several else field.description or ""
         if len(owners) < len(models):
             meaning += f" (type {shown(owners[0].model_fields['type'].annotation)})"
-        yield place, f"{kind} ({rule})" if rule else kind, default_of(field), meaning
+        yield option, f"{kind} ({rule})" if rule else kind, default_of(field), meaning
     if models[0].model_config.get("extra") == "allow":
         yield f"{path}.*", "", "", "arguments of the type, listed by --networks"
 
@@ -115,34 +115,35 @@ def lines(models: Sequence[type[BaseModel]], path: str = "") -> Iterator[tuple[s
 def arguments(cls: Any) -> str:
     """The arguments of a network or loss with their defaults, as far as options may set them."""
     fixed = getattr(cls, "keywords", {})
-    parameters = inspect.signature(getattr(cls, "func", cls)).parameters.values()
-    given = (one for one in parameters if one.name not in (*FOLLOWS, *fixed))
-    return ", ".join(one.name if one.default is one.empty else f"{one.name}: {one.default}" for one in given)
-
-
-def main(given: list[str] | None = None) -> None:
-    """Print what is asked for, or write the schema."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.options", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parameters = parameters_of(getattr(cls, "func", cls)).values()
+    settable = (parameter for parameter in parameters if parameter.name not in (*FOLLOWS, *fixed))
+    return ", ".join(
+        parameter.name if parameter.default is parameter.empty else f"{parameter.name}: {parameter.default}"
+        for parameter in settable
     )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print what is asked for, or write the schema."""
+    parser = module_parser("tools.options", __doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="such as train or datasets.train; unset: all")
     parser.add_argument("--networks", action="store_true", help="networks and losses with their arguments")
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write a JSON schema")
-    chosen = parser.parse_args(given)
-    if chosen.json is not None:
-        write_schema(chosen.json)
+    args = parser.parse_args(argv)
+    if args.json is not None:
+        write_schema(args.json)
         return
-    if chosen.networks:
+    if args.networks:
         for option, table in TABLES.items():
             print(f"{option}:")
             print("".join(f"  {name:<26} {arguments(cls)}\n" for name, cls in table.items()))
         return
-    found = list(lines([Options]))
-    for section in chosen.sections:
-        if not any(is_below(path, section) for path, *_ in found):
+    options = list(lines([Options]))
+    for section in args.sections:
+        if not any(is_below(path, section) for path, *_ in options):
             raise UserError(f"no option '{section}'; see python -m tools.options")
-    for path, kind, default, meaning in found:
-        if not chosen.sections or any(is_below(path, section) for section in chosen.sections):
+    for path, kind, default, meaning in options:
+        if not args.sections or any(is_below(path, section) for section in args.sections):
             print(f"{path:<42} {kind}, {default}" + (f"\n    {meaning}" if meaning else ""))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_bytes
 from contracts.paths import user_path
@@ -35,12 +36,7 @@ and splits/, as in --root.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.pack",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.pack", __doc__, EXPLANATION)
     add = parser.add_argument
     add("lists", nargs="+", metavar="LIST", help="split lists, relative to the root or as paths")
     add("--root", type=user_path, default=Path("datasets/real"), metavar="DIR", help="(datasets/real)")
@@ -63,9 +59,15 @@ def one_bit(source: FilePairs, index: int) -> bytes:
 
 
 def best_quality(source: FilePairs, room: float, pool: ThreadPoolExecutor) -> int:
-    """The best of QUALITIES at which a sample of the photographs, taken as all of them, needs at most ``room`` bytes.
+    """The best of QUALITIES at which the photographs fit, judged by a sample of them.
 
-    Raises UserError where none does.
+    Args:
+        source: the photographs.
+        room: bytes that they may need together.
+        pool: threads that compress.
+
+    Raises:
+        UserError: where no quality is low enough.
     """
     count = len(source)
     sample = range(0, count, max(1, count // 100))
@@ -78,29 +80,29 @@ def best_quality(source: FilePairs, room: float, pool: ThreadPoolExecutor) -> in
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder; say how large it is and what it was made with."""
-    chosen = parse(arguments)
-    require_writable(chosen.out, "--out")
-    if chosen.out.exists() and any(chosen.out.iterdir()):
-        raise UserError(f"--out {chosen.out} is not empty; give a new folder")
-    reading = Reading(crack_values=None if chosen.crack_values is None else tuple(chosen.crack_values))
-    source = FilePairs(find_pairs(chosen.root, chosen.lists), reading=reading, progress=looking_at("--root"))
-    everyone = range(len(source))
+    args = parse(arguments)
+    require_writable(args.out, "--out")
+    if args.out.exists() and any(args.out.iterdir()):
+        raise UserError(f"--out {args.out} is not empty; give a new folder")
+    reading = Reading(crack_values=None if args.crack_values is None else tuple(args.crack_values))
+    source = FilePairs(find_pairs(args.root, args.lists), reading=reading, progress=looking_at("--root"))
+    indices = range(len(source))
     with ThreadPoolExecutor(cpu_count()) as pool, Progress(len(source), "packing") as bar:
-        masks = list(pool.map(partial(one_bit, source), everyone))
+        masks = list(pool.map(partial(one_bit, source), indices))
         total = sum(map(len, masks))
-        quality = best_quality(source, 1e6 * chosen.megabytes - total, pool)
-        photos = pool.map(partial(jpeg, source, quality=quality), everyone)
+        quality = best_quality(source, 1e6 * args.megabytes - total, pool)
+        photos = pool.map(partial(jpeg, source, quality=quality), indices)
         for pair, mask, photo in zip(source.pairs, masks, photos, strict=True):
             folder, _, stem = pair.name.rpartition("/")
             for kind, name, content in (("images", f"{stem}.jpg", photo), ("masks", f"{stem}.png", mask)):
-                (chosen.out / folder / kind).mkdir(parents=True, exist_ok=True)
-                write_bytes(chosen.out / folder / kind / name, content)
+                (args.out / folder / kind).mkdir(parents=True, exist_ok=True)
+                write_bytes(args.out / folder / kind / name, content)
             total += len(photo)
             bar.update()
-    (chosen.out / "splits").mkdir(exist_ok=True)
-    for one in chosen.lists:
-        shutil.copy(one if Path(one).is_file() else chosen.root / one, chosen.out / "splits")
-    print(f"{len(source)} photographs at JPEG quality {quality}, {total / 1e6:.1f} MB: {chosen.out}")
+    (args.out / "splits").mkdir(exist_ok=True)
+    for split_list in args.lists:
+        shutil.copy(split_list if Path(split_list).is_file() else args.root / split_list, args.out / "splits")
+    print(f"{len(source)} photographs at JPEG quality {quality}, {total / 1e6:.1f} MB: {args.out}")
     return 0
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.build.models import build_model
@@ -49,7 +50,14 @@ Without FILE: {", ".join(SYSTEMS)} of options/paper/.
 
 @dataclass(frozen=True)
 class Size:
-    """Of one system: numbers that training can change (in SR, in all), multiply-adds, seconds per image."""
+    """Of one system.
+
+    Args:
+        sr: numbers that training can change in the super-resolution network.
+        parameters: the same in all.
+        multiply_adds: of one forward pass.
+        seconds: of one image.
+    """
 
     sr: int
     parameters: int
@@ -59,19 +67,14 @@ class Size:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a side or number of runs that measures nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.sizes",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.sizes", __doc__, EXPLANATION)
     parser.add_argument("files", nargs="*", type=user_path, metavar="FILE", help="options files (unset: see below)")
     parser.add_argument("--side", type=int, default=56, help="side of the LR image in pixels (56: HR 224)")
     parser.add_argument("--runs", type=int, default=3, help="timed runs of each system")
-    chosen = parser.parse_args(arguments)
-    if chosen.side < 16 or chosen.runs < 1:
-        raise UserError(f"--side {chosen.side} --runs {chosen.runs}: give a side of 16 or more and a run or more")
-    return chosen
+    args = parser.parse_args(arguments)
+    if args.side < 16 or args.runs < 1:
+        raise UserError(f"--side {args.side} --runs {args.runs}: give a side of 16 or more and a run or more")
+    return args
 
 
 def sharp_only(options: Options) -> bool:
@@ -80,7 +83,13 @@ def sharp_only(options: Options) -> bool:
 
 
 def measure(options: Options, side: int, runs: int) -> Size:
-    """Build the system without its weights and run it on noise [1,3,side,side]."""
+    """Build a system without its weights and run it on noise [1,3,side,side].
+
+    Args:
+        options: of the system.
+        side: of the LR image in pixels.
+        runs: timed runs.
+    """
     torch.manual_seed(0)
     model: WholeModel = channels_last(build_model(options, pretrained=False).eval())
     sharp = sharp_only(options)
@@ -108,16 +117,16 @@ def row(label: str, size: Size) -> str:
 
 
 def main() -> None:
-    arguments = parse()
-    files = arguments.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
+    args = parse()
+    files = args.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
     systems = [load_options(path) for path in files]  # all are read before the first is measured
     lines = []
     with Progress(len(files), "measuring") as bar:
         for path, options in zip(files, systems, strict=True):
-            lines.append(row(f"`{path.stem}`", measure(options, arguments.side, arguments.runs)))
+            lines.append(row(f"`{path.stem}`", measure(options, args.side, args.runs)))
             bar.update()
     machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    print(f"LR {arguments.side}x{arguments.side}, float32, {machine}")
+    print(f"LR {args.side}x{args.side}, float32, {machine}")
     print("\n| system | parameters / M | of them SR / M | multiply-adds / G | CPU ms |\n|---|---|---|---|---|")
     print("\n".join(lines))
 

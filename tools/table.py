@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from metrics import names
 from metrics.baselines import BASELINES
@@ -38,12 +39,7 @@ COLUMNS = (
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.table",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.table", __doc__, EXPLANATION)
     parser.add_argument(
         "--condition", action="append", choices=CONDITIONS, help="what a cell holds; may be repeated (unset: all three)"
     )
@@ -70,19 +66,19 @@ def training_minutes(folder: Path) -> float | None:
 
 def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
     """One line of the table from LABEL=FOLDER[,FOLDER...][:BASELINE]. Raises UserError for another form."""
-    label, equals, place = argument.rpartition("=")
+    label, equals, source = argument.rpartition("=")
     if not equals or not label:
         raise UserError(f"'{argument}': write a row as LABEL=FOLDER")
-    place, _, system = place.partition(":")
+    source, _, system = source.partition(":")
     if system:
         lookup(BASELINES, system, "baseline")
-    folders = [Path(folder) for folder in place.split(",")]
-    found = [read_results(folder) for folder in folders]
-    runs = [results.get(system, {}) if system else results for results in found]
+    folders = [Path(folder) for folder in source.split(",")]
+    results = [read_results(folder) for folder in folders]
+    runs = [result.get(system, {}) if system else result for result in results]
     cells = [
         " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions) for key, _, form in COLUMNS
     ]
-    minutes = [] if system else [one for folder in folders if (one := training_minutes(folder)) is not None]
+    minutes = [] if system else [duration for folder in folders if (duration := training_minutes(folder)) is not None]
     return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
 
 

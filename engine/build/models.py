@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch import nn
 
 from contracts.errors import UserError, at, lookup
 from engine.options import Network, Options
-from engine.options.arguments import checked_arguments
+from engine.options.arguments import checked_arguments, parameters_of
 from engine.runtime.checkpoint import load_file, load_weights
 from engine.runtime.shipped import resolve
 from models.base import WholeModel
@@ -31,7 +30,7 @@ def _build_network(
     cls = lookup(table, network.type, f"{path}.type")
     if not pretrained and "pretrained" in network.arguments():
         network = network.model_copy(update={"pretrained": "none"})
-    known = {name: value for name, value in fixed.items() if name in inspect.signature(cls).parameters}
+    known = {name: value for name, value in fixed.items() if name in parameters_of(cls)}
     arguments = checked_arguments(cls, network.arguments(), path, fixed=tuple(known))
     with at(path):
         return cls(**arguments, **known)

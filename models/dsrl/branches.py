@@ -10,23 +10,22 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import conv_bn_relu
+from models.layers import conv_bn_relu, upsample_aligned
 from models.probability import both_probabilities
-
-
-def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear enlargement with aligned corners to ``size`` (height, width)."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 class Decoder(nn.Module):
     """Context [B,C,h/16,w/16] and details [B,D,h/4,w/4] -> [B,out_channels,h/4,w/4].
 
-    channels: C and D; narrow, wide, last: channels of the reduced details and of the two 3x3 layers;
-    dropout: rates after these two.
+    Args:
+        channels: C and D.
+        narrow: channels that the details are reduced to.
+        wide: channels of the first 3x3 layer.
+        last: channels of the second 3x3 layer.
+        out_channels: channels of the output.
+        dropout: rates after the two 3x3 layers.
     """
 
     def __init__(
@@ -50,12 +49,19 @@ class Decoder(nn.Module):
         )
 
     def forward(self, context: Tensor, details: Tensor) -> Tensor:
-        reduced = self.reduce(details)
-        return self.layers(torch.cat([enlarge(context, reduced.shape[2:]), reduced], 1))
+        details = self.reduce(details)
+        return self.layers(torch.cat([upsample_aligned(context, details.shape[2:]), details], 1))
 
 
 class SegmentationBranch(nn.Module):
-    """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at."""
+    """Probabilities of crack and of no crack, and the features made from it that the affinity loss looks at.
+
+    Args:
+        channels: of context and details.
+        narrow: see ``Decoder``.
+        wide: channels of both 3x3 layers of the decoder.
+        dropout: rates after these two.
+    """
 
     def __init__(self, channels: tuple[int, int], narrow: int, wide: int, dropout: tuple[float, float]) -> None:
         super().__init__()
@@ -63,8 +69,17 @@ class SegmentationBranch(nn.Module):
         self.to_features = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
 
     def forward(self, context: Tensor, details: Tensor, size: Sequence[int]) -> Tensor:
-        """Probabilities [B,2,h,w] of crack and of no crack at the input's ``size`` (h, w), in float32 or better."""
-        return enlarge(both_probabilities(self.decoder(context, details)), size)
+        """Probabilities of crack and of no crack at the input's size, in float32 or better.
+
+        Args:
+            context: [B,C,h/16,w/16].
+            details: [B,D,h/4,w/4].
+            size: (h, w) of the input.
+
+        Returns:
+            [B,2,h,w].
+        """
+        return upsample_aligned(both_probabilities(self.decoder(context, details)), size)
 
     def features(self, probability: Tensor) -> Tensor:
         """Probability of crack [B,1,H,W] -> [B,3,H,W], not negative."""
@@ -85,12 +100,21 @@ class UpStep(nn.Module):
         self.shortcut = nn.Conv2d(out_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        enlarged = self.enlarge(x)
-        return self.refine(enlarged) + self.shortcut(enlarged)
+        upsampled = self.enlarge(x)
+        return self.refine(upsampled) + self.shortcut(upsampled)
 
 
 class SuperResolutionBranch(nn.Module):
-    """Restored image, without a residual image. steps: channels before and after each enlargement by 2."""
+    """Restored image, without a residual image.
+
+    Args:
+        channels: of context and details.
+        narrow: see ``Decoder``, as ``wide`` and ``last``.
+        wide: see there.
+        last: see there.
+        steps: channels before and after each upsampling by 2.
+        dropout: rates after the decoder's 3x3 layers.
+    """
 
     def __init__(
         self,

@@ -29,18 +29,25 @@ def build_backbone(name: str, pretrained: str) -> Encoder:
 def dilate(layer: nn.Module) -> None:
     """Take the stride out of a ResNet layer and dilate the 3x3 convolutions of its blocks by MULTI_GRID."""
     for block, dilation in zip(layer.children(), MULTI_GRID, strict=False):
-        for part in block.modules():
-            if isinstance(part, nn.Conv2d):
-                part.stride = (1, 1)
-                if part.kernel_size == (3, 3):
-                    part.dilation = part.padding = (dilation, dilation)
+        for module in block.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+                if module.kernel_size == (3, 3):
+                    module.dilation = module.padding = (dilation, dilation)
 
 
 class SpatialPyramid(nn.Module):
     """Atrous spatial pyramid pooling: [B,C,h,w] -> [B,out_channels,h,w].
 
-    A 1x1 convolution, three dilated 3x3 convolutions and the mean of the whole map, merged by a 1x1
-    convolution. In training the norm of the pooled branch needs at least two samples: UserError.
+    A 1x1 convolution, three dilated 3x3 convolutions and the mean of the whole map, merged by a 1x1 convolution.
+
+    Args:
+        channels: C.
+        out_channels: of each branch and of the result.
+        dropout: rate after the merge.
+
+    Raises:
+        UserError: in training on one sample, as the norm of the pooled branch needs at least two.
     """
 
     def __init__(self, channels: int, out_channels: int, dropout: float) -> None:
@@ -55,15 +62,20 @@ class SpatialPyramid(nn.Module):
         if self.training and x.shape[0] == 1:
             raise ArgumentError("DSRL cannot train on one sample at a time; give batches of 2 or more")
         pooled = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
-        found = [*(branch(x) for branch in self.branches), pooled]
-        return self.dropout(self.merge(torch.cat(found, 1)))
+        outputs = [*(branch(x) for branch in self.branches), pooled]
+        return self.dropout(self.merge(torch.cat(outputs, 1)))
 
 
 class SharedEncoder(nn.Module):
-    """Image [B,3,h,w] -> context [B,C,h/16,w/16] and details [B,D,h/4,w/4].
+    """Image [B,3,h,w] -> context [B,C,h/16,w/16] and details [B,D,h/4,w/4]; sides are rounded up.
 
-    ``channels`` holds C and D; sides are rounded up. backbone: a name in RESNETS; pretrained: "none",
-    "imagenet" or a weight file; context: C; dropout: rate after the pyramid.
+    ``channels`` holds C and D.
+
+    Args:
+        backbone: a name in ``RESNETS``.
+        pretrained: "none", "imagenet" or a weight file.
+        context: C.
+        dropout: rate after the pyramid.
     """
 
     def __init__(self, backbone: str, pretrained: str, context: int, dropout: float) -> None:

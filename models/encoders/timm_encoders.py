@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import timm
 from timm.models import load_state_dict as read_weights
@@ -19,16 +18,26 @@ from models.encoders.plain import PlainEncoder
 LITE0 = "tf_efficientnet_lite0"
 
 
-def timm_features(name: str, levels: tuple[int, ...], dilated: bool, pretrained: bool = False) -> Encoder:
-    """timm network that returns the feature maps of ``levels`` (0..4: strides 2, 4, 8, 16, 32)."""
-    build = partial(timm.create_model, name, features_only=True, out_indices=levels, pretrained=pretrained)
-    return cast(Encoder, build(output_stride=8) if dilated else build())
+def timm_features(name: str, levels: tuple[int, ...], dilated: bool, imagenet: bool = False) -> Encoder:
+    """timm network that returns feature maps.
+
+    Args:
+        name: of timm's network.
+        levels: maps to return, 0..4: strides 2, 4, 8, 16, 32.
+        dilated: keep the output stride at 8.
+        imagenet: download ImageNet weights. Raises ArgumentError where that fails.
+    """
+    settings: dict[str, Any] = {"features_only": True, "out_indices": levels}
+    if dilated:
+        settings["output_stride"] = 8
+    if imagenet:
+        return cast(Encoder, download(name, f"to 'none', or use encoder: {LITE0}", **settings))
+    return cast(Encoder, timm.create_model(name, pretrained=False, **settings))
 
 
 def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
     """ResNet encoder; dilated: output stride 8, with the dilation pattern of the reference code."""
-    build = download if pretrained == "imagenet" else timm_features
-    network = build(name, levels, dilated)
+    network = timm_features(name, levels, dilated, imagenet=pretrained == "imagenet")
     if dilated:
         undilate_first_block(network.get_submodule("layer3"))
         undilate_first_block(network.get_submodule("layer4"))
@@ -39,19 +48,28 @@ def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: 
 
 def undilate_first_block(layer: nn.Module) -> None:
     """Set dilation 1 in the first block of a dilated layer, basic or bottleneck; the following blocks keep theirs."""
-    for part in next(layer.children()).modules():
-        if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
-            part.dilation = part.padding = (1, 1)
+    for module in next(layer.children()).modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.dilation = module.padding = (1, 1)
 
 
-def download(name: str, levels: tuple[int, ...], dilated: bool) -> Encoder:
-    """Let timm fetch ImageNet weights. Raises ArgumentError with the ways out when that fails."""
+def download(name: str, otherwise: str, **settings: Any) -> nn.Module:
+    """A timm network with ImageNet weights, which timm fetches.
+
+    Args:
+        name: of timm's network.
+        otherwise: the other ways out, told in the error.
+        settings: further arguments of ``timm.create_model``.
+
+    Raises:
+        ArgumentError: with the ways out where the download fails.
+    """
     try:
-        return timm_features(name, levels, dilated, pretrained=True)
+        return timm.create_model(name, pretrained=True, **settings)
     except Exception as error:  # hub clients raise many unrelated types when offline
         raise ArgumentError(
-            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): set pretrained to "
-            f"a local weight file (torchvision or timm names), to 'none', or use encoder: {LITE0}"
+            f"no ImageNet weights for {name} ({type(error).__name__} while downloading): "
+            f"set pretrained to a local weight file (torchvision or timm names), {otherwise}"
         ) from error
 
 
@@ -80,12 +98,21 @@ def read_file(path: str) -> Mapping[str, Tensor]:
 
 
 def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) -> None:
-    """Load the tensors that the feature network has (a classifier may be left over). Raises ArgumentError."""
+    """Load the tensors that a feature network has; a classifier may be left over.
+
+    Args:
+        network: to load into.
+        state: weights by name.
+        path: where they come from, for the error.
+
+    Raises:
+        ArgumentError: for a tensor that is missing or has another shape.
+    """
     own = network.state_dict()
     wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
-        what = f"'{wrong[0]}' is missing or has another shape"
-        raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {what}")
+        misfit = f"'{wrong[0]}' is missing or has another shape"
+        raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {misfit}")
     network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 
@@ -111,8 +138,13 @@ ENCODERS: dict[str, Callable[[str, tuple[int, ...], bool, str], Encoder]] = {
 def build_encoder(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str = "none") -> Encoder:
     """Build an encoder: image [B,3,H,W] -> list of feature maps, one for each of ``levels``.
 
-    levels: 0..4, the maps at strides 2, 4, 8, 16, 32; dilated: levels 3 and 4 stay at stride 8.
-    pretrained: "none" (random), "imagenet", or a weight file. Channels: ``feature_info.channels()``.
-    Inputs are instance-normalised images; no further mean and standard deviation is applied.
+    Inputs are instance-normalised images; no further mean and standard deviation is applied. Channels of the maps:
+    ``feature_info.channels()``.
+
+    Args:
+        name: a key of ``ENCODERS``.
+        levels: 0..4, the maps at strides 2, 4, 8, 16, 32.
+        dilated: levels 3 and 4 stay at stride 8.
+        pretrained: "none" (random), "imagenet", or a weight file.
     """
     return lookup(ENCODERS, name, "encoder")(name, levels, dilated, pretrained)

@@ -7,31 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import timm
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
-from models.encoders.timm_encoders import load_features, read_file
+from models.encoders.timm_encoders import download, load_features, read_file
+from models.layers import scaled_width
 
 CHANNELS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = (2, 2, 3, 3, 3)
-
-
-def scaled(channels: int, width: float) -> int:
-    """A number of channels times ``width``, at least 1."""
-    return max(1, round(channels * width))
+FIRST_LAYERS = {0: 0, 2: 2, 4: 5, 6: 7}  # numbers without pooling -> torchvision's
 
 
 class VGGEncoder(nn.Module):
     """Image [B,3,H,W] -> the ReLU outputs before each pooling, at strides 1, 2, 4, 8, 16.
 
-    ``channels`` names their numbers of channels. The layers stand in ``features`` under torchvision's
-    numbers; there is no fifth pooling and no batch norm. width: factor on all channels (1.0: VGG-16's).
+    ``channels`` names their numbers of channels. The layers stand in ``features`` under torchvision's numbers; there is
+    no fifth pooling and no batch norm.
+
+    Args:
+        width: factor on all channels (1.0: VGG-16's).
     """
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.channels = tuple(scaled(channels, width) for channels in CHANNELS)
+        self.channels = tuple(scaled_width(channels, width) for channels in CHANNELS)
         self.features = nn.Sequential(*stage(3, self.channels[0], CONVOLUTIONS[0]))
         for before, channels, count in zip(self.channels, self.channels[1:], CONVOLUTIONS[1:], strict=False):
             self.features.append(nn.MaxPool2d(2))
@@ -56,22 +55,46 @@ def stage(channels: int, out_channels: int, count: int) -> list[nn.Module]:
     return layers
 
 
-def load_pretrained(encoder: VGGEncoder, pretrained: str) -> None:
-    """Load "imagenet" weights or those of a file (torchvision's or timm's VGG-16) into ``encoder``.
+def read_vgg16(pretrained: str) -> Mapping[str, Tensor]:
+    """VGG-16's weights: "imagenet", or a file of torchvision's or timm's. Raises ArgumentError without them."""
+    if pretrained == "imagenet":
+        return download("vgg16", "or to 'none'").state_dict()
+    return read_file(pretrained)
 
-    "none" leaves it as it is. Raises ArgumentError where there are no such weights or they do not fit.
+
+def load_pretrained(encoder: VGGEncoder, pretrained: str) -> None:
+    """Load weights into an encoder.
+
+    Args:
+        encoder: of VGG-16's width, unless ``pretrained`` is "none".
+        pretrained: "imagenet", a file of torchvision's or timm's VGG-16, or "none", which leaves the encoder as it is.
+
+    Raises:
+        ArgumentError: where there are no such weights or they do not fit.
     """
     if pretrained != "none":
-        state = download() if pretrained == "imagenet" else read_file(pretrained)
-        load_features(encoder, state, pretrained)
+        load_features(encoder, read_vgg16(pretrained), pretrained)
 
 
-def download() -> Mapping[str, Tensor]:
-    """Let timm fetch VGG-16's ImageNet weights. Raises ArgumentError with the ways out when that fails."""
-    try:
-        return timm.create_model("vgg16", pretrained=True).state_dict()
-    except Exception as error:  # hub clients raise many unrelated types when offline
-        raise ArgumentError(
-            f"no ImageNet weights for vgg16 ({type(error).__name__} while downloading): set pretrained to "
-            "a local weight file (torchvision or timm names) or to 'none'"
-        ) from error
+def load_first_layers(extractor: nn.Sequential, pretrained: str) -> None:
+    """Load VGG-16's first four convolutions into KBPN's feature extractor, which has them without pooling.
+
+    Args:
+        extractor: of width 128, unless ``pretrained`` is "none".
+        pretrained: as of ``load_pretrained``.
+
+    Raises:
+        ArgumentError: where there are no such weights, or for an extractor of another width.
+    """
+    if pretrained == "none":
+        return
+    width = extractor[6].out_channels
+    if width != CHANNELS[1]:
+        raise ArgumentError(f"pretrained: {pretrained} needs KBPN with width {CHANNELS[1]}, as VGG-16 has, not {width}")
+    theirs = read_vgg16(pretrained)
+    names = {
+        f"{layer}.{tensor}": f"features.{number}.{tensor}"
+        for layer, number in FIRST_LAYERS.items()
+        for tensor in ("weight", "bias")
+    }
+    load_features(extractor, {ours: theirs[name] for ours, name in names.items() if name in theirs}, pretrained)

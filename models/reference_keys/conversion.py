@@ -7,11 +7,32 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
-from models.reference_keys.families import FAMILIES
+from models.reference_keys.dsrl import DSRL
+from models.reference_keys.restoration import DBPN, KBPN, SRCNET
+from models.reference_keys.rules import Family
+from models.reference_keys.segmentation import CRACKFORMER, HRNET_OCR, PSPNET, PSPNET_BLUR_SKIP, SEGNET, UNET
+
+FAMILIES: dict[str, Family] = {
+    "kbpn": KBPN,
+    "dbpn": DBPN,
+    "srcnet": SRCNET,
+    "pspnet": PSPNET,
+    "pspnet_blurskip": PSPNET_BLUR_SKIP,
+    "segnet": SEGNET,
+    "crackformer": CRACKFORMER,
+    "hrnet_ocr": HRNET_OCR,
+    "unet": UNET,
+    "dsrl": DSRL,
+}
 
 
 def reference_keys(family: str, names: Iterable[str]) -> dict[str, str]:
-    """Map the authors' names to ours for the tensors ``names`` of a network of this family."""
+    """Map the authors' names to ours.
+
+    Args:
+        family: a key of ``FAMILIES``.
+        names: our tensor names of a network of this family.
+    """
     rename = lookup(FAMILIES, family, "network family").rename
     return {rename(name): name for name in names}
 
@@ -22,26 +43,33 @@ def strip_parallel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def convert(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a released checkpoint that belongs to ``network``, under our names.
+    """The tensors of a released checkpoint that belong to ``network``, under our names.
 
     Other networks' tensors in the same checkpoint are left out, and those that the family does not use.
-    Raises UserError naming missing and unexpected tensors of this network, or the first with another shape.
+
+    Args:
+        family: a key of ``FAMILIES``.
+        network: our network of this family.
+        state: the checkpoint's tensors by the authors' names.
+
+    Raises:
+        UserError: naming missing and unexpected tensors of this network, or the first with another shape.
     """
     owns = lookup(FAMILIES, family, "network family").owns
     own = network.state_dict()
     keys = reference_keys(family, own)
-    given = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
-    check_names(family, set(keys), set(given))
+    theirs = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
+    check_names(family, set(keys), set(theirs))
     for reference, name in keys.items():
-        if given[reference].shape != own[name].shape:
-            shapes = f"{list(given[reference].shape)}, the network expects {list(own[name].shape)}"
+        if theirs[reference].shape != own[name].shape:
+            shapes = f"{list(theirs[reference].shape)}, the network expects {list(own[name].shape)}"
             raise UserError(f"reference weights for {family}: '{reference}' has shape {shapes}; check width")
-    return {name: given[reference] for reference, name in keys.items()}
+    return {name: theirs[reference] for reference, name in keys.items()}
 
 
-def check_names(family: str, expected: set[str], given: set[str]) -> None:
+def check_names(family: str, expected: set[str], names: set[str]) -> None:
     """Raise UserError unless both sets of names are equal."""
-    missing, unexpected = sorted(expected - given), sorted(given - expected)
+    missing, unexpected = sorted(expected - names), sorted(names - expected)
     if missing or unexpected:
         raise UserError(
             f"reference weights for {family} do not fit: {some('missing', missing)}, "

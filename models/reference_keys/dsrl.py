@@ -33,8 +33,8 @@ def dsrl_name(name: str) -> str:
         layer = ("atrous_conv", "bn")[int(match[2])]
         return f"parallel_model.aspp.aspp{int(match[1]) + 1}.{layer}.{name[match.end() :]}"
     if match := UP_STEP.match(name):
-        place = UP_STEP_PARTS[match[2]].format(int(match[1]) + 1)
-        return f"parallel_model.{place}{name[match.end() :]}"
+        layer_name = UP_STEP_PARTS[match[2]].format(int(match[1]) + 1)
+        return f"parallel_model.{layer_name}{name[match.end() :]}"
     return rename(name, DSRL_RULES)
 
 

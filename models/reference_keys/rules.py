@@ -14,9 +14,11 @@ Rules = list[tuple[str, str]]
 class Family:
     """How the tensors of a network are named in a released checkpoint.
 
-    prefix: the start of all their names; rename: our name -> the authors'; unused: a regular expression for
-    whole names of the authors that stand for nothing of ours (second names of the same weights, tensors
-    that their network holds but never uses).
+    Args:
+        prefix: start of all their names.
+        rename: our name -> the authors'.
+        unused: regular expression for whole names of the authors that stand for nothing of ours (second names of the
+            same weights, tensors that their network holds but never uses).
     """
 
     prefix: str
@@ -29,7 +31,15 @@ class Family:
 
 
 def rename(name: str, rules: Rules) -> str:
-    """Apply the one rule that fits the start of ``name``; raise KeyError where none does."""
+    """Apply the one rule that fits the start of a name.
+
+    Args:
+        name: of our tensor.
+        rules: pairs of a regular expression for the start of our name and the authors' text for it.
+
+    Raises:
+        KeyError: where no rule fits.
+    """
     for pattern, replacement in rules:
         renamed, count = re.subn(rf"^{pattern}", replacement, name)
         if count:

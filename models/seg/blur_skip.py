@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,9 +66,12 @@ VARIANTS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class BlurSkip(nn.Module):
-    """Twice: modulate features [B,channels,H,W] by the kernel [B,1,k,k], then convolution, batch norm, ReLU.
+    """Twice: modulate features [B,channels,H,W] by the kernel [B,1,k,k], then convolution, batch norm, ReLU. H, W >= 4.
 
-    variant: see ``PSPNetBlurSkip``. H, W >= 4.
+    Args:
+        channels: of the features.
+        kernel_side: k.
+        variant: see ``PSPNetBlurSkip``.
     """
 
     def __init__(self, channels: int, kernel_side: int, variant: str) -> None:
@@ -79,12 +83,12 @@ class BlurSkip(nn.Module):
         self.convolutions = nn.ModuleList(conv_bn_relu(channels, channels) for _ in range(STEPS))
 
     def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
-        taps = self.reduce(kernel).flatten(1)
+        taps = self.downsample(kernel).flatten(1)
         for modulate, convolve in zip(self.modulations, self.convolutions, strict=True):
             features = convolve(modulate(features, taps))
         return features
 
-    def reduce(self, kernel: Tensor) -> Tensor:
+    def downsample(self, kernel: Tensor) -> Tensor:
         """Variant "reduced": the kernel at 7x7 (bicubic, a = -0.75, corners aligned); it no longer sums to 1."""
         if self.variant != "reduced":
             return kernel
@@ -94,28 +98,24 @@ class BlurSkip(nn.Module):
 class PSPNetBlurSkip(PSPNet):
     """PSPNet whose decoded features are joined by a copy that the blur kernel has modulated.
 
-    variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone)
-    or "reduced" (as "full", with the kernel reduced to 7x7); kernel_side: k, as estimated by the SR network;
-    the other arguments are those of PSPNet. ``needs_kernel`` tells the joint model that the SR network
-    must estimate a kernel. Raises ArgumentError for an unknown variant.
+    ``needs_kernel`` tells the joint model that the SR network must estimate a kernel.
+
+    Args:
+        kernel_side: side k of the kernel, as estimated by the SR network.
+        variant: "full" (the paper's: scale and shift from features and kernel), "origin" (from the kernel alone) or
+            "reduced" (as "full", with the kernel reduced to 7x7).
+        pspnet: arguments of ``PSPNet``.
+
+    Raises:
+        ArgumentError: for an unknown variant, or a side that is even or not positive.
     """
 
     needs_kernel = True
     may_lack = ("blur_skip.",)  # weights of a PSPNet without it fit, too
     sharp: Tensor
 
-    def __init__(
-        self,
-        encoder: str = "resnet34",
-        pretrained: str = "none",
-        width: float = 1.0,
-        pyramid_dropout: float = 0.3,
-        step_dropout: float = 0.15,
-        auxiliary_dropout: float = 0.1,
-        kernel_side: int = 21,
-        variant: str = "full",
-    ) -> None:
-        super().__init__(encoder, pretrained, width, pyramid_dropout, step_dropout, auxiliary_dropout)
+    def __init__(self, kernel_side: int = 21, variant: str = "full", **pspnet: Any) -> None:
+        super().__init__(**pspnet)
         if kernel_side < 1 or kernel_side % 2 == 0:
             raise ArgumentError(f"kernel_side {kernel_side} must be odd and positive, such as 21")
         self.blur_skip = BlurSkip(self.head.in_channels, kernel_side, variant)
@@ -124,11 +124,18 @@ class PSPNetBlurSkip(PSPNet):
         self.register_buffer("sharp", sharp, persistent=False)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 8; kernel: its blur [B,1,k,k], sums to 1.
+        """Segment a normalised image.
 
-        Without ``kernel`` the image counts as sharp (a photograph that no SR network restored): the kernel
-        is a centred delta. Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
-        Raises ArgumentError for a kernel of another shape.
+        Args:
+            x: [B,3,H,W], sides divisible by 8.
+            kernel: its blur [B,1,k,k], sums to 1. Without it the image counts as sharp (a photograph that no SR network
+                restored): the kernel is a centred delta.
+
+        Returns:
+            Logits and auxiliary logits, both [B,1,H,W] in float32 or better.
+
+        Raises:
+            ArgumentError: for a kernel of another shape.
         """
         decoded, aux = self.decode(x)
         skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))

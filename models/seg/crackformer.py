@@ -49,7 +49,10 @@ def run(level: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
 class SideOutput(nn.Module):
     """What one level says about cracks: its last two maps, weighted by a mask made of all its earlier ones.
 
-    early: channels of the earlier maps; last: of the encoder's and decoder's last map together.
+    Args:
+        early: channels of the earlier maps.
+        last: channels of the encoder's and decoder's last map together.
+        width: channels of the mask and of the merged maps.
     """
 
     def __init__(self, early: int, last: int, width: int) -> None:
@@ -76,12 +79,17 @@ class SideOutput(nn.Module):
 class CrackFormer(Segmentation):
     """Transformer network for crack segmentation with five side outputs.
 
-    width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8
-    times as many. dropout: rate inside the transformer blocks, in training.
     Ask for float32 (``train.precision``; ``evaluation.precision``, which predictions follow): its many blocks amplify
     rounding, so that before training the logits in bfloat16 are off by about a third of their standard deviation (at
-    the deepest level a tenth of the places of maxima change).
-    Raises ArgumentError for another width, and for images below 32 pixels, which cannot be pooled five times.
+    the deepest level a tenth of the positions of maxima change).
+
+    Args:
+        width: channels of the finest level, divisible by 16 (64: the authors'); deeper ones have 2, 4, 8 and 8 times as
+            many.
+        dropout: rate inside the transformer blocks, in training.
+
+    Raises:
+        ArgumentError: for another width, and for images below 32 pixels, which cannot be pooled five times.
     """
 
     multiple = 16
@@ -108,32 +116,32 @@ class CrackFormer(Segmentation):
         if min(x.shape[2:]) < SMALLEST_SIDE:
             height, width = x.shape[2:]
             raise ArgumentError(f"crackformer needs images of {SMALLEST_SIDE} pixels or more, got {height} x {width}")
-        encoded, places, deepest = self.encode(x)
-        decoded = self.decode(deepest, encoded, places)
+        encoded, indices, deepest = self.encode(x)
+        decoded = self.decode(deepest, encoded, indices)
         sides = [
             F.interpolate(at_least_float32(side(*maps)), size=x.shape[2:], mode="bilinear", align_corners=False)
             for side, *maps in zip(self.sides, encoded, decoded, strict=True)
         ]
-        together = torch.cat(sides[::-1], 1)  # [B,5,H,W]
-        return Segmented(at_least_float32(self.fuse(together.to(x.dtype))), (together,))
+        side_logits = torch.cat(sides[::-1], 1)  # [B,5,H,W]
+        return Segmented(at_least_float32(self.fuse(side_logits.to(x.dtype))), (side_logits,))
 
     def encode(self, x: Tensor) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """All maps of each level, the places of the maxima in its 2x2 pooling, and what the last pooling left."""
-        encoded, places = [], []
+        encoded, indices = [], []
         levels = [list(level.children()) for level in self.encoder]
         levels[0].insert(0, self.stem)
         for level, twice in zip(levels, APPLIED_TWICE, strict=True):
             maps = run([*level, level[-1]] if twice else level, x)
-            x, indices = F.max_pool2d(maps[-1], 2, return_indices=True)
+            x, positions = F.max_pool2d(maps[-1], 2, return_indices=True)
             encoded.append(maps)
-            places.append(indices)
-        return encoded, places, x
+            indices.append(positions)
+        return encoded, indices, x
 
-    def decode(self, x: Tensor, encoded: list[list[Tensor]], places: list[Tensor]) -> list[list[Tensor]]:
+    def decode(self, x: Tensor, encoded: list[list[Tensor]], indices: list[Tensor]) -> list[list[Tensor]]:
         """All maps of each level, made from the coarsest to the finest, in the order of ``encoded``."""
         decoded = []
-        for level, maps, indices in zip(self.decoder[::-1], encoded[::-1], places[::-1], strict=True):
-            unpooled = unpool(x, indices, maps[-1].shape[2:])  # F.max_unpool2d cannot be exported to ONNX
+        for level, maps, positions in zip(self.decoder[::-1], encoded[::-1], indices[::-1], strict=True):
+            unpooled = unpool(x, positions, maps[-1].shape[2:])  # F.max_unpool2d cannot be exported to ONNX
             decoded.append(run(level.children(), unpooled))
             x = decoded[-1][-1]
         return decoded[::-1]

@@ -22,10 +22,14 @@ LEVELS = (0, 1, 2, 3, 4)
 class FPN(Segmentation):
     """Encoder features at strides 2 to 32, summed from coarse to fine at ``width`` channels, then a head.
 
-    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file.
-    full_resolution: two 3x3 convolutions (``detail`` channels) look at the full-size image and join the
-    pyramid before the last 3x3 convolution; finer outlines for some more time.
-    dropout: rate of the spatial dropout on the pyramid's sum, in training.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        width: channels of the pyramid.
+        pretrained: "none", "imagenet" or a weight file.
+        full_resolution: two 3x3 convolutions look at the full-size image and join the pyramid before the last 3x3
+            convolution; finer outlines for some more time.
+        detail: channels of these convolutions.
+        dropout: rate of the spatial dropout on the pyramid's sum, in training.
     """
 
     multiple = 32
@@ -44,7 +48,7 @@ class FPN(Segmentation):
             raise ArgumentError(f"width {width} and detail {detail} must be at least 1")
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
-        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(level_channels, width, 1) for level_channels in channels)
         self.smooth = conv_bn_relu(width, width)
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = nn.Conv2d(width, detail if full_resolution else 1, 1)

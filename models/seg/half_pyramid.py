@@ -27,12 +27,17 @@ GRID = 32  # of the encoder's coarsest level
 class HalfPyramid(Segmentation):
     """Encoder features summed from coarse to fine with a convolution at each level, then two shuffles by 2.
 
-    encoder, pretrained: see models.encoders.timm_encoders; width: channels of the pyramid; detail: channels at the size
-    looked at, where two convolutions see the image itself; dropout: rate of the spatial dropout on the
-    pyramid, in training.
-    views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of the
-    size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged. Raises ArgumentError
-    for others.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        width: channels of the pyramid.
+        pretrained: "none", "imagenet" or a weight file.
+        detail: channels at the size looked at, where two convolutions see the image itself.
+        dropout: rate of the spatial dropout on the pyramid, in training.
+        views: scales that a photograph is looked at outside training, of 0.5, 1 and 2: at 1 the network sees half of
+            the size, as in training, at 0.5 a quarter, at 2 all of it. The logits of all views are averaged.
+
+    Raises:
+        ArgumentError: for other views, and for a width or detail below 1.
     """
 
     multiple = 4  # of the sides, so that the smallest view has whole pixels
@@ -55,7 +60,7 @@ class HalfPyramid(Segmentation):
         self.views = tuple(views)
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         channels = self.encoder.feature_info.channels()
-        self.lateral = nn.ModuleList(nn.Conv2d(one, width, 1) for one in channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(level_channels, width, 1) for level_channels in channels)
         self.smooth = nn.ModuleList(conv_bn_relu(width, width) for _ in channels)
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = nn.Conv2d(width, FACTOR**2 * detail, 1)
@@ -73,8 +78,8 @@ class HalfPyramid(Segmentation):
         """Logits [B,1,H,W] of ``x`` looked at in one of the views."""
         if scale == FACTOR:
             return F.avg_pool2d(self.fine(x), FACTOR)
-        found = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
-        return found if scale == 1 else upsample_to(found, x)
+        logits = self.fine(F.avg_pool2d(x, round(FACTOR / scale)))
+        return logits if scale == 1 else upsample_to(logits, x)
 
     def fine(self, x: Tensor) -> Tensor:
         """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size.
@@ -109,5 +114,5 @@ def mirrored(x: Tensor, axis: int) -> Tensor:
         return x
     period = (2 * (length - 1)).clamp(min=1)
     end = length + missing
-    place = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
-    return x.index_select(axis, place.minimum(period - place).clamp(max=length - 1))
+    position = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
+    return x.index_select(axis, position.minimum(period - position).clamp(max=length - 1))

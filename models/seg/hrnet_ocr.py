@@ -15,36 +15,34 @@ from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
-from models.encoders.hrnet import HRNet, enlarge_aligned
-from models.seg.softmax_pooling import softmax_pooling
-
-
-def convolution(channels: int, out_channels: int, side: int = 1) -> nn.Sequential:
-    """Size-keeping convolution with bias, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, side, padding=side // 2), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
+from models.encoders.hrnet import HRNet
+from models.layers import conv_bn_relu, softmax_pooling, upsample_aligned
 
 
 class ObjectContext(nn.Module):
     """Pixel features [B,channels,h,w], joined by what the likely crack pixels of the image have in common.
 
     The context does not vary over the image: its part of the merging 1x1 convolution is a bias.
+
+    Args:
+        channels: of the pixel features.
+        context_channels: inside the context.
+        dropout: rate of the spatial dropout at the end.
     """
 
     def __init__(self, channels: int, context_channels: int, dropout: float) -> None:
         super().__init__()
-        self.down = convolution(channels, context_channels)
-        self.up = convolution(context_channels, channels)
+        self.down = conv_bn_relu(channels, context_channels, side=1, bias=True)
+        self.up = conv_bn_relu(context_channels, channels, side=1, bias=True)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
         self.finish = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Dropout2d(dropout))
 
     def forward(self, pixels: Tensor, logits: Tensor) -> Tensor:
         """logits [B,1,h,w]: their softmax over all positions weighs the pixels of the crack region."""
         region = softmax_pooling(logits, pixels).transpose(1, 2).unsqueeze(-1)  # [B,channels,1,1]
-        of_context, of_pixels = self.merge.weight.chunk(2, dim=1)
-        context = F.conv2d(self.transform(region), of_context)
-        return self.finish(F.conv2d(pixels, of_pixels, self.merge.bias) + context)
+        context_weight, pixel_weight = self.merge.weight.chunk(2, dim=1)
+        context = F.conv2d(self.transform(region), context_weight)
+        return self.finish(F.conv2d(pixels, pixel_weight, self.merge.bias) + context)
 
     def transform(self, region: Tensor) -> Tensor:
         """The context of a region's mean features, both [B,channels,1,1]."""
@@ -60,9 +58,12 @@ class ObjectContext(nn.Module):
 class HRNetOCR(Segmentation):
     """HRNetV2 with an object-contextual head and an auxiliary output.
 
-    width: channels of the finest branch (48: the authors'); pixel_channels, context_channels: of the pixel
-    features and inside the context; pretrained: see models.encoders.hrnet; dropout: rate of the spatial dropout
-    before the last convolution, in training.
+    Args:
+        width: channels of the finest branch (48: the authors').
+        pretrained: see ``models.encoders.hrnet``.
+        pixel_channels: of the pixel features.
+        context_channels: inside the context.
+        dropout: rate of the spatial dropout before the last convolution, in training.
     """
 
     multiple = 1
@@ -81,8 +82,8 @@ class HRNetOCR(Segmentation):
             raise ArgumentError(f"{what} must be at least 1 (512 and 256 are the authors')")
         self.backbone = HRNet(width, pretrained)
         features = sum(self.backbone.channels)
-        self.auxiliary = nn.Sequential(*convolution(features, features, 3), nn.Conv2d(features, 1, 1))
-        self.to_pixels = convolution(features, pixel_channels, 3)
+        self.auxiliary = nn.Sequential(*conv_bn_relu(features, features, bias=True), nn.Conv2d(features, 1, 1))
+        self.to_pixels = conv_bn_relu(features, pixel_channels, bias=True)
         self.context = ObjectContext(pixel_channels, context_channels, dropout)
         self.head = nn.Conv2d(pixel_channels, 1, 1)
 
@@ -93,8 +94,8 @@ class HRNetOCR(Segmentation):
         for a batch of a single image.
         """
         branches = self.backbone(x)
-        lower = [enlarge_aligned(branch, branches[0]) for branch in branches[1:]]
+        lower = [upsample_aligned(branch, branches[0].shape[2:]) for branch in branches[1:]]
         features = torch.cat([branches[0], *lower], 1)  # [B,15 width,H/4,W/4]
         auxiliary = at_least_float32(self.auxiliary(features))
         main = at_least_float32(self.head(self.context(self.to_pixels(features), auxiliary)))
-        return Segmented(enlarge_aligned(main, x), (enlarge_aligned(auxiliary, x),))
+        return Segmented(upsample_aligned(main, x.shape[2:]), (upsample_aligned(auxiliary, x.shape[2:]),))

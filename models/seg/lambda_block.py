@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.seg.softmax_pooling import softmax_pooling
+from models.layers import softmax_pooling
 
 HEADS, KEYS, WINDOW = 4, 16, 7
 GROUP = 4
@@ -37,9 +37,16 @@ def project(channels: int, out_channels: int, bias: bool = False) -> nn.Sequenti
 def apply_lambdas(queries: Tensor, content: Tensor, values: Tensor, kernels: Tensor) -> Tensor:
     """Apply to every position's queries the linear map made of the content and of its surroundings.
 
-    queries: [B,heads,keys,H,W]; content: [B,keys,C]; values: [B,C,H,W]; kernels: [keys,1,side,side], with
-    which values are cross-correlated (zero padding). Returns [B,heads,C,H,W]. One channel at a time: the
-    products of heads and keys with all C would need C times as much memory.
+    One channel at a time: the products of heads and keys with all C would need C times as much memory.
+
+    Args:
+        queries: [B,heads,keys,H,W].
+        content: [B,keys,C].
+        values: [B,C,H,W].
+        kernels: [keys,1,side,side], with which values are cross-correlated (zero padding).
+
+    Returns:
+        [B,heads,C,H,W].
     """
     outputs = []
     for channel in range(values.shape[1]):
@@ -86,7 +93,10 @@ def convolutional_mlp(channels: int, dropout: float) -> nn.Sequential:
 class TransformerBlock(nn.Module):
     """[B,C,H,W] -> [B,out_channels,H,W]: attention and MLP at a quarter of the wider side's channels.
 
-    dropout: rate inside the MLP, in training. That quarter must be divisible by 4.
+    Args:
+        channels: C.
+        out_channels: of the result; a quarter of the larger of both must be divisible by 4.
+        dropout: rate inside the MLP, in training.
     """
 
     def __init__(self, channels: int, out_channels: int, dropout: float) -> None:

@@ -15,7 +15,7 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.layers import scaled_width
+from models.layers import conv_bn_relu, scaled_width, upsample_aligned
 from models.prelu import PReLU
 from models.probability import both_probabilities, logits_of
 
@@ -24,9 +24,13 @@ LEVELS = (3, 4)
 
 
 def cell_means(x: Tensor, bins: int) -> Tensor:
-    """Means of ``x`` [B,C,H,W] over a grid of bins x bins cells, as adaptive average pooling takes them.
+    """Means over a grid of bins x bins cells, as adaptive average pooling takes them.
 
     ONNX has no such pooling: when exported, products with matrices of weights [bins,H] and [bins,W].
+
+    Args:
+        x: [B,C,H,W].
+        bins: cells along each side.
     """
     if not torch.onnx.is_in_onnx_export():
         return F.adaptive_avg_pool2d(x, bins)
@@ -46,8 +50,13 @@ def cell_weights(length: Tensor, bins: int) -> Tensor:
 class PyramidPooling(nn.Module):
     """Context at four grids: [B,C,h,w] -> [B,out_channels,h,w].
 
-    The bottleneck's 1x1 convolution of the enlarged context maps is applied before their enlargement;
+    The bottleneck's 1x1 convolution of the upsampled context maps is applied before their upsampling;
     both are linear and bilinear weights sum to 1, so the result is the same and four fifths cheaper.
+
+    Args:
+        channels: C.
+        branch_channels: of the context at each grid.
+        out_channels: of the result.
     """
 
     def __init__(self, channels: int, branch_channels: int, out_channels: int) -> None:
@@ -58,9 +67,9 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         channels = [self.branch_channels] * len(BINS) + [x.shape[1]]
-        *of_branches, of_input = self.bottleneck.weight.split(channels, dim=1)
-        total = F.conv2d(x, of_input, self.bottleneck.bias)
-        for bins, branch, weight in zip(BINS, self.branches, of_branches, strict=True):
+        *branch_weights, input_weight = self.bottleneck.weight.split(channels, dim=1)
+        total = F.conv2d(x, input_weight, self.bottleneck.bias)
+        for bins, branch, weight in zip(BINS, self.branches, branch_weights, strict=True):
             context = F.conv2d(branch(cell_means(x, bins)), weight)  # [B,out_channels,bins,bins]
             total = total + F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
         return F.relu(total)
@@ -73,21 +82,19 @@ def up_step(channels: int, out_channels: int) -> nn.Sequential:
 
 def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
     """Features of the third layer -> auxiliary logits at their own size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-        nn.Dropout2d(dropout),
-        nn.Conv2d(channels, 1, 1),
-    )
+    return nn.Sequential(*conv_bn_relu(channels, channels), nn.Dropout2d(dropout), nn.Conv2d(channels, 1, 1))
 
 
 class PSPNet(Segmentation):
     """Pyramid scene parsing network with an auxiliary output.
 
-    encoder: see models.encoders.timm_encoders; pretrained: "none", "imagenet" or a weight file;
-    width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64);
-    pyramid_dropout, step_dropout, auxiliary_dropout: rates of spatial dropout in training.
+    Args:
+        encoder: see ``models.encoders.timm_encoders``.
+        pretrained: "none", "imagenet" or a weight file.
+        width: factor on the decoder's channels (1.0: the paper's 512 for each pool, 1024, 256, 64, 64).
+        pyramid_dropout: rate of spatial dropout after the pyramid, in training.
+        step_dropout: the same after each upsampling.
+        auxiliary_dropout: the same before the auxiliary output.
     """
 
     multiple = 8
@@ -127,7 +134,7 @@ class PSPNet(Segmentation):
         middle, deep = self.encoder(x)
         decoded = self.pyramid_dropout(self.pyramid(deep))
         for step in self.up_steps:
-            enlarged = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
-            decoded = self.step_dropout(step(enlarged))
+            upsampled = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
+            decoded = self.step_dropout(step(upsampled))
         both = both_probabilities(self.auxiliary(middle))
-        return decoded, logits_of(F.interpolate(both, size=x.shape[2:], mode="bilinear", align_corners=True))
+        return decoded, logits_of(upsample_aligned(both, x.shape[2:]))

@@ -14,14 +14,24 @@ from contracts.precision import wide_type
 
 
 def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
-    """The logits of the geometric mean of two probabilities, in float32 or better."""
+    """The logits of the geometric mean of two probabilities, in float32 or better.
+
+    Args:
+        logits: of one probability.
+        others: logits of the other one, of the same shape.
+    """
     wide = wide_type(logits)
     log_mean = 0.5 * (F.logsigmoid(logits.to(wide)) + F.logsigmoid(others.to(wide)))
     return log_mean.exp().logit(eps=1e-7)
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
-    """``x`` [B,1,H,W] under a Gaussian that reaches 3 sigma, border replicated; both sides one after the other."""
+    """Gaussian blur that reaches 3 sigma, border replicated; both axes one after the other.
+
+    Args:
+        x: [B,1,H,W].
+        sigma: standard deviation in pixels.
+    """
     reach = round(3 * sigma)
     distance = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
     weights = torch.exp(-0.5 * (distance / sigma) ** 2)
@@ -31,7 +41,12 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def black_hat(x: Tensor, side: int) -> Tensor:
-    """Closing by a square of ``side`` (odd) minus ``x`` [B,1,H,W]: at least 0, high in narrower dark structures."""
+    """Closing by a square minus the image: at least 0, high in narrower dark structures.
+
+    Args:
+        x: [B,1,H,W].
+        side: of the square in pixels, odd.
+    """
     margin = side // 2
     dilated = F.max_pool2d(x, side, stride=1, padding=margin)
     return -F.max_pool2d(-dilated, side, stride=1, padding=margin) - x
@@ -40,10 +55,15 @@ def black_hat(x: Tensor, side: int) -> Tensor:
 class Darkness(nn.Module):
     """Map of logits [B,1,H,W] and the normalised image [B,3,H,W] it was made of -> refined logits; nothing is learnt.
 
-    reach: standard deviation in pixels of the neighbourhood that a response speaks for; gain: factor on its mean
-    probability there, as it consists of scattered peaks (the product is cut at 1); side: pixels, wider structures are
-    no crack; smoothing: of the image before, standard deviation in pixels; level, softness: of the sigmoid that makes a
-    probability of darkness, in standard deviations of the image. The defaults were chosen on khanhha_mini_val.
+    The defaults were chosen on khanhha_mini_val.
+
+    Args:
+        reach: standard deviation in pixels of the neighbourhood that a response speaks for.
+        gain: factor on its mean probability there, as it consists of scattered peaks (the product is cut at 1).
+        side: in pixels; wider structures are no crack.
+        smoothing: of the image before, standard deviation in pixels.
+        level: middle of the sigmoid that makes a probability of darkness, in standard deviations of the image.
+        softness: width of this sigmoid, in the same unit.
     """
 
     def __init__(

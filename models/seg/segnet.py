@@ -18,35 +18,41 @@ from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
-from models.layers import scaled_width
+from models.layers import conv_bn_relu, scaled_width
 
 WIDTHS = (64, 128, 256, 512, 512)
 LAYERS = (2, 2, 3, 3, 3)
 
 
-def layer(channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution with bias, batch norm, ReLU; keeps the size."""
-    return nn.Sequential(
-        nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
-
-
 def chain(channels: list[int]) -> nn.Sequential:
-    """Layers from each of the numbers of channels to the next."""
-    return nn.Sequential(*(layer(before, after) for before, after in itertools.pairwise(channels)))
+    """3x3 convolution with bias, batch norm and ReLU from each of the numbers of channels to the next."""
+    return nn.Sequential(*(conv_bn_relu(before, after, bias=True) for before, after in itertools.pairwise(channels)))
 
 
-def unpool(x: Tensor, places: Tensor, size: Sequence[int]) -> Tensor:
-    """Put ``x`` [B,C,h,w] at ``places`` (flat indices of the pooling) of a zero map [B,C,*size]."""
+def unpool(x: Tensor, indices: Tensor, size: Sequence[int]) -> Tensor:
+    """Put values back at the positions that a pooling took them from, in a map of zeros.
+
+    Args:
+        x: values [B,C,h,w].
+        indices: their flat positions [B,C,h,w], as the pooling returned them.
+        size: (H, W) of the result.
+
+    Returns:
+        [B,C,H,W].
+    """
     batch, channels = x.shape[:2]
     flat = x.new_zeros(batch, channels, size[0] * size[1])
-    return flat.scatter(2, places.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
+    return flat.scatter(2, indices.flatten(2), x.flatten(2)).reshape(batch, channels, *size)
 
 
 class SegNet(Segmentation):
     """Five stages down with remembered maxima, five stages up through them; no auxiliary output.
 
-    width: factor on all channels (1.0: 29.4 M parameters). Raises ArgumentError for a width that is not positive.
+    Args:
+        width: factor on all channels (1.0: 29.4 M parameters).
+
+    Raises:
+        ArgumentError: for a width that is not positive.
     """
 
     multiple = 32
@@ -69,12 +75,12 @@ class SegNet(Segmentation):
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
         """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
-        remembered: list[tuple[Tensor, torch.Size]] = []
+        poolings: list[tuple[Tensor, torch.Size]] = []
         for stage in self.encoder:
             x = stage(x)
             size = x.shape[2:]
-            x, places = F.max_pool2d(x, 2, return_indices=True)
-            remembered.append((places, size))
-        for stage, (places, size) in zip(reversed(self.decoder), reversed(remembered), strict=True):
-            x = stage(unpool(x, places, size))
+            x, indices = F.max_pool2d(x, 2, return_indices=True)
+            poolings.append((indices, size))
+        for stage, (indices, size) in zip(reversed(self.decoder), reversed(poolings), strict=True):
+            x = stage(unpool(x, indices, size))
         return Segmented(at_least_float32(self.head(x)))

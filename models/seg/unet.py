@@ -14,7 +14,8 @@ from contracts.errors import ArgumentError, lookup
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
-from models.encoders.vgg import VGGEncoder, load_pretrained, scaled
+from models.encoders.vgg import VGGEncoder, load_pretrained
+from models.layers import initialise, scaled_width
 
 STEPS = (256, 256, 128, 64)  # channels after each enlargement, coarsest first
 LAST = 32
@@ -52,10 +53,13 @@ DECODERS: dict[str, Callable[[int, int], nn.Sequential]] = {
 class UNet(Segmentation):
     """Encoder-decoder with connections at every size; no auxiliary output.
 
-    decoder: how maps are enlarged: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear";
-    pretrained: encoder weights, "none", "imagenet" or a weight file of VGG-16;
-    width: factor on all channels (1.0: the paper's network, 29.5 million parameters).
-    Raises ArgumentError for an unknown decoder, a width that is not positive, and weights that do not fit.
+    Args:
+        decoder: how maps are upsampled: "pixel_shuffle" (as the authors trained it), "deconv" or "bilinear".
+        pretrained: encoder weights, "none", "imagenet" or a weight file of VGG-16.
+        width: factor on all channels (1.0: the paper's network, 29.5 million parameters).
+
+    Raises:
+        ArgumentError: for an unknown decoder, a width that is not positive, and weights that do not fit.
     """
 
     multiple = 16
@@ -67,16 +71,16 @@ class UNet(Segmentation):
             raise ArgumentError(f"width {width} must be positive (1.0 is the paper's network)")
         self.encoder = VGGEncoder(width)
         finest, *finer, deepest = self.encoder.channels
-        center, *others = (scaled(channels, width) for channels in STEPS)
+        center, *others = (scaled_width(channels, width) for channels in STEPS)
         self.center = step(deepest, center)
         self.steps = nn.ModuleList()
         before = center
         for joining, channels in zip(reversed(finer), others, strict=True):
             self.steps.append(step(before + joining, channels))
             before = channels
-        self.last = conv_relu(before + finest, scaled(LAST, width))
-        self.head = nn.Conv2d(scaled(LAST, width), 1, 1)
-        self.apply(initialise)
+        self.last = conv_relu(before + finest, scaled_width(LAST, width))
+        self.head = nn.Conv2d(scaled_width(LAST, width), 1, 1)
+        initialise(self)  # without norms the signal fades otherwise
         load_pretrained(self.encoder, pretrained)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
@@ -86,11 +90,3 @@ class UNet(Segmentation):
         for step, joining in zip(self.steps, reversed(finer), strict=True):
             decoded = step(torch.cat([decoded, joining], 1))  # twice the sides
         return Segmented(at_least_float32(self.head(self.last(torch.cat([decoded, finest], 1)))))
-
-
-def initialise(layer: nn.Module) -> None:
-    """Keep the variance through ReLUs (He et al., ICCV 2015): without norms the signal fades otherwise."""
-    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)

@@ -20,7 +20,13 @@ LAST = 32
 
 
 class Step(nn.Module):
-    """x2 by a transposed convolution, joined by the encoder's features of that size (if any), two convolutions."""
+    """x2 by a transposed convolution, joined by the encoder's features of that size (if any), two convolutions.
+
+    Args:
+        channels: of the input.
+        skipped: channels of the encoder's features, 0 without them.
+        out_channels: of the result.
+    """
 
     def __init__(self, channels: int, skipped: int, out_channels: int) -> None:
         super().__init__()
@@ -30,19 +36,25 @@ class Step(nn.Module):
         )
 
     def forward(self, x: Tensor, skipped: Tensor | None) -> Tensor:
-        enlarged = self.enlarge(x)
-        return self.layers(enlarged if skipped is None else torch.cat([enlarged, skipped], 1))
+        upsampled = self.enlarge(x)
+        return self.layers(upsampled if skipped is None else torch.cat([upsampled, skipped], 1))
 
 
 class EncoderUNet(Segmentation):
-    """U-Net whose encoder comes from models.encoders.timm_encoders, strides 2 to 32.
+    """U-Net whose encoder comes from ``models.encoders.timm_encoders``, strides 2 to 32.
 
-    encoder, pretrained: see there; width: factor on the decoder's channels; freeze_encoder: keep the encoder's
-    weights and statistics as they are; bias: of the last convolution at the start, a logit (negative: few
-    pixels are crack); cam: also learn a class activation map (B. Zhou et al., CVPR 2016) on the deepest features,
-    in training an auxiliary output, afterwards a refinement: the geometric mean of both probabilities;
-    darkness: outside training, refine the map by what is dark and thin in the image (models.seg.refinement).
-    Raises ArgumentError for a width that is not positive.
+    Args:
+        encoder: see there.
+        pretrained: "none", "imagenet" or a weight file.
+        width: factor on the decoder's channels.
+        freeze_encoder: keep the encoder's weights and statistics as they are.
+        bias: of the last convolution at the start, a logit (negative: few pixels are crack).
+        cam: also learn a class activation map (B. Zhou et al., CVPR 2016) on the deepest features, in training an
+            auxiliary output, afterwards a refinement: the geometric mean of both probabilities.
+        darkness: outside training, refine the map by what is dark and thin in the image (``models.seg.refinement``).
+
+    Raises:
+        ArgumentError: for a width that is not positive.
     """
 
     multiple = 32
@@ -63,7 +75,7 @@ class EncoderUNet(Segmentation):
         self.encoder = build_encoder(encoder, LEVELS, dilated=False, pretrained=pretrained)
         self.freeze_encoder = freeze_encoder
         *skipped, channels = self.encoder.feature_info.channels()
-        widths = [scaled_width(one, width) for one in (*STEPS, LAST)]
+        widths = [scaled_width(channel_count, width) for channel_count in (*STEPS, LAST)]
         self.steps = nn.ModuleList(
             Step(before, joined, after)
             for before, joined, after in zip([channels, *widths[:-1]], [*reversed(skipped), 0], widths, strict=True)

@@ -24,8 +24,11 @@ def architecture(module: str, name: str) -> type[nn.Module]:
 class BasicSRNetwork(SuperResolution):
     """A basicsr network as ``forward(lr, kernel=None) -> Restored`` without kernel and features.
 
-    scale: 2, 4 or 8. Inputs are padded by replication to a multiple of ``multiple`` (the windows of a
-    transformer) and the result is cropped back, so that any size works.
+    Args:
+        network: of basicsr.
+        scale: 2, 4 or 8.
+        multiple: inputs are padded by replication to a multiple of it (the windows of a transformer) and the result is
+            cropped back, so that any size works.
     """
 
     def __init__(self, network: nn.Module, scale: int, multiple: int = 1) -> None:
@@ -41,7 +44,13 @@ class BasicSRNetwork(SuperResolution):
 
 
 class EDSR(BasicSRNetwork):
-    """EDSR (Lim et al., CVPRW 2017)."""
+    """EDSR (Lim et al., CVPRW 2017).
+
+    Args:
+        scale: 2, 4 or 8.
+        width: channels.
+        blocks: number of residual blocks.
+    """
 
     def __init__(self, scale: int = 4, width: int = 64, blocks: int = 16) -> None:
         build = architecture("edsr_arch", "EDSR")
@@ -49,7 +58,14 @@ class EDSR(BasicSRNetwork):
 
 
 class RCAN(BasicSRNetwork):
-    """RCAN (Zhang et al., ECCV 2018)."""
+    """RCAN (Zhang et al., ECCV 2018).
+
+    Args:
+        scale: 2, 4 or 8.
+        width: channels.
+        groups: number of residual groups.
+        blocks: number of residual blocks in each group.
+    """
 
     def __init__(self, scale: int = 4, width: int = 64, groups: int = 10, blocks: int = 20) -> None:
         build = architecture("rcan_arch", "RCAN")
@@ -58,7 +74,17 @@ class RCAN(BasicSRNetwork):
 
 
 class RRDBNet(BasicSRNetwork):
-    """RRDBNet, the generator of ESRGAN (Wang et al., ECCVW 2018); scale 2 or 4."""
+    """RRDBNet, the generator of ESRGAN (Wang et al., ECCVW 2018).
+
+    Args:
+        scale: 2 or 4.
+        width: channels.
+        blocks: number of residual-in-residual dense blocks.
+        growth: channels added by each dense layer.
+
+    Raises:
+        ArgumentError: for another scale.
+    """
 
     def __init__(self, scale: int = 4, width: int = 64, blocks: int = 23, growth: int = 32) -> None:
         if scale not in (2, 4):
@@ -69,7 +95,18 @@ class RRDBNet(BasicSRNetwork):
 
 
 class SwinIR(BasicSRNetwork):
-    """SwinIR (Liang et al., ICCVW 2021), by default the light one; ``width`` divisible by ``heads``."""
+    """SwinIR (Liang et al., ICCVW 2021), by default the light one.
+
+    Args:
+        scale: 2, 4 or 8.
+        width: channels, divisible by ``heads``.
+        depths: number of transformer layers in each residual group.
+        heads: attention heads.
+        window: side of the attention windows in pixels.
+
+    Raises:
+        ArgumentError: for a width that is not divisible by ``heads``.
+    """
 
     def __init__(
         self, scale: int = 4, width: int = 60, depths: Sequence[int] = (6, 6, 6, 6), heads: int = 6, window: int = 8
@@ -94,7 +131,12 @@ class SwinIR(BasicSRNetwork):
 class SRVGG(BasicSRNetwork):
     """The compact network of Real-ESRGAN (Wang et al., ICCVW 2021): all layers at LR size, on the enlarged input.
 
-    width: channels; layers: 3x3 convolutions between the first and the last. The quickest of these networks.
+    The quickest of these networks.
+
+    Args:
+        scale: 2, 4 or 8.
+        width: channels.
+        layers: 3x3 convolutions between the first and the last.
     """
 
     def __init__(self, scale: int = 4, width: int = 64, layers: int = 16) -> None:

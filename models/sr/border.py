@@ -29,10 +29,18 @@ def spread_axis(table: Tensor, length: int, axis: int) -> Tensor:
 
 
 def spread(table: Tensor, height: int, width: int) -> Tensor:
-    """Spread a border table [B,C,2n+1,2n+1] to [B,C,height,width], both sides at least 2n.
+    """Spread a border table to a map of image size.
 
     The n outermost rows and columns of the table become those of the image; its middle fills the rest.
     That equals n chained zero-padded 3x3 convolutions (with activations) of a constant map.
+
+    Args:
+        table: [B,C,2n+1,2n+1].
+        height: of the map, at least 2n.
+        width: of the map, at least 2n.
+
+    Returns:
+        [B,C,height,width].
     """
     return spread_axis(spread_axis(table, height, 2), width, 3)
 
@@ -40,8 +48,15 @@ def spread(table: Tensor, height: int, width: int) -> Tensor:
 def mean_of_convolution(x: Tensor, weight: Tensor) -> Tensor:
     """Spatial mean of the zero-padded, bias-free 3x3 convolution of ``x`` with ``weight``, without it.
 
-    x: [B,C,H,W]; weight: [O,C,3,3]; returns [B,O]. Each tap sees the sum of ``x`` over all pixels,
-    less the border row or column that it never reaches. Sums are kept in at least float32.
+    Each tap sees the sum of ``x`` over all pixels, less the border row or column that it never reaches. Sums are kept
+    in at least float32.
+
+    Args:
+        x: [B,C,H,W].
+        weight: [O,C,3,3].
+
+    Returns:
+        [B,O].
     """
     with torch.autocast(x.device.type, enabled=False):
         x, weight = at_least_float32(x), at_least_float32(weight)

@@ -12,9 +12,9 @@ from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.layers import convolve_concatenated
+from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import check_sides
-from models.sr.projection import DownProjection, UpProjection, activated, check_scale, initialise
+from models.sr.projection import DownProjection, UpProjection, activated, check_scale
 
 SLOPE = 0.25
 STAGES = range(2, 11)
@@ -23,9 +23,16 @@ STAGES = range(2, 11)
 class DBPN(SuperResolution):
     """Up- and down-projections in turn; each sees all earlier features of its resolution, newest first.
 
-    scale: 2, 4 or 8; stages: number of up-projections, 2 to 10; width: channels of a stage's features;
-    extractor_width: channels of the first convolution. Weights start Kaiming normal, PReLU slopes at 0.25.
-    Raises ArgumentError for another scale or number of stages.
+    Weights start Kaiming normal, PReLU slopes at 0.25.
+
+    Args:
+        scale: 2, 4 or 8.
+        stages: number of up-projections, 2 to 10.
+        width: channels of a stage's features.
+        extractor_width: channels of the first convolution.
+
+    Raises:
+        ArgumentError: for another scale or number of stages, and for widths below 1.
     """
 
     supports_gradient_checkpointing = True
@@ -54,14 +61,19 @@ class DBPN(SuperResolution):
         initialise(self)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Restore ``lr`` [B,3,h,w] in [0,1], h, w >= 2; ``kernel`` is ignored and none is estimated.
+        """Restore a low-resolution image.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
+        Args:
+            lr: [B,3,h,w] in [0,1], h, w >= 2.
+            kernel: ignored; none is estimated.
+
+        Returns:
+            sr [B,3,scale*h,scale*w], unclipped, and the features, ``stages`` times [B,width,H,W], newest first.
         """
         check_sides(lr)
         high: tuple[Tensor, ...] = (checkpointed(self.gradient_checkpointing, self.ups[0], self.extractor(lr)),)
-        reduced: tuple[Tensor, ...] = ()
+        low_features: tuple[Tensor, ...] = ()
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            reduced = (checkpointed(self.gradient_checkpointing, down, *high), *reduced)
-            high = (checkpointed(self.gradient_checkpointing, up, *reduced), *high)
+            low_features = (checkpointed(self.gradient_checkpointing, down, *high), *low_features)
+            high = (checkpointed(self.gradient_checkpointing, up, *low_features), *high)
         return Restored(convolve_concatenated(self.output, high).to(lr.dtype), features=high)

@@ -20,18 +20,26 @@ from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.layers import convolve_concatenated
+from models.encoders.vgg import load_first_layers
+from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
-from models.sr.projection import DownProjection, UpProjection, check_scale, enlarging, initialise
-from models.sr.vgg_features import load_vgg_features
+from models.sr.projection import DownProjection, UpProjection, check_scale, upsampling
 
 
 def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Blur each sample's image [B,3,H,W] with its own kernel [B,k*k] and keep every ``scale``-th pixel.
+    """Blur each sample's image with its own kernel and keep every ``scale``-th pixel.
 
-    Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups. [B,3,H/s,W/s].
+    Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups.
+
+    Args:
+        image: [B,3,H,W].
+        kernel: [B,k*k].
+        scale: step between the pixels kept.
+
+    Returns:
+        [B,3,H/scale,W/scale].
     """
     side = math.isqrt(kernel.shape[1])
     taps = kernel.to(image.dtype).reshape(-1, 1, side, side)
@@ -43,11 +51,19 @@ def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
 
 
 def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
-    """What a strided convolution of image [3,B,H,W] with taps [B,1,k,k] in B groups gives, [3,B,H/s,W/s].
+    """What a strided convolution in B groups gives, as one without strides.
 
-    Image and taps are sorted by their place in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
+    Image and taps are sorted by their position in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
     sum over k x k taps becomes one over s*s channels and some k/s x k/s taps without strides: the same sum. On CPUs
     the backward pass of a large strided kernel of one channel takes several times as long.
+
+    Args:
+        image: [3,B,H,W].
+        taps: [B,1,k,k].
+        scale: stride s.
+
+    Returns:
+        [3,B,H/s,W/s].
     """
     half = taps.shape[-1] // 2
     before, after = -(-half // scale), half // scale  # cells that the kernel reaches
@@ -58,10 +74,11 @@ def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
     return F.conv2d(phases, cells, groups=len(taps))
 
 
-class Stage(nn.Module):
-    """One back-projection stage: enlarge, correct the kernel, correct the features, reduce, modulate.
+class BackProjectionStage(nn.Module):
+    """One back-projection stage: upsample, correct the kernel, correct the features, downsample, modulate.
 
-    Maps LR features to corrected HR features and, unless it is the last, to the next LR features.
+    Maps LR features to corrected HR features and, unless it is the last, to the next LR features. ``index`` counts
+    from 0, ``last`` tells the last stage; the other arguments are those of ``KBPN``.
     """
 
     def __init__(
@@ -81,7 +98,7 @@ class Stage(nn.Module):
         self.up = UpProjection(max(1, index) * width, width, scale)
         self.reconstruct = nn.Conv2d(done, 3, 3, padding=1, bias=False)
         self.corrector = KernelCorrector(corrector_width, estimated_side, kernel_side)
-        self.enlarge_error = enlarging(3, width, scale)
+        self.enlarge_error = upsampling(3, width, scale)
         self.down = None if last else DownProjection(done, width, scale)
         self.modulation = None if last else KernelModulation(done, kernel_side**2, modulation_width)
 
@@ -91,45 +108,62 @@ class Stage(nn.Module):
         lr: Tensor,
         kernel: Tensor,
         high: tuple[Tensor, ...],
-        reduced: tuple[Tensor, ...],
+        low_features: tuple[Tensor, ...],
         blind: bool,
         minimum_sum: float,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """One stage: what ``restore`` returns, the reduced features [B,width,h,w] and the next LR features.
+        """Run the stage.
 
-        high, reduced: what the stages before returned. Of the last stage, the last two are None.
+        Args:
+            low: LR features of the stage before, modulated.
+            lr: low-resolution image [B,3,h,w].
+            kernel: [B,k*k].
+            high: HR features of the stages before, each [B,width,H,W].
+            low_features: LR features of the stages before, each [B,width,h,w].
+            blind: whether to correct the kernel.
+            minimum_sum: see ``normalise_kernel``.
+
+        Returns:
+            What ``restore`` returns, the downsampled features [B,width,h,w] and the next LR features; of the last
+            stage, these two are None.
         """
         corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
         if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
-        smaller = self.down(*high, corrected)
-        return corrected, kernel, smaller, self.modulation(torch.cat([*reduced, smaller], 1), kernel)
+        downsampled = self.down(*high, corrected)
+        return corrected, kernel, downsampled, self.modulation(torch.cat([*low_features, downsampled], 1), kernel)
 
     def restore(
         self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], blind: bool, minimum_sum: float
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
-        enlarged = self.up(low)
-        residual = convolve_concatenated(self.reconstruct, [*high, enlarged])  # [B,3,H,W]
+        upsampled = self.up(low)
+        residual = convolve_concatenated(self.reconstruct, [*high, upsampled])  # [B,3,H,W]
         if blind:
             kernel = kernel + self.corrector(residual, kernel)
         kernel = normalise_kernel(kernel, minimum_sum)
         error = pseudo_lr(residual, kernel, self.scale) - lr
-        return enlarged + self.enlarge_error(error), kernel
+        return upsampled + self.enlarge_error(error), kernel
 
 
 class KBPN(SuperResolution):
     """Blind super-resolution by kernelised back-projection.
 
-    scale: 2, 4 or 8; stages: number M of back-projection stages; width: feature channels (even);
-    kernel_side: side of the estimated kernel, odd; estimated_side: side of the grid that is really
-    predicted and then enlarged; corrector_width: channels inside each stage's kernel corrector;
-    modulation_width: channels inside the feature modulation (None: the paper's, n*width + k*k; at
-    small widths a few dozen save most of the network's cost); correction_gain: factor on the initial
-    weights of each corrector's last layer (1: the paper's; 0: corrections start at zero, steadier in
-    short training); output_gain: the same for the last convolution (0: starts as plain bicubic
-    enlargement); minimum_sum: see ``normalise_kernel``; pretrained: VGG-16's weights to begin with in the
-    feature extractor, "none", "imagenet" or a file (width 128 only).
+    Args:
+        scale: 2, 4 or 8.
+        stages: number M of back-projection stages.
+        width: feature channels (even).
+        kernel_side: side of the estimated kernel, odd.
+        estimated_side: side of the grid that is really predicted and then upsampled.
+        corrector_width: channels inside each stage's kernel corrector.
+        modulation_width: channels inside the feature modulation (None: the paper's, n*width + k*k; at small widths a
+            few dozen save most of the network's cost).
+        correction_gain: factor on the initial weights of each corrector's last layer (1: the paper's; 0: corrections
+            start at zero, steadier in short training).
+        output_gain: the same for the last convolution (0: starts as plain bicubic upsampling).
+        minimum_sum: see ``normalise_kernel``.
+        pretrained: VGG-16's weights to begin with in the feature extractor, "none", "imagenet" or a file (width 128
+            only).
     """
 
     supports_gradient_checkpointing = True
@@ -158,32 +192,40 @@ class KBPN(SuperResolution):
         self.extractor = feature_extractor(width)
         self.predictor = KernelPredictor(width, estimated_side, kernel_side)
         self.stages = nn.ModuleList(
-            Stage(
+            BackProjectionStage(
                 index, index == stages - 1, scale, width, kernel_side, estimated_side, corrector_width, modulation_width
             )
             for index in range(stages)
         )
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
         initialise(self)
-        load_vgg_features(self.extractor, pretrained)
+        load_first_layers(self.extractor, pretrained)
         self.scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Restore ``lr`` [B,3,h,w], h, w >= 2; with a true ``kernel`` [B,1,k,k] no kernel is estimated.
+        """Restore a low-resolution image.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given);
-        features, ``stages`` times [B,width,H,W]. Raises ArgumentError for a smaller image or a kernel of another side.
+        Args:
+            lr: [B,3,h,w], h, w >= 2.
+            kernel: true kernel [B,1,k,k]; with it no kernel is estimated.
+
+        Returns:
+            sr [B,3,scale*h,scale*w], unclipped; kernel [B,1,k,k] (the given one if given); features, ``stages`` times
+            [B,width,H,W].
+
+        Raises:
+            ArgumentError: for a smaller image or a kernel of another side.
         """
         check_sides(lr)
         low = self.extractor(lr)
         state = self.predict(low) if kernel is None else self.flatten(kernel)
         high: tuple[Tensor, ...] = ()
-        reduced: tuple[Tensor, ...] = ()
+        low_features: tuple[Tensor, ...] = ()
         for stage in self.stages:
-            corrected, state, smaller, low = checkpointed(
-                self.gradient_checkpointing, stage, low, lr, state, high, reduced, kernel is None, self.minimum_sum
+            corrected, state, downsampled, low = checkpointed(
+                self.gradient_checkpointing, stage, low, lr, state, high, low_features, kernel is None, self.minimum_sum
             )
-            high, reduced = (*high, corrected), (*reduced, smaller)
+            high, low_features = (*high, corrected), (*low_features, downsampled)
         sr = convolve_concatenated(self.output, high) + bicubic_enlargement(lr, self.scale)
         return Restored(sr.to(lr.dtype), state.reshape(-1, 1, self.kernel_side, self.kernel_side), high)
 
@@ -198,10 +240,10 @@ class KBPN(SuperResolution):
             raise ArgumentError(f"kernel has shape {list(kernel.shape)}, the network expects {expected}")
         return kernel.flatten(1)
 
-    def each_stage(self) -> Iterator[Stage]:
+    def each_stage(self) -> Iterator[BackProjectionStage]:
         """The stages in order."""
         for stage in self.stages:
-            assert isinstance(stage, Stage)
+            assert isinstance(stage, BackProjectionStage)
             yield stage
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
@@ -209,11 +251,6 @@ class KBPN(SuperResolution):
         yield from self.predictor.parameters()
         for stage in self.each_stage():
             yield from stage.corrector.parameters()
-
-    def restoration_parameters(self) -> Iterator[nn.Parameter]:
-        """All other parameters: those used when the true kernel is given."""
-        estimating = {id(parameter) for parameter in self.kernel_parameters()}
-        yield from (parameter for parameter in self.parameters() if id(parameter) not in estimating)
 
     @torch.no_grad()
     def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:

@@ -14,8 +14,17 @@ from models.sr.border import constant_map, mean_of_convolution, spread
 from models.sr.projection import activated
 
 
-def enlarge_kernel(values: Tensor, estimated_side: int, kernel_side: int) -> Tensor:
-    """Enlarge kernels [B,e*e] to [B,k*k] (bicubic, a = -0.75, half-pixel centres); not normalised."""
+def upsample_kernel(values: Tensor, estimated_side: int, kernel_side: int) -> Tensor:
+    """Upsample kernels by bicubic interpolation (a = -0.75, half-pixel centres); not normalised.
+
+    Args:
+        values: [B,e*e].
+        estimated_side: e.
+        kernel_side: k.
+
+    Returns:
+        [B,k*k] in float32 or better.
+    """
     values = at_least_float32(values)
     if estimated_side == kernel_side:
         return values
@@ -25,10 +34,14 @@ def enlarge_kernel(values: Tensor, estimated_side: int, kernel_side: int) -> Ten
 
 
 def normalise_kernel(kernel: Tensor, minimum_sum: float) -> Tensor:
-    """Divide kernels [B,k*k] by their sums, where a sum nearer to zero than ``minimum_sum`` counts as that.
+    """Divide kernels by their sums.
 
     The guard keeps the sign and leaves every other kernel exactly divided by its plain sum, as the
-    reference code does; a guarded kernel does not sum to 1. ``minimum_sum=0`` switches it off.
+    reference code does; a guarded kernel does not sum to 1.
+
+    Args:
+        kernel: [B,k*k].
+        minimum_sum: a sum nearer to zero counts as that; 0 switches the guard off.
     """
     total = kernel.sum(1, keepdim=True)
     guarded = torch.where(total < 0, -minimum_sum, minimum_sum)
@@ -36,7 +49,13 @@ def normalise_kernel(kernel: Tensor, minimum_sum: float) -> Tensor:
 
 
 class KernelPredictor(nn.Module):
-    """LR features [B,width,h,w] -> first kernel [B,k*k], not normalised."""
+    """LR features [B,width,h,w] -> first kernel [B,k*k], not normalised.
+
+    Args:
+        width: channels of the features.
+        estimated_side: side of the grid that is predicted.
+        kernel_side: k.
+    """
 
     def __init__(self, width: int, estimated_side: int, kernel_side: int) -> None:
         super().__init__()
@@ -49,7 +68,7 @@ class KernelPredictor(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         means = at_least_float32(self.layers(features)).mean((2, 3))
-        return enlarge_kernel(means, *self.sides)
+        return upsample_kernel(means, *self.sides)
 
 
 def convolution(channels: int, out_channels: int, side: int) -> nn.Conv2d:
@@ -63,6 +82,11 @@ class KernelCorrector(nn.Module):
     The kernel's branch works on a 5x5 border table up to and through its share of the merging 1x1
     convolution; the last convolution is replaced by its exact spatial mean. Both equal the plain
     computation on constant maps of image size.
+
+    Args:
+        width: channels inside.
+        estimated_side: side of the grid that is predicted.
+        kernel_side: k.
     """
 
     def __init__(self, width: int, estimated_side: int, kernel_side: int) -> None:
@@ -84,21 +108,21 @@ class KernelCorrector(nn.Module):
         self.last = convolution(width, taps, 3)
 
     def forward(self, image: Tensor, kernel: Tensor) -> Tensor:
-        of_image, of_kernel = self.merge.weight.chunk(2, dim=1)
-        merged = F.conv2d(self.look_at_image(image), of_image)
-        table = F.conv2d(self.look_at_kernel(kernel.to(image.dtype)), of_kernel)  # [B,width,5,5]
+        image_weight, kernel_weight = self.merge.weight.chunk(2, dim=1)
+        merged = F.conv2d(self.image_features(image), image_weight)
+        table = F.conv2d(self.kernel_features(kernel.to(image.dtype)), kernel_weight)  # [B,width,5,5]
         merged = F.leaky_relu_(merged + spread(table, *image.shape[2:]))
         mixed = F.leaky_relu_(self.mix(merged))
-        return enlarge_kernel(mean_of_convolution(mixed, self.last.weight), *self.sides)
+        return upsample_kernel(mean_of_convolution(mixed, self.last.weight), *self.sides)
 
-    def look_at_image(self, image: Tensor) -> Tensor:
+    def image_features(self, image: Tensor) -> Tensor:
         """Features [B,e*e,H,W] of the intermediate image."""
         features = F.relu_(self.image_layers[0](image))
         for layer in self.image_layers[1:]:
             features = F.leaky_relu_(layer(features))
         return features
 
-    def look_at_kernel(self, kernel: Tensor) -> Tensor:
+    def kernel_features(self, kernel: Tensor) -> Tensor:
         """Border table [B,e*e,5,5] of the features of the kernel taken as a constant map."""
         table = constant_map(kernel, 5)
         for layer in self.kernel_layers:

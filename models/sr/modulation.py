@@ -19,6 +19,12 @@ class KernelBranch(nn.Module):
 
     The first convolution is split by input channel: a real one on the features, and a 3x3 table for
     the constant kernel channels, which is exact and needs no [B, k*k, h, w] map.
+
+    Args:
+        channels: of the features and of the result.
+        taps: of the kernel, k*k.
+        hidden: channels between the convolutions.
+        activation: layer between them.
     """
 
     def __init__(self, channels: int, taps: int, hidden: int, activation: nn.Module) -> None:
@@ -28,9 +34,11 @@ class KernelBranch(nn.Module):
         self.second = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def forward(self, features: Tensor, kernel: Tensor) -> Tensor:
-        of_features, of_kernel = self.first.weight.split([self.channels, self.first.in_channels - self.channels], dim=1)
-        table = F.conv2d(constant_map(kernel, 3), of_kernel, self.first.bias, padding=1)  # [B,hidden,3,3]
-        hidden = F.conv2d(features, of_features, padding=1)
+        feature_weight, kernel_weight = self.first.weight.split(
+            [self.channels, self.first.in_channels - self.channels], dim=1
+        )
+        table = F.conv2d(constant_map(kernel, 3), kernel_weight, self.first.bias, padding=1)  # [B,hidden,3,3]
+        hidden = F.conv2d(features, feature_weight, padding=1)
         hidden = hidden + spread(table, *features.shape[2:])
         return self.second(self.activation(hidden))
 
@@ -39,8 +47,12 @@ class KernelModulation(nn.Module):
     """features * sigmoid(scale) + shift, both from the features and the kernel.
 
     features: [B,channels,h,w], h, w >= 2; kernel: [B,taps]; returns [B,channels,h,w].
-    ``hidden`` is the width between the two convolutions; the paper's is ``channels + taps``.
-    ``activation`` makes the layer between them, by default LeakyReLU with slope 0.1.
+
+    Args:
+        channels: of the features.
+        taps: of the kernel, k*k.
+        hidden: width between the two convolutions; None: the paper's, ``channels + taps``.
+        activation: makes the layer between them, by default LeakyReLU with slope 0.1.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ INITIAL_SLOPE = 0.01
 def check_scale(scale: int) -> None:
     """Raise ArgumentError unless projection units exist for this scale."""
     if scale not in GEOMETRY:
-        valid = ", ".join(str(one) for one in GEOMETRY)
+        valid = ", ".join(map(str, GEOMETRY))
         raise ArgumentError(f"scale {scale} has no back-projection geometry; choose one of: {valid}")
 
 
@@ -26,7 +26,7 @@ def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:
     return nn.Sequential(layer, PReLU(slope))
 
 
-def enlarging(
+def upsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
     """Transposed convolution by ``scale``, then PReLU."""
@@ -35,7 +35,7 @@ def enlarging(
     return activated(layer, slope)
 
 
-def reducing(
+def downsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
     """Convolution by ``1/scale``, then PReLU."""
@@ -48,30 +48,27 @@ def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.S
     return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
 
 
-def compressed(layer: nn.Sequential | nn.Identity, parts: tuple[Tensor, ...]) -> Tensor:
+def compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) -> Tensor:
     """``layer``, made by ``compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
     if isinstance(layer, nn.Identity):
-        return torch.cat(parts, 1)
+        return torch.cat(maps, 1)
     convolution, activation = layer
     assert isinstance(convolution, nn.Conv2d)
-    return activation(convolve_concatenated(convolution, parts))
-
-
-def initialise(network: nn.Module) -> None:
-    """Kaiming normal weights for ReLU (fan-in) in all convolutions, zero biases."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    return activation(convolve_concatenated(convolution, maps))
 
 
 class UpProjection(nn.Module):
     """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
 
-    Features may come in parts [B,C_i,h,w] whose channels follow each other and are C_in in all.
-    compress: begin with a 1x1 convolution (else C_in = width); bias: of all other convolutions;
-    slope: where the PReLUs start.
+    Features may come in several maps [B,C_i,h,w] whose channels follow each other and are C_in in all.
+
+    Args:
+        channels: C_in.
+        width: channels of the result.
+        scale: 2, 4 or 8.
+        compress: begin with a 1x1 convolution (else C_in = width).
+        bias: of all other convolutions.
+        slope: where the PReLUs start.
     """
 
     def __init__(
@@ -85,9 +82,9 @@ class UpProjection(nn.Module):
     ) -> None:
         super().__init__()
         self.compress = compressing(channels, width, compress, slope)
-        self.enlarge = enlarging(width, width, scale, bias, slope)
-        self.reduce = reducing(width, width, scale, bias, slope)
-        self.enlarge_error = enlarging(width, width, scale, bias, slope)
+        self.enlarge = upsampling(width, width, scale, bias, slope)
+        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.enlarge_error = upsampling(width, width, scale, bias, slope)
 
     def forward(self, *low: Tensor) -> Tensor:
         features = compressed(self.compress, low)
@@ -98,7 +95,7 @@ class UpProjection(nn.Module):
 class DownProjection(nn.Module):
     """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error.
 
-    Parts and the other arguments are those of ``UpProjection``.
+    Maps and arguments are those of ``UpProjection``.
     """
 
     def __init__(
@@ -112,9 +109,9 @@ class DownProjection(nn.Module):
     ) -> None:
         super().__init__()
         self.compress = compressing(channels, width, compress, slope)
-        self.reduce = reducing(width, width, scale, bias, slope)
-        self.enlarge = enlarging(width, width, scale, bias, slope)
-        self.reduce_error = reducing(width, width, scale, bias, slope)
+        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.enlarge = upsampling(width, width, scale, bias, slope)
+        self.reduce_error = downsampling(width, width, scale, bias, slope)
 
     def forward(self, *high: Tensor) -> Tensor:
         features = compressed(self.compress, high)

@@ -48,11 +48,16 @@ class AttentionBlock(nn.Module):
 
 
 class Residual(nn.Module):
-    """``x`` plus a convolution of what the parts, one after the other, make of it; keeps [B,width,h,w]."""
+    """``x`` plus a convolution of what the blocks, one after the other, make of it; keeps [B,width,h,w].
 
-    def __init__(self, width: int, parts: list[nn.Module]) -> None:
+    Args:
+        width: channels.
+        blocks: what ``x`` goes through before the convolution.
+    """
+
+    def __init__(self, width: int, blocks: list[nn.Module]) -> None:
         super().__init__()
-        self.parts = nn.Sequential(*parts)
+        self.parts = nn.Sequential(*blocks)
         self.last = convolution(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,10 +65,18 @@ class Residual(nn.Module):
 
 
 class SrcNet(SuperResolution):
-    """Groups of channel-attention blocks at LR size, enlarged by one transposed convolution; not blind.
+    """Groups of channel-attention blocks at LR size, upsampled by one transposed convolution; not blind.
 
-    scale: 2, 4 or 8; width: channels at LR size, even (four times as many at HR size); groups, blocks: number
-    of groups, and of blocks in each. The defaults have 17.1 M parameters. Raises ArgumentError for other sizes.
+    The defaults have 17.1 M parameters.
+
+    Args:
+        scale: 2, 4 or 8.
+        width: channels at LR size, even (four times as many at HR size).
+        groups: number of groups.
+        blocks: number of blocks in each group.
+
+    Raises:
+        ArgumentError: for other sizes.
     """
 
     def __init__(self, scale: int = 4, width: int = 64, groups: int = 10, blocks: int = 20) -> None:
@@ -83,9 +96,14 @@ class SrcNet(SuperResolution):
         self.output = convolution(ENLARGED * width, 3)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Restore ``lr`` [B,3,h,w] in [0,1], h, w >= 2; ``kernel`` is ignored and none is estimated.
+        """Restore a low-resolution image.
 
-        Returns sr [B,3,scale*h,scale*w], unclipped, and the features, one part [B,4*width,H,W].
+        Args:
+            lr: [B,3,h,w] in [0,1], h, w >= 2.
+            kernel: ignored; none is estimated.
+
+        Returns:
+            sr [B,3,scale*h,scale*w], unclipped, and the features, one map [B,4*width,H,W].
         """
         check_sides(lr)
         features = self.enlarge(self.body(self.first(lr)))

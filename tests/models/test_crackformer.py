@@ -15,10 +15,10 @@ from torch import nn
 
 from contracts.errors import UserError
 from models.joint import JointModel
+from models.layers import softmax_pooling
 from models.reference_keys import FAMILIES, load_reference, reference_keys
 from models.seg.crackformer import CrackFormer
 from models.seg.lambda_block import LambdaAttention, TransformerBlock, apply_lambdas, group_norm
-from models.seg.softmax_pooling import softmax_pooling
 from models.sr.bicubic import Bicubic
 
 

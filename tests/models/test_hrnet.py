@@ -45,7 +45,7 @@ def test_equals_timm_apart_from_the_enlargement(
     stem = theirs.act2(theirs.bn2(theirs.conv2(theirs.act1(theirs.bn1(theirs.conv1(x))))))
     expected = theirs.stages(stem)
     assert not torch.allclose(ours(x)[0], expected[0], rtol=1e-2)
-    monkeypatch.setattr(hrnet, "enlarge_aligned", lambda y, like: F.interpolate(y, size=like.shape[2:]))
+    monkeypatch.setattr(hrnet, "upsample_aligned", lambda y, size: F.interpolate(y, size=size))
     for one, other in zip(ours(x), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_imagenet_weights_come_from_timm(theirs: nn.Module, monkeypatch: pytest.
         asked.append((name, pretrained))
         return theirs
 
-    monkeypatch.setattr(hrnet.timm, "create_model", create)
+    monkeypatch.setattr(timm, "create_model", create)
     network, state = HRNet(18, pretrained="imagenet"), theirs.state_dict()
     assert asked == [("hrnet_w18", True)]
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
@@ -109,7 +109,7 @@ def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> 
     def offline(*arguments: object, **options: object) -> nn.Module:
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(hrnet.timm, "create_model", offline)
+    monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(UserError, match="no ImageNet weights for hrnet_w4 .*local weight file"):
         HRNet(4, pretrained="imagenet")
 

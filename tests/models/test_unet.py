@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from contracts.errors import UserError
-from models.encoders import vgg as vgg_encoder
 from models.encoders.vgg import VGGEncoder, load_pretrained
 from models.reference_keys import FAMILIES, convert, load_reference
 from models.seg.unet import DECODERS, STEPS, UNet
@@ -101,7 +100,7 @@ def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> 
     def offline(*arguments: object, **options: object) -> nn.Module:
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(vgg_encoder.timm, "create_model", offline)
+    monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(UserError, match="ConnectionError while downloading.*set pretrained to a local weight file"):
         UNet(pretrained="imagenet", width=SMALL)
 

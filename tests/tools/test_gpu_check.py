@@ -17,7 +17,7 @@ from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
 from tests.helpers.runs import ROOT, assert_error, contents, finish, start
-from tools.gpu_check import groups
+from tools.gpu_check import pieces
 from tools.gpu_check.__main__ import check, main, parse
 from tools.gpu_check.cases import GROUPS, squares
 from tools.gpu_check.commands import distance
@@ -187,7 +187,7 @@ class Dies(Setting):
 def test_a_piece_that_brings_its_process_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GROUPS, "losses", dict.fromkeys("abcde"))
     found: list[Finding] = []
-    groups.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, found.append), "losses")
+    pieces.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, found.append), "losses")
     assert [(one.name, one.state) for one in found] == [("a", OK), ("b", FAILED), ("c", OK), ("d", FAILED), ("e", OK)]
     assert found[1].told.startswith("its process ended with -11")
 

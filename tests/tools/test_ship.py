@@ -25,7 +25,7 @@ from tools.ship.__main__ import main, portable, ship
 from tools.ship.card import make_card
 from tools.ship.card_data import read_card_data
 from tools.ship.measured import false_alarms, read_measured, tables
-from tools.ship.photographs import part_of
+from tools.ship.photographs import split_of
 from tools.ship.terms import FOLDERS, PHRASES, RESEARCH, strictest
 
 FIGURE = {"mean": 0.7034, "low": 0.69, "high": 0.7149, "images": 237}
@@ -173,7 +173,7 @@ def test_terms_and_folders() -> None:
     assert strictest(["SUT", "UAV75", "Masonry"]) == "under the GPL-3.0 (because of Masonry, UAV75)"
     assert strictest(["CRACK500", "SUT"]).startswith(PHRASES[RESEARCH])
     assert strictest([]).startswith(PHRASES[RESEARCH])  # nothing known of them
-    assert part_of(None).folders == {} and part_of({"type": "folder", "root": "a/CFD"}).folders == {"CFD": None}
+    assert split_of(None).folders == {} and split_of({"type": "folder", "root": "a/CFD"}).folders == {"CFD": None}
 
 
 def test_the_terms_are_those_of_the_photographs_at_hand(shared: Path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.table import describe_machine
+from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from contracts.paths import user_path
 from engine.build.checkpoint import default_device
 from engine.runtime.progress import format_seconds
 from tools.gpu_check import commands, findings
 from tools.gpu_check.findings import FAILED, SKIPPED, Failed, Figure, Finding, Skipped, judged
-from tools.gpu_check.groups import compare_pieces
+from tools.gpu_check.pieces import compare_pieces
 from tools.gpu_check.processes import CutOff
 from tools.gpu_check.setting import Setting
 
@@ -60,26 +61,21 @@ ORDER = ("train", "evaluate", "predict", *PIECES, "resume", "speed", "speed_of_p
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError without a GPU."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.gpu_check",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.gpu_check", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a rehearsal, at small sizes (unset: gpu)")
     add("--out", type=user_path, default=Path("experiments/gpu_check"), metavar="DIR", help="(experiments/gpu_check)")
     add("--minutes", type=float, default=8.0, help="for all of it (8); what does not fit in is skipped")
     add("--only", nargs="+", default=list(ORDER), metavar="NAME", help=f"of {', '.join(ORDER)}")
-    chosen = parser.parse_args(arguments)
-    for name in chosen.only:
+    args = parser.parse_args(arguments)
+    for name in args.only:
         lookup(dict.fromkeys(ORDER), name, "check")
-    if not chosen.minutes > 0:
-        raise UserError(f"--minutes {chosen.minutes}: give more than 0")
-    if chosen.device == "gpu" and default_device().type == "cpu":
+    if not args.minutes > 0:
+        raise UserError(f"--minutes {args.minutes}: give more than 0")
+    if args.device == "gpu" and default_device().type == "cpu":
         raise UserError("no CUDA device; --device cpu tries the script itself")
-    chosen.device = default_device() if chosen.device == "gpu" else torch.device("cpu")
-    return chosen
+    args.device = default_device() if args.device == "gpu" else torch.device("cpu")
+    return args
 
 
 def machine(device: torch.device) -> str:
@@ -100,42 +96,42 @@ def check(name: str, setting: Setting, share: float) -> None:
         return
     except CutOff as cut:
         short = setting.deadline - began < share - 1
-        state, told = (SKIPPED if short else FAILED), f"cut off{cut}: {'all' if short else 'its'} time was up"
+        state, message = (SKIPPED if short else FAILED), f"cut off{cut}: {'all' if short else 'its'} time was up"
     except Skipped as reason:
-        state, told = SKIPPED, str(reason)
+        state, message = SKIPPED, str(reason)
     except Failed as reason:
-        state, told = FAILED, str(reason)
+        state, message = FAILED, str(reason)
     except Exception as error:  # the next check is made all the same
-        state, told = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-    setting.tell(Finding(name, state, time.monotonic() - began, told=told))
+        state, message = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    setting.tell(Finding(name, state, time.monotonic() - began, told=message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the checks in their order; each finding is printed and written at once."""
-    chosen = parse(arguments)
+    args = parse(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # commands inherit it where it is ignored, as behind "&"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by an exception, so that no command is left behind
-    folder = chosen.out.absolute()
+    folder = args.out.absolute()
     moved = findings.take_folder(folder)
-    what, began, found = machine(chosen.device), time.monotonic(), []
-    end = began + 60 * chosen.minutes
+    machine_name, began, results = machine(args.device), time.monotonic(), []
+    end = began + 60 * args.minutes
 
-    def tell(one: Finding) -> None:
-        found.append(one)
-        print(one.line(), flush=True)
-        findings.write(folder, what, found, time.monotonic() - began)
+    def tell(finding: Finding) -> None:
+        results.append(finding)
+        print(finding.line(), flush=True)
+        findings.write(folder, machine_name, results, time.monotonic() - began)
 
-    print(what + ("" if moved is None else f"\nmoved the earlier report to {moved}"), flush=True)
-    findings.write(folder, what, found, 0.0)  # a folder without a report would be refused the next time
-    for name in (one for one in ORDER if one in chosen.only):
+    print(machine_name + ("" if moved is None else f"\nmoved the earlier report to {moved}"), flush=True)
+    findings.write(folder, machine_name, results, 0.0)  # a folder without a report would be refused the next time
+    for name in (name for name in ORDER if name in args.only):
         now, share = time.monotonic(), PIECES.get(name) or COMMANDS[name][1]
         if end - now < LEAST:
-            tell(Finding(name, SKIPPED, 0.0, told=f"the {chosen.minutes:g} minutes are over"))
+            tell(Finding(name, SKIPPED, 0.0, told=f"the {args.minutes:g} minutes are over"))
             continue
         print(f"{name}: {min(share, end - now):.0f} s at most, {format_seconds(end - now)} left", file=sys.stderr)
-        check(name, Setting(chosen.device, folder, min(now + share, end), tell), share)
-    print(f"{findings.summary(found)} in {format_seconds(time.monotonic() - began)}; {folder / findings.MARKDOWN}")
-    return int(any(one.state == FAILED for one in found))
+        check(name, Setting(args.device, folder, min(now + share, end), tell), share)
+    print(f"{findings.summary(results)} in {format_seconds(time.monotonic() - began)}; {folder / findings.MARKDOWN}")
+    return int(any(finding.state == FAILED for finding in results))
 
 
 if __name__ == "__main__":

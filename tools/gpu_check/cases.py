@@ -68,7 +68,7 @@ Case = Callable[[], Subject]
 
 def squares(outputs: Outputs) -> tuple[Outputs, Tensor]:
     """A network's outputs with a scalar that depends on all of them."""
-    return outputs, torch.stack([one.square().mean() for one in outputs.values()]).sum()
+    return outputs, torch.stack([output.square().mean() for output in outputs.values()]).sum()
 
 
 def restore(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
@@ -80,7 +80,7 @@ def restore(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
 def segment(network: nn.Module, image: Tensor) -> tuple[Outputs, Tensor]:
     """Logits and side outputs."""
     segmented = network(image)
-    return squares({"logits": segmented.logits} | {f"aux {i}": one for i, one in enumerate(segmented.aux)})
+    return squares({"logits": segmented.logits} | {f"aux {i}": logits for i, logits in enumerate(segmented.aux)})
 
 
 def do_both(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
@@ -119,24 +119,24 @@ def training_step(kind: str, *changes: str) -> Subject:
 
 def loss(compute: Callable[[Tensor, DegradedBatch], Tensor], *sides: int) -> Subject:
     """A loss of what a network might have given, a tensor of these sides, and a batch."""
-    given = nn.ParameterList([2 * torch.randn(sides)])
+    tensors = nn.ParameterList([2 * torch.randn(sides)])
     options = load(COMPACT, crop=64, batch=2)
 
-    def forward(made: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
-        value = compute(next(made.parameters()), batch)
+    def forward(module: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
+        value = compute(next(module.parameters()), batch)
         return {"loss": value}, value.sum()
 
-    return Subject(given, ready_batch(options), forward, halves=False)
+    return Subject(tensors, ready_batch(options), forward, halves=False)
 
 
-def restoration_loss(given: Tensor, batch: DegradedBatch) -> Tensor:
+def restoration_loss(tensor: Tensor, batch: DegradedBatch) -> Tensor:
     """KBPN's loss of an image near the true one and of a kernel that is not the true one."""
-    kernel = torch.softmax(given[:, :1, :21, :21].flatten(1), 1).view(2, 1, 21, 21)
-    return KBPNLoss()(batch.hr + 0.1 * given, kernel, batch.hr, batch.lr, batch.kernel).total
+    kernel = torch.softmax(tensor[:, :1, :21, :21].flatten(1), 1).view(2, 1, 21, 21)
+    return KBPNLoss()(batch.hr + 0.1 * tensor, kernel, batch.hr, batch.lr, batch.kernel).total
 
 
-def affinity_loss(given: Tensor, batch: DegradedBatch) -> Tensor:
-    return FeatureAffinity(pool=8)((given, batch.hr))
+def affinity_loss(features: Tensor, batch: DegradedBatch) -> Tensor:
+    return FeatureAffinity(pool=8)((features, batch.hr))
 
 
 def degradation(name: str, quantise: bool) -> Subject:
@@ -144,8 +144,8 @@ def degradation(name: str, quantise: bool) -> Subject:
     pipeline = build_pipeline(name, kernel_side=21, border="reflect", quantise=quantise)
 
     def forward(_: nn.Module, batch: DegradedBatch) -> tuple[Outputs, None]:
-        made = pipeline(batch.hr, batch.name, seed=0)
-        return {"lr": made.lr, "kernel": made.kernel}, None
+        degraded = pipeline(batch.hr, batch.name, seed=0)
+        return {"lr": degraded.lr, "kernel": degraded.kernel}, None
 
     batch = ready_batch(load(COMPACT, crop=128, batch=4))
     return Subject(nn.Identity(), batch, forward, halves=False, floor=ROUNDED)

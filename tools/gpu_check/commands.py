@@ -70,15 +70,18 @@ def resume(setting: Setting) -> list[Figure]:
         for name in ("undisturbed", "again", "stopped")
     )
     figures = [Figure("resumed after step", int(step[1]))]
-    for part in ("trained", "ema", "optimizer"):
-        usual, (apart, largest) = distance(again[part], whole[part])[0], distance(stopped[part], whole[part])
-        figures += [Figure(f"{part} apart", apart, FACTOR * usual), Figure("at most", largest)]
+    for section in ("trained", "ema", "optimizer"):
+        usual, (apart, largest) = (
+            distance(again[section], whole[section])[0],
+            distance(stopped[section], whole[section]),
+        )
+        figures += [Figure(f"{section} apart", apart, FACTOR * usual), Figure("at most", largest)]
     return figures
 
 
-def distance(one: dict, other: dict) -> tuple[float, float]:
+def distance(state: dict, other: dict) -> tuple[float, float]:
     """Of two nested states: Euclidean distance relative to the norm of ``other``, and the largest difference."""
-    first, second = flat(one), flat(other)
+    first, second = flat(state), flat(other)
     return ((first - second).norm() / second.norm()).item(), (first - second).abs().max().item()
 
 
@@ -88,8 +91,8 @@ def flat(state: object) -> Tensor:
         return state.flatten().double()
     if isinstance(state, dict):
         state = [state[key] for key in sorted(state, key=str)]
-    parts = state if isinstance(state, list | tuple) else ()
-    return torch.cat([torch.empty(0, dtype=torch.float64), *map(flat, parts)])
+    values = state if isinstance(state, list | tuple) else ()
+    return torch.cat([torch.empty(0, dtype=torch.float64), *map(flat, values)])
 
 
 def evaluate(setting: Setting) -> list[Figure]:
@@ -98,10 +101,10 @@ def evaluate(setting: Setting) -> list[Figure]:
     ended = setting.call("evaluate", ROOT / "evaluate.py", "--degraded", "--weights", setting.weights(), "--out", out)
     ended.require()
     figures = json.loads((out / "results.json").read_text())["degraded"]
-    chosen = [Figure(f"degraded {name}", figures[name]) for name in ("dice", "psnr")]
-    if not all(math.isfinite(one.value) for one in chosen):
-        raise Failed(f"not finite: {'; '.join(map(str, chosen))}")
-    return [*chosen, *ended.peak]
+    measured = [Figure(f"degraded {name}", figures[name]) for name in ("dice", "psnr")]
+    if not all(math.isfinite(figure.value) for figure in measured):
+        raise Failed(f"not finite: {'; '.join(map(str, measured))}")
+    return [*measured, *ended.peak]
 
 
 def predict(setting: Setting) -> list[Figure]:
@@ -134,14 +137,14 @@ def speed(setting: Setting, *more: str, file: Path = COMPACT) -> list[Figure]:
     ours, dense = (dict(zip(rows[0], row, strict=True)) for row in rows[1:3])
     degradation = re.search(r"([\d.]+)% of a step", ended.out)
     assert degradation is not None
-    wanted = {
+    columns = {
         "images/s": ours["images/s"],
         "times dense float32": dense["time over ours"],
         "% of matmul": ours["share of matmul"].strip("%"),
         "peak MiB": ours["peak MiB"],
         "degradation, % of a step": degradation[1],
     }
-    return [Figure(what, float(value)) for what, value in wanted.items() if value != "-"]
+    return [Figure(label, float(value)) for label, value in columns.items() if value != "-"]
 
 
 def speed_of_paper(setting: Setting, *more: str) -> list[Figure]:

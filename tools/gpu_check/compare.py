@@ -27,9 +27,14 @@ Outputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is computed: ``forward(module, inputs)`` gives outputs by name, and a scalar to differentiate or None.
+    """What is computed on both devices.
 
-    inputs: a tensor, which is differentiated by too, or a record. halves: also try it in bfloat16. floor: of limits.
+    Args:
+        module: the network, loss or step.
+        inputs: a tensor, which is differentiated by too, or a record.
+        forward: from module and inputs to outputs by name, and a scalar to differentiate or None.
+        halves: also try it in bfloat16.
+        floor: of limits.
     """
 
     module: nn.Module
@@ -44,15 +49,17 @@ def cast(value: Any, dtype: torch.dtype, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: cast(getattr(value, one.name), dtype, device) for one in fields(value)})
+        return replace(
+            value, **{field.name: cast(getattr(value, field.name), dtype, device) for field in fields(value)}
+        )
     return value
 
 
 def calm(module: nn.Module) -> None:
     """Switch off what is random in training."""
-    for part in module.modules():
-        if isinstance(part, nn.modules.dropout._DropoutNd) or type(part).__name__ == "DropPath":
-            part.eval()
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.dropout._DropoutNd) or type(layer).__name__ == "DropPath":
+            layer.eval()
 
 
 def outputs_of(subject: Subject, dtype: torch.dtype, device: torch.device, disturbed: bool = False) -> Outputs:
@@ -65,16 +72,16 @@ def outputs_of(subject: Subject, dtype: torch.dtype, device: torch.device, distu
     if isinstance(inputs, Tensor):
         inputs = inputs.clone()
     if disturbed:
-        for one in [*module.parameters(), *([inputs] if isinstance(inputs, Tensor) else [])]:
-            one.data.mul_(1 + DISTURBANCE * torch.randn_like(one))
-    sources: list[Tensor] = [one for one in module.parameters() if one.requires_grad]
+        for tensor in [*module.parameters(), *([inputs] if isinstance(inputs, Tensor) else [])]:
+            tensor.data.mul_(1 + DISTURBANCE * torch.randn_like(tensor))
+    sources: list[Tensor] = [tensor for tensor in module.parameters() if tensor.requires_grad]
     if isinstance(inputs, Tensor):
         sources.append(inputs.requires_grad_())
-    found, loss = subject.forward(module, inputs)
+    outputs, loss = subject.forward(module, inputs)
     if loss is not None:
         gradients = torch.autograd.grad(loss, sources, allow_unused=True)
-        found["gradient"] = torch.cat([one.flatten() for one in gradients if one is not None])
-    return {name: one.detach().to("cpu", torch.float64) for name, one in found.items()}
+        outputs["gradient"] = torch.cat([tensor.flatten() for tensor in gradients if tensor is not None])
+    return {name: tensor.detach().to("cpu", torch.float64) for name, tensor in outputs.items()}
 
 
 def relative_error(found: Tensor, exact: Tensor) -> float:
@@ -86,10 +93,15 @@ def relative_error(found: Tensor, exact: Tensor) -> float:
 
 
 def differences(subject: Subject, device: torch.device, factor: float = FACTOR) -> list[Figure]:
-    """Errors on ``device`` against float64 on the CPU: of the worst output, of the gradient, and of both in float64.
+    """Errors on a device against float64 on the CPU: of the worst output, of the gradient, and of both in float64.
 
-    Limits in float32: the subject's floor, or where that is more ``factor`` times what disturbances change on the CPU.
     Weights on the device are channels last, as in training. The CPU as the device computes without oneDNN.
+
+    Args:
+        subject: what to compute.
+        device: where.
+        factor: limits in float32 are the subject's floor, or where that is more this factor times what disturbances
+            change on the CPU.
     """
     cpu, trained = torch.device("cpu"), replace(subject, module=channels_last(copy.deepcopy(subject.module)))
     exact = outputs_of(subject, torch.float64, cpu)
@@ -98,7 +110,7 @@ def differences(subject: Subject, device: torch.device, factor: float = FACTOR) 
         there, exact_there = (outputs_of(trained, dtype, device) for dtype in (torch.float32, torch.float64))
     figures, far = {}, {}  # far: whether beyond the limit, and how many times it
     for name, truth in exact.items():
-        limit = max(subject.floor, factor * max(relative_error(one[name], truth) for one in moved))
+        limit = max(subject.floor, factor * max(relative_error(draw[name], truth) for draw in moved))
         figures[name] = Figure(f"{name} off by", relative_error(there[name], truth), limit)
         far[name] = (not figures[name].within, figures[name].value / max(limit, 1e-30))
     gradient = [figures.pop("gradient")] if "gradient" in figures else []
@@ -117,9 +129,9 @@ def in_bfloat16(subject: Subject, device: torch.device) -> Figure:
         full, _ = subject.forward(channels_last(module), inputs)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             half, _ = subject.forward(module, inputs)
-    for name, one in half.items():
-        if one.dtype != torch.float32:
-            raise Failed(f"under autocast {name} is {one.dtype}, not float32")
-        if not one.isfinite().all():
+    for name, output in half.items():
+        if output.dtype != torch.float32:
+            raise Failed(f"under autocast {name} is {output.dtype}, not float32")
+        if not output.isfinite().all():
             raise Failed(f"under autocast {name} is not finite")
     return Figure("bfloat16 off by", max(relative_error(half[name].double(), full[name].double()) for name in full))

@@ -26,7 +26,13 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that was measured. limit: the largest it may be, None where it is only reported."""
+    """A number that was measured.
+
+    Args:
+        what: its name.
+        value: the number.
+        limit: the largest it may be, None where it is only reported.
+    """
 
     what: str
     value: float
@@ -43,7 +49,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. told: what went wrong or why it was skipped, where that is more than a figure."""
+    """One line of the report.
+
+    Args:
+        name: of the check.
+        state: OK, FAILED or SKIPPED.
+        seconds: that it took.
+        figures: what was measured.
+        told: what went wrong or why it was skipped, where that is more than a figure.
+    """
 
     name: str
     state: str
@@ -57,8 +71,8 @@ class Finding:
 
     def row(self) -> str:
         """For a Markdown table."""
-        told = self.details().replace("|", "\\|")
-        return f"| {self.state} | {self.name} | {told} | {self.seconds:.1f} |"
+        details = self.details().replace("|", "\\|")
+        return f"| {self.state} | {self.name} | {details} | {self.seconds:.1f} |"
 
     def details(self) -> str:
         """The figures, and what else there is to say."""
@@ -67,12 +81,14 @@ class Finding:
 
 def judged(name: str, seconds: float, figures: Sequence[Figure]) -> Finding:
     """The finding of a check that went through: ok if every figure keeps its limit."""
-    return Finding(name, OK if all(one.within for one in figures) else FAILED, seconds, tuple(figures))
+    return Finding(name, OK if all(figure.within for figure in figures) else FAILED, seconds, tuple(figures))
 
 
 def summary(findings: Sequence[Finding]) -> str:
     """How many there are of each state."""
-    return ", ".join(f"{sum(one.state == state for one in findings)} {state}" for state in (OK, FAILED, SKIPPED))
+    return ", ".join(
+        f"{sum(finding.state == state for finding in findings)} {state}" for state in (OK, FAILED, SKIPPED)
+    )
 
 
 def take_folder(folder: Path) -> Path | None:
@@ -94,4 +110,4 @@ def write(folder: Path, machine: str, findings: Sequence[Finding], seconds: floa
     write_text(folder / JSON, json.dumps(content, indent=1) + "\n")
     head = f"# {summary(findings)}\n\n{machine}, {seconds:.0f} s in all\n\n"
     table = "| state | check | figures | seconds |\n|---|---|---|---|\n"
-    write_text(folder / MARKDOWN, head + table + "\n".join(one.row() for one in findings) + "\n")
+    write_text(folder / MARKDOWN, head + table + "\n".join(finding.row() for finding in findings) + "\n")

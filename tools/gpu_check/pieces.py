@@ -1,4 +1,7 @@
-"""Compare pieces of one group between the CPU and a device: the process that ``tools.gpu_check`` starts for it."""
+"""Pieces of one group compared between the CPU and a device, in a process of their own.
+
+``compare_pieces`` starts this module as that process, and starts it again behind a piece that brought it down.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -16,6 +21,8 @@ from benchmarks.train_step import find_device
 from tools.gpu_check.cases import GROUPS, Case
 from tools.gpu_check.compare import differences, in_bfloat16
 from tools.gpu_check.findings import FAILED, Failed, Figure, Finding, judged
+from tools.gpu_check.processes import CutOff
+from tools.gpu_check.setting import Setting
 
 MARK = "finding: "  # before each JSON object, as libraries print lines of their own
 UNUSABLE = 3  # exit code: the device answers no more after an error, and other pieces need another process
@@ -48,9 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     for piece in pieces:
-        found = examine(piece, GROUPS[group][piece], device)
-        print(MARK + json.dumps(asdict(found)), flush=True)
-        if found.state == FAILED and not answers(device):
+        finding = examine(piece, GROUPS[group][piece], device)
+        print(MARK + json.dumps(asdict(finding)), flush=True)
+        if finding.state == FAILED and not answers(device):
             sys.exit(UNUSABLE)
 
 
@@ -60,6 +67,35 @@ def answers(device: torch.device) -> bool:
         return torch.ones(1, device=device).sum().item() == 1
     except RuntimeError:
         return False
+
+
+def compare_pieces(setting: Setting, group: str) -> None:
+    """Tell a finding for each piece of the group. Raises CutOff, which names the piece that it happened in."""
+    left = list(GROUPS[group])
+    while left:
+        log = f"{group} from {left[0]}"
+        command = ["-m", "tools.gpu_check.pieces", setting.device, group, *left]
+        try:
+            ended = setting.call(log, *command, watch=partial(tell_new, setting, left))
+        except CutOff:
+            raise CutOff(f" in {left[0]}, with {len(left) - 1} more to come" if left else "") from None
+        tell_new(setting, left, setting.log(log))
+        if left and ended.code != UNUSABLE:
+            setting.tell(Finding(left.pop(0), FAILED, ended.seconds, told=f"its process ended with {ended.told()}"))
+
+
+def tell_new(setting: Setting, left: list[str], output: Path) -> bool:
+    """Tell what the process has found of the pieces that are ``left``, and take them from these."""
+    *lines, _ = output.read_text("utf-8", "replace").split("\n")
+    for line in lines:
+        if line.startswith(MARK):
+            finding = json.loads(line.removeprefix(MARK))
+            if finding["name"] in left:
+                left.remove(finding["name"])
+                setting.tell(
+                    Finding(**{**finding, "figures": tuple(Figure(**figure) for figure in finding["figures"])})
+                )
+    return False
 
 
 if __name__ == "__main__":

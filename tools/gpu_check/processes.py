@@ -27,7 +27,14 @@ class CutOff(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended. out: what it printed, both streams; peak: figures of its memory on the GPU, if any."""
+    """How a command ended.
+
+    Args:
+        code: of its exit.
+        out: what it printed, both streams.
+        seconds: that it took.
+        peak: figures of its memory on the GPU, if any.
+    """
 
     code: int
     out: str
@@ -48,9 +55,9 @@ class Ended:
 def environment(device: torch.device) -> dict[str, str]:
     """That of the commands: the checkout importable, W&B offline, and no GPU to be seen if the device is the CPU."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    chosen = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    chosen.setdefault("WANDB_MODE", "offline")
-    return {**chosen, "CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else chosen
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    variables.setdefault("WANDB_MODE", "offline")
+    return {**variables, "CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else variables
 
 
 def run(
@@ -60,12 +67,16 @@ def run(
     deadline: float,
     watch: Callable[[Path], bool] = lambda _: False,
 ) -> Ended:
-    """Run ``python command``, its output kept in the file ``log``.
+    """Run ``python command``.
 
-    deadline: of time.monotonic(); the command and all that it started are then killed, and CutOff raised.
-    watch: called again and again with the file of the output; once it returns True, Ctrl-C is sent.
+    Args:
+        command: arguments of python.
+        log: file that its output is kept in.
+        device: that it may use.
+        deadline: of time.monotonic(); the command and all that it started are then killed, and CutOff raised.
+        watch: called again and again with the file of the output; once it returns True, Ctrl-C is sent.
     """
-    began, asked, before = time.monotonic(), False, used(device)
+    began, interrupted, before = time.monotonic(), False, used(device)
     peak = before
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as file:
@@ -82,8 +93,8 @@ def run(
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     raise CutOff
-                if watch(log) and not asked:
-                    asked = True
+                if watch(log) and not interrupted:
+                    interrupted = True
                     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
                 peak = max(peak, used(device))
                 time.sleep(PAUSE)

@@ -29,7 +29,14 @@ COUNTS = ("datasets:train:count=48", "datasets:val:count=4", "datasets:test:coun
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a check works, in which folder, until when (time.monotonic()), and whom it tells what it finds."""
+    """What a check is given.
+
+    Args:
+        device: where it computes.
+        folder: where it works.
+        deadline: until when, of time.monotonic().
+        tell: called with what it finds.
+    """
 
     device: torch.device
     folder: Path
@@ -58,8 +65,17 @@ class Setting:
         more: Sequence[str] = (),
         **how: Callable,
     ) -> Ended:
-        """Train options/joint.yml shortened, below ``folder``/runs; before: of the script on python's command line."""
-        chosen = (
+        """Train options/joint.yml shortened, below ``folder``/runs.
+
+        Args:
+            name: of the experiment.
+            steps: of the training.
+            changes: as --force_yml gives them.
+            before: of the script on python's command line.
+            more: arguments of the script.
+            how: see ``processes.run``.
+        """
+        forced = (
             f"name={name}",
             f"path:experiments_root={self.folder / 'runs'}",
             f"train:total_iter={steps}",
@@ -67,7 +83,7 @@ class Setting:
             *(SIZES if self.small else COUNTS),
             *changes,
         )
-        command = (*before, ROOT / "train_joint.py", "-opt", COMPACT, *more, "--force_yml", *chosen)
+        command = (*before, ROOT / "train_joint.py", "-opt", COMPACT, *more, "--force_yml", *forced)
         return self.call(f"train {name}", *command, **how)
 
     def experiment(self, name: str) -> Experiment:

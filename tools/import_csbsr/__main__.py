@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
@@ -38,12 +39,7 @@ examples:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.import_csbsr",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.import_csbsr", __doc__, EXPLANATION)
     parser.add_argument("file", type=user_path, metavar="FILE", help="the released checkpoint, such as downloads/x.pth")
     parser.add_argument(
         "-o",

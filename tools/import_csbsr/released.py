@@ -60,11 +60,12 @@ def load_safely(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        told = refused_object(str(error))
-        if told is None:
+        refused = refused_object(str(error))
+        if refused is None:
             raise UserError(f"{path} is no readable checkpoint; {REPAIR}") from None
         raise UserError(
-            f"{path} holds more than tensors ({told}), refused by weights_only as reading it could run code; {REPAIR}"
+            f"{path} holds more than tensors ({refused}), refused by weights_only as reading it could run code; "
+            f"{REPAIR}"
         ) from None
     except Exception as error:  # torch raises many unrelated types where the file is something else
         raise UserError(f"{path} is no readable checkpoint ({type(error).__name__}); {REPAIR}") from None
@@ -93,8 +94,8 @@ def converted(variant: Variant, state: Mapping[str, Tensor]) -> dict[str, Tensor
         network, prefix = PLACES[section](model)
         own = network.state_dict()
         if own:
-            found = convert(options["type"], network, state)
-            weights |= {prefix + name: as_ours(tensor, own[name]) for name, tensor in found.items()}
+            tensors = convert(options["type"], network, state)
+            weights |= {prefix + name: as_ours(tensor, own[name]) for name, tensor in tensors.items()}
     return weights
 
 

@@ -19,9 +19,12 @@ SR_PREFIX, SEG_PREFIX, DSRL_PREFIX = "sr_model.", "segmentation_model.", "parall
 
 @dataclass(frozen=True)
 class Known:
-    """A released network: a regular expression for the start of names that only it has, and its options.
+    """A released network.
 
-    A group in the expression counts the network's stages. label: its part of the variant's name.
+    Args:
+        mark: regular expression for the start of names that only it has; a group in it counts the network's stages.
+        label: its part of the variant's name.
+        options: of the network.
     """
 
     mark: str
@@ -77,9 +80,11 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Variant:
-    """The networks in a checkpoint; name: a short one for files, such as csbsr_pspnet.
+    """The networks in a checkpoint.
 
-    networks: their options by section, network_sr and network_seg, or network.
+    Args:
+        name: a short one for files, such as csbsr_pspnet.
+        networks: their options by section, network_sr and network_seg, or network.
     """
 
     name: str
@@ -141,10 +146,10 @@ def found(known: tuple[Known, ...], prefix: str, names: Collection[str]) -> Know
     own = sorted(name for name in names if name.startswith(prefix))
     if not own:
         return None
-    for one in known:
-        if any(re.match(one.mark, name) for name in own):
-            return one
-    kinds = ", ".join(one.options["type"] for one in known)
+    for network in known:
+        if any(re.match(network.mark, name) for name in own):
+            return network
+    kinds = ", ".join(network.options["type"] for network in known)
     raise UserError(f"{some('unexpected', own)}: {prefix}* of no network known here; known: {kinds}")
 
 

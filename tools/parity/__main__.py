@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, nearest, run_main
 from contracts.paths import user_path
 from tools.parity.functions import FUNCTION_CHECKS, SINGLE_PRECISION
-from tools.parity.networks import Quantity, WeightsMismatch, find_check, network_quantities
-from tools.parity.verdict import DTYPES, HEADER, Verdict, judge
+from tools.parity.networks import WeightsMismatch, find_check, network_quantities
+from tools.parity.verdict import DTYPES, HEADER, Quantity, Verdict, judge
 
 EXPLANATION = """\
 A fixture is a file NAME.npz with inputs and expected outputs of the authors' released code, computed in
@@ -36,12 +37,7 @@ examples:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.parity",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.parity", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--fixtures", type=user_path, required=True, metavar="DIR", help="folder of NAME.npz files")
     add("--keys", type=user_path, metavar="DIR", help="folder of NAME.json key lists (default: FIXTURES/keys)")

@@ -22,9 +22,9 @@ from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
 from losses.weights import fail_oriented
 from metrics import image_quality, sweep
 from metrics.surface import SurfaceTarget, surface_sweep
+from tools.parity.verdict import Quantity
 
 Fixture = Mapping[str, NDArray]
-Quantity = tuple[str, NDArray, NDArray]
 Check = Callable[[Fixture, torch.dtype], list[Quantity]]
 
 ALPHA_PREFIX = "boundary_combo_alpha_"

@@ -24,9 +24,9 @@ from models.seg.unet import UNet
 from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
 from models.sr.srcnet import SrcNet
+from tools.parity.verdict import Quantity
 from tools.parity.weights import synthesise
 
-Quantity = tuple[str, np.ndarray, np.ndarray]
 GIVEN_KERNEL = "_given_kernel"
 KBPN_NAME = r"kbpn_x(?P<scale>\d+)_stage(?P<stages>\d+)"
 
@@ -37,16 +37,23 @@ class WeightsMismatch(Exception):
 
 @dataclass(frozen=True)
 class NetworkCheck:
-    """A family of fixtures: how to build the network for a matched name, and which outputs to compare."""
+    """A family of fixtures.
+
+    Args:
+        family: name of the networks in ``models.reference_keys``.
+        network: their class; groups in a fixture's name are its arguments, all others have their defaults.
+        outputs: what to compare, from a network and the fixture's arrays.
+    """
 
     family: str
-    build: Callable[[re.Match[str]], nn.Module]
+    network: Callable[..., nn.Module]
     outputs: Callable[[nn.Module, Mapping[str, Tensor]], dict[str, Tensor]]
 
-
-def build_kbpn(match: re.Match[str]) -> nn.Module:
-    """KBPN of the released width; its scale and number of stages stand in the fixture's name."""
-    return KBPN(scale=int(match["scale"]), stages=int(match["stages"]))
+    def build(self, match: re.Match[str]) -> nn.Module:
+        """The network of a fixture whose name gave ``match``."""
+        return self.network(
+            **{name: int(value) if value.isdigit() else value for name, value in match.groupdict().items()}
+        )
 
 
 def kbpn_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -61,24 +68,9 @@ def kbpn_given_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dic
     return {"sr": restored.sr, "kernel": restored.kernel}
 
 
-def build_dbpn(match: re.Match[str]) -> nn.Module:
-    """DBPN of the released width; its scale and number of stages stand in the fixture's name."""
-    return DBPN(scale=int(match["scale"]), stages=int(match["stages"]))
-
-
-def build_srcnet(match: re.Match[str]) -> nn.Module:
-    """SrcNet's super-resolution network at the scale in the fixture's name."""
-    return SrcNet(scale=int(match["scale"]))
-
-
 def restoration_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Restoration of ``lr`` by a network that estimates no kernel."""
     return {"sr": network(fixture["lr"]).sr}
-
-
-def build_pspnet(match: re.Match[str]) -> nn.Module:
-    """PSPNet of the paper's width with the encoder in the fixture's name."""
-    return PSPNet(encoder=match["encoder"])
 
 
 def pspnet_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,8 +93,8 @@ def probability_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> di
 def dsrl_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The four outputs of DSRL before their enlargement; the last is the restored image once more."""
     assert isinstance(network, DSRL)
-    found = network.outputs(fixture["x"])
-    return {"out0": found.both[:, :1], "out1": found.sr, "out2": found.features, "out3": found.sr}
+    outputs = network.outputs(fixture["x"])
+    return {"out0": outputs.both[:, :1], "out1": outputs.sr, "out2": outputs.features, "out3": outputs.sr}
 
 
 def crackformer_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -119,19 +111,17 @@ def hrnet_ocr_outputs(network: nn.Module, fixture: Mapping[str, Tensor]) -> dict
 
 
 NETWORK_CHECKS: dict[str, NetworkCheck] = {
-    KBPN_NAME: NetworkCheck("kbpn", build_kbpn, kbpn_outputs),
-    KBPN_NAME + GIVEN_KERNEL: NetworkCheck("kbpn", build_kbpn, kbpn_given_outputs),
-    r"dbpn_x(?P<scale>\d+)_stage(?P<stages>\d+)": NetworkCheck("dbpn", build_dbpn, restoration_outputs),
-    r"srcnet_sr_x(?P<scale>\d+)": NetworkCheck("srcnet", build_srcnet, restoration_outputs),
-    r"pspnet_(?P<encoder>resnet18|resnet34)": NetworkCheck("pspnet", build_pspnet, pspnet_outputs),
-    r"pspnet_blurskip": NetworkCheck("pspnet_blurskip", lambda match: PSPNetBlurSkip(), blur_skip_outputs),
-    r"segnet": NetworkCheck("segnet", lambda match: SegNet(), probability_outputs),
-    r"crackformer": NetworkCheck("crackformer", lambda match: CrackFormer(), crackformer_outputs),
-    r"hrnet_w(?P<width>\d+)_ocr": NetworkCheck(
-        "hrnet_ocr", lambda match: HRNetOCR(width=int(match["width"])), hrnet_ocr_outputs
-    ),
-    r"unet_vgg16": NetworkCheck("unet", lambda match: UNet(), probability_outputs),
-    r"dsrl_deeplab": NetworkCheck("dsrl", lambda match: DSRL(), dsrl_outputs),
+    KBPN_NAME: NetworkCheck("kbpn", KBPN, kbpn_outputs),
+    KBPN_NAME + GIVEN_KERNEL: NetworkCheck("kbpn", KBPN, kbpn_given_outputs),
+    r"dbpn_x(?P<scale>\d+)_stage(?P<stages>\d+)": NetworkCheck("dbpn", DBPN, restoration_outputs),
+    r"srcnet_sr_x(?P<scale>\d+)": NetworkCheck("srcnet", SrcNet, restoration_outputs),
+    r"pspnet_(?P<encoder>resnet18|resnet34)": NetworkCheck("pspnet", PSPNet, pspnet_outputs),
+    r"pspnet_blurskip": NetworkCheck("pspnet_blurskip", PSPNetBlurSkip, blur_skip_outputs),
+    r"segnet": NetworkCheck("segnet", SegNet, probability_outputs),
+    r"crackformer": NetworkCheck("crackformer", CrackFormer, crackformer_outputs),
+    r"hrnet_w(?P<width>\d+)_ocr": NetworkCheck("hrnet_ocr", HRNetOCR, hrnet_ocr_outputs),
+    r"unet_vgg16": NetworkCheck("unet", UNet, probability_outputs),
+    r"dsrl_deeplab": NetworkCheck("dsrl", DSRL, dsrl_outputs),
 }
 
 
@@ -160,10 +150,10 @@ def network_quantities(name: str, fixture: Mapping[str, np.ndarray], keys: Path)
 
     Raises KeyError for a missing array, UserError for a missing key list, WeightsMismatch.
     """
-    found = find_check(name)
-    if found is None:
+    matched = find_check(name)
+    if matched is None:
         raise KeyError(name)
-    check, match = found
+    check, match = matched
     network = check.build(match).double().eval()
     weights = synthesise(read_keys(keys, name))
     try:

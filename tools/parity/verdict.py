@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-Quantity = tuple[str, np.ndarray, np.ndarray]
+Quantity = tuple[str, np.ndarray, np.ndarray]  # name, ours, expected
 DTYPES = (torch.float32, torch.float64)
 LIMITS = {torch.float32: 1e-5, torch.float64: 1e-8}
 # Quantities that amplify rounding, with their float32 limit instead; in float64 the common limit holds. Merely
@@ -61,17 +61,20 @@ def judge(
 ) -> list[Verdict]:
     """A verdict for each quantity. Limits are relative to the largest expected absolute value.
 
-    ``single_precision``: (fixture, quantity) pairs that exist in float32 only, for which the float32
-    limit holds throughout. Those in ``AMPLIFIED`` have their own float32 limit, those in ``GUARDED``
-    their own float64 limit.
+    Args:
+        fixture: its name.
+        compared: quantities by precision.
+        single_precision: (fixture, quantity) pairs that exist in float32 only, for which the float32 limit holds
+            throughout. Those in ``AMPLIFIED`` have their own float32 limit, those in ``GUARDED`` their own float64
+            limit.
     """
     verdicts = []
-    for place, (quantity, _, expected) in enumerate(compared[torch.float64]):
+    for index, (quantity, _, expected) in enumerate(compared[torch.float64]):
         scale = float(np.max(np.abs(expected), initial=0.0))
         relative = {**LIMITS, torch.float32: AMPLIFIED.get((fixture, quantity), LIMITS[torch.float32])}
         relative[torch.float64] = GUARDED.get((fixture, quantity), LIMITS[torch.float64])
         only_single = (fixture, quantity) in single_precision
         limits = {dtype: relative[torch.float32 if only_single else dtype] * scale for dtype in DTYPES}
-        errors = {dtype: maximum_error(*compared[dtype][place][1:]) for dtype in DTYPES}
+        errors = {dtype: maximum_error(*compared[dtype][index][1:]) for dtype in DTYPES}
         verdicts.append(Verdict(fixture, quantity, errors, limits))
     return verdicts

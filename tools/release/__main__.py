@@ -8,6 +8,7 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source
@@ -59,12 +60,7 @@ def number(text: str) -> int:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.release", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--weights", type=expanduser, metavar="FILE", help="weights to measure; unset: those that predict.py takes")
     add("--against", type=named, action="append", default=[], metavar="NAME=FILE", help="weights to compare with")
@@ -86,35 +82,37 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def settings_of(chosen: argparse.Namespace) -> dict[str, Any]:
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What the figures depend on besides the weights and the photographs, as plain data."""
     return {
-        "conditions": chosen.conditions,
+        "conditions": args.conditions,
         "degradation_seed": SEED,
-        "count": chosen.count,
+        "count": args.count,
         "level": LEVEL,
         "resamples": RESAMPLES,
         "resampling_seed": RESAMPLING_SEED,
-        "restore_count": chosen.restore_count,
+        "restore_count": args.restore_count,
     }
 
 
-def begin(chosen: argparse.Namespace, systems: list[System], sets: dict[str, Source]) -> Report:
+def begin(args: argparse.Namespace, systems: list[System], sets: dict[str, Source]) -> Report:
     """The report, with what is known before any work. Raises UserError for photographs that were trained on."""
-    allowed = chosen.allow_training_photographs
-    seen = {one.name: {name: trained_on(one, name, sets[name], allowed) for name in sets} for one in systems}
-    report = Report.begun(chosen.out, systems[0].facts(), settings_of(chosen), chosen.overwrite)
+    allowed = args.allow_training_photographs
+    seen = {system.name: {name: trained_on(system, name, sets[name], allowed) for name in sets} for system in systems}
+    report = Report.begun(args.out, systems[0].facts(), settings_of(args), args.overwrite)
     report.content["data"] = {name: {"trained_on": count} for name, count in seen[MAIN].items()}
-    report.content["against"] = {one.name: {**one.facts(), "trained_on": seen[one.name]} for one in systems[1:]}
+    report.content["against"] = {
+        system.name: {**system.facts(), "trained_on": seen[system.name]} for system in systems[1:]
+    }
     return report
 
 
-def measure_scores(chosen: argparse.Namespace, systems: list[System], sets: dict[str, Source], report: Report) -> None:
+def measure_scores(args: argparse.Namespace, systems: list[System], sets: dict[str, Source], report: Report) -> None:
     """Scores of every system on every set: set by set, so that a set that is done is compared."""
     for name, source in sets.items():
         for system in systems:
-            inputs = inputs_of(chosen.conditions, system.options.scale)
-            baselines = tuple(chosen.baselines) if system.name == MAIN else ()
+            inputs = inputs_of(args.conditions, system.options.scale)
+            baselines = tuple(args.baselines) if system.name == MAIN else ()
             with Progress(len(source), f"{name}: {system.name}") as bar:
                 evaluation, facts = measure(system, source, inputs, baselines, bar.update)
             if system.name == MAIN:
@@ -123,50 +121,50 @@ def measure_scores(chosen: argparse.Namespace, systems: list[System], sets: dict
         report.show_scores(name)
 
 
-def measure_restore(chosen: argparse.Namespace, system: System, sets: dict[str, Source], report: Report) -> None:
+def measure_restore(args: argparse.Namespace, system: System, sets: dict[str, Source], report: Report) -> None:
     """The rule of ``--restore auto`` on every set."""
-    inputs = inputs_of(chosen.conditions, system.options.scale)
+    inputs = inputs_of(args.conditions, system.options.scale)
     for name, source in sets.items():
-        some = spread(source, chosen.restore_count)
-        with Progress(len(some), f"{name}: --restore always, never, auto") as bar:
-            report.add_restore(name, *compare(system, some, inputs, bar.update))
+        subset = spread(source, args.restore_count)
+        with Progress(len(subset), f"{name}: --restore always, never, auto") as bar:
+            report.add_restore(name, *compare(system, subset, inputs, bar.update))
 
 
-def measure_alarms(chosen: argparse.Namespace, systems: list[System], folders: list[Path], report: Report) -> None:
+def measure_alarms(args: argparse.Namespace, systems: list[System], folders: list[Path], report: Report) -> None:
     """What every system finds where no crack is."""
-    paths = crack_free(folders, chosen.count)
+    paths = crack_free(folders, args.count)
     facts = {"folders": [str(folder) for folder in folders], "images": len(paths)}
-    ways = finders(systems, chosen.baselines, chosen.crack_free_restore)
-    measure_all(ways, paths, chosen.areas, lambda found: report.add_alarms({**facts, "systems": found}))
+    ways = finders(systems, args.baselines, args.crack_free_restore)
+    measure_all(ways, paths, args.areas, lambda found: report.add_alarms({**facts, "systems": found}))
     print(f"\n{false_alarms(report.content)}\n", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    usual = chosen.root / CRACK_FREE
-    folders = chosen.crack_free or ([usual] if usual.is_dir() else [])
-    lists = list_files(chosen.root, chosen.sets, chosen.own)
+    args = parse(arguments)
+    default_folder = args.root / CRACK_FREE
+    folders = args.crack_free or ([default_folder] if default_folder.is_dir() else [])
+    lists = list_files(args.root, args.sets, args.own)
     if not lists and not folders:
-        raise UserError(f"{chosen.root}: nothing to measure; give --sets, --set NAME=LIST or --crack-free DIR")
+        raise UserError(f"{args.root}: nothing to measure; give --sets, --set NAME=LIST or --crack-free DIR")
     keep_freed_memory()
-    system = load_system(MAIN, chosen.weights, chosen.precision)
-    systems = [system, *load_others(chosen.against, system, chosen.precision)]
-    if not set(chosen.parts) & {"scores", "restore"}:
+    system = load_system(MAIN, args.weights, args.precision)
+    systems = [system, *load_others(args.against, system, args.precision)]
+    if not set(args.parts) & {"scores", "restore"}:
         lists = {}
-    told = f"{system.checkpoint.path} (step {system.checkpoint.step}) on {system.device} in {system.precision}"
-    print(f"measuring {told} on {', '.join(lists) or 'crack-free photographs'}", flush=True)
-    sets = read_sets(chosen.root, lists, chosen.count)
-    report = begin(chosen, systems, sets)
+    description = f"{system.checkpoint.path} (step {system.checkpoint.step}) on {system.device} in {system.precision}"
+    print(f"measuring {description} on {', '.join(lists) or 'crack-free photographs'}", flush=True)
+    sets = read_sets(args.root, lists, args.count)
+    report = begin(args, systems, sets)
     try:
-        if "scores" in chosen.parts:
-            measure_scores(chosen, systems, sets, report)
-        if "restore" in chosen.parts:
-            measure_restore(chosen, system, sets, report)
-        if "false_alarms" in chosen.parts and folders:
-            measure_alarms(chosen, systems, folders, report)
+        if "scores" in args.parts:
+            measure_scores(args, systems, sets, report)
+        if "restore" in args.parts:
+            measure_restore(args, system, sets, report)
+        if "false_alarms" in args.parts and folders:
+            measure_alarms(args, systems, folders, report)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"what is done is in {chosen.out}") from None
-    print(f"wrote {chosen.out}/results.json, tables.md and the rows of each photograph")
+        raise KeyboardInterrupt(f"what is done is in {args.out}") from None
+    print(f"wrote {args.out}/results.json, tables.md and the rows of each photograph")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def crack_free(folders: Sequence[Path], count: int | None = None) -> list[Path]:
     paths = [path for folder in folders for path in list_images(folder)]
     if count is None or count >= len(paths):
         return paths
-    return [paths[place] for place in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
 
 
 def finders(systems: Sequence[System], baselines: Sequence[str], ways: Sequence[str]) -> dict[tuple[str, str], Finder]:
@@ -52,12 +52,12 @@ def finders(systems: Sequence[System], baselines: Sequence[str], ways: Sequence[
 
     Baselines have no way ("-"): they do not restore.
     """
-    found: dict[tuple[str, str], Finder] = {}
+    by_way: dict[tuple[str, str], Finder] = {}
     for system in systems:
         clean = partial(remove_small_regions, minimum_area=system.minimum_area)
         for way in ways:
-            found[system.name, way] = partial(_probability, system, way, clean)
-    return found | {(name, "-"): BASELINES[name] for name in baselines}
+            by_way[system.name, way] = partial(_probability, system, way, clean)
+    return by_way | {(name, "-"): BASELINES[name] for name in baselines}
 
 
 def _probability(system: System, way: str, clean: Clean, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -66,37 +66,40 @@ def _probability(system: System, way: str, clean: Clean, pixels: NDArray[np.uint
 
 def count_alarms(find: Finder, paths: Sequence[Path], description: str) -> list[Alarms]:
     """What a system finds in each photograph, with a line of progress."""
-    found = []
+    alarms = []
     with Progress(len(paths), description) as bar:
         for path in paths:
             pixels = read_image(path)
-            found.append(Alarms(region_areas(find(pixels)), pixels.shape[0] * pixels.shape[1] / 1e6))
+            alarms.append(Alarms(region_areas(find(pixels)), pixels.shape[0] * pixels.shape[1] / 1e6))
             bar.update()
-    return found
+    return alarms
 
 
-def summary(found: Sequence[Alarms], areas: Sequence[int] = AREAS) -> dict[str, Any]:
+def summary(alarms: Sequence[Alarms], areas: Sequence[int] = AREAS) -> dict[str, Any]:
     """By the least area of a region: the share of photographs with one, and regions per megapixel, with intervals.
 
     The share has Wilson's interval, regions per megapixel (of all photographs together) a bootstrap's.
     """
-    megapixels = mean_of(np.array([one.megapixels for one in found]))
-    summed: dict[str, Any] = {}
+    megapixels = mean_of(np.array([photograph.megapixels for photograph in alarms]))
+    summaries: dict[str, Any] = {}
     for least in areas:
-        regions = np.array([np.count_nonzero(one.areas >= least) for one in found])
-        summed[str(least)] = {
-            "photographs": share_of(int(np.count_nonzero(regions)), len(found)),
+        regions = np.array([np.count_nonzero(photograph.areas >= least) for photograph in alarms])
+        summaries[str(least)] = {
+            "photographs": share_of(int(np.count_nonzero(regions)), len(alarms)),
             "regions_per_megapixel": mean_of(regions).over(megapixels).figure(),
         }
-    return summed
+    return summaries
 
 
 def measure_all(
-    found: Mapping[tuple[str, str], Finder], paths: Sequence[Path], areas: Sequence[int], tell: Callable[[Any], None]
+    finders: Mapping[tuple[str, str], Finder],
+    paths: Sequence[Path],
+    areas: Sequence[int],
+    report: Callable[[Any], None],
 ) -> None:
     """Measure one system and way after the other; ``tell`` hears all summaries so far, by name and way."""
-    done: dict[str, dict[str, Any]] = {}
-    for (name, way), find in found.items():
+    summaries: dict[str, dict[str, Any]] = {}
+    for (name, way), find in finders.items():
         alarms = count_alarms(find, paths, f"false alarms: {name}, restore {way}")
-        done.setdefault(name, {})[way] = summary(alarms, areas)
-        tell(done)
+        summaries.setdefault(name, {})[way] = summary(alarms, areas)
+        report(summaries)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import read_photograph
@@ -39,10 +40,10 @@ def fitted(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A photograph [H,W,3] at the lower edge of a white square of CELL pixels, above its name, in proportion."""
     factor = CELL / max(image.shape[:2])
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     square = np.full((CELL, CELL, 3), PAPER, np.uint8)
     top, left = CELL - height, (CELL - width) // 2
-    square[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=way)
+    square[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
     return square
 
 
@@ -53,13 +54,13 @@ def pair(system: System, path: Path, way: str) -> NDArray[np.uint8]:
     """
     pixels = read_photograph(path).pixels
     clean = partial(remove_small_regions, minimum_area=system.minimum_area)
-    found = answer(system, pixels, (way,), clean)[way]
+    prediction = answer(system, pixels, (way,), clean)[way]
     canvas = Image.new("RGB", (2 * CELL + GAP, CELL + CAPTION), PAPER)
     canvas.paste(Image.fromarray(fitted(pixels)), (0, 0))
-    canvas.paste(Image.fromarray(fitted(overlay(pixels, found.probability))), (CELL + GAP, 0))
-    how = "" if found.restored is None else ", restored"
-    told = f"{path.stem} {pixels.shape[1]}x{pixels.shape[0]}: {100 * found.crack_fraction(0.5):.2f}%{how}"
-    write(canvas, told, (2, 2 * CELL - 2, CELL + CAPTION // 2), 14, centred=False)
+    canvas.paste(Image.fromarray(fitted(overlay(pixels, prediction.probability))), (CELL + GAP, 0))
+    restored = "" if prediction.restored is None else ", restored"
+    caption = f"{path.stem} {pixels.shape[1]}x{pixels.shape[0]}: {100 * prediction.crack_fraction(0.5):.2f}%{restored}"
+    write(canvas, caption, (2, 2 * CELL - 2, CELL + CAPTION // 2), 14, centred=False)
     return np.asarray(canvas)
 
 
@@ -68,8 +69,8 @@ def page(pairs: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     height, width = pairs[0].shape[0] + GAP, pairs[0].shape[1] + 3 * GAP
     columns = min(COLUMNS, len(pairs))
     sheet = np.full((-(-len(pairs) // columns) * height - GAP, columns * width - 3 * GAP, 3), PAPER, np.uint8)
-    for place, picture in enumerate(pairs):
-        top, left = place // columns * height, place % columns * width
+    for index, picture in enumerate(pairs):
+        top, left = index // columns * height, index % columns * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return sheet
 
@@ -99,8 +100,7 @@ def write_pages(paths: Sequence[Path], out: Path, make: Callable[[Path], NDArray
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m tools.release.gallery", description=__doc__, formatter_class=plain)
+    parser = module_parser("tools.release.gallery", __doc__)
     add = parser.add_argument
     add("inputs", nargs="+", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
     add("--weights", type=expanduser, metavar="FILE", help="unset: those that predict.py takes")
@@ -111,13 +111,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    if chosen.out.suffix.lower() != ".png":
-        raise UserError(f"--out {chosen.out}: not a PNG; give a name that ends in .png")
-    paths = photographs(chosen.inputs)
-    require_writable(chosen.out.parent, "--out")
-    system = load_system(MAIN, chosen.weights, chosen.precision)
-    written = write_pages(paths, chosen.out, partial(pair, system, way=chosen.restore))
+    args = parse(arguments)
+    if args.out.suffix.lower() != ".png":
+        raise UserError(f"--out {args.out}: not a PNG; give a name that ends in .png")
+    paths = photographs(args.inputs)
+    require_writable(args.out.parent, "--out")
+    system = load_system(MAIN, args.weights, args.precision)
+    written = write_pages(paths, args.out, partial(pair, system, way=args.restore))
     print(f"{len(paths)} photographs, {system.checkpoint.path} -> {', '.join(map(str, written))}")
 
 

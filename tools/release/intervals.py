@@ -22,8 +22,10 @@ LEVEL = 0.95
 class Estimate:
     """A figure of a set, and the same figure of each resample.
 
-    value: of the photographs themselves; draws: float64 [R], NaN where it does not apply to a resample;
-    images: photographs that it applies to.
+    Args:
+        value: of the photographs themselves.
+        draws: float64 [R], NaN where it does not apply to a resample.
+        images: number of photographs that it applies to.
     """
 
     value: float
@@ -34,7 +36,7 @@ class Estimate:
         """The ratio of two figures of the same photographs; NaN where the other one is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.float64(self.value) / other.value, self.draws / other.draws
-        value, draws = (np.where(np.isfinite(part), part, np.nan) for part in ratios)
+        value, draws = (np.where(np.isfinite(quantity), quantity, np.nan) for quantity in ratios)
         return Estimate(float(value), draws, min(self.images, other.images))
 
     def minus(self, other: Estimate) -> Estimate:
@@ -50,7 +52,7 @@ class Estimate:
         if self.images > 1 and not np.isnan(self.draws).all():
             low, high = np.nanpercentile(self.draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         bounds = {"mean": self.value, "low": float(low), "high": float(high)}
-        return {**{key: None if np.isnan(one) else one for key, one in bounds.items()}, "images": self.images}
+        return {**{key: None if np.isnan(bound) else bound for key, bound in bounds.items()}, "images": self.images}
 
 
 @lru_cache(maxsize=4)
@@ -58,10 +60,10 @@ def resamples(images: int) -> NDArray[np.float64]:
     """How often each resample takes each photograph: [R,N], rows that add up to N; the same for the same N."""
     if images < 1:
         raise ValueError("no photograph to resample")
-    drawn = np.random.default_rng(SEED).integers(0, images, (RESAMPLES, images))
-    times = np.zeros((RESAMPLES, images))
-    np.add.at(times, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
-    return times
+    picks = np.random.default_rng(SEED).integers(0, images, (RESAMPLES, images))
+    counts = np.zeros((RESAMPLES, images))
+    np.add.at(counts, (np.arange(RESAMPLES)[:, None], picks), 1.0)
+    return counts
 
 
 def mean_of(values: NDArray) -> Estimate:

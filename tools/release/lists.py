@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, nearest, run_main
 from contracts.files import write_text
 from contracts.paths import user_path
@@ -32,8 +33,12 @@ but not tested on, as they were labelled otherwise. Each source is left out alon
 
 @dataclass(frozen=True)
 class LeftOut:
-    """kept: the lines of each list without the source, by its name; test: those of the source; elsewhere: how many more
-    are in no list now, as they are of the same source in other folders.
+    """Lists from which a source was left out.
+
+    Args:
+        kept: lines of each list without the source, by its name.
+        test: lines of the source.
+        elsewhere: how many more are in no list now, as they are of the same source in other folders.
     """
 
     kept: dict[str, list[str]]
@@ -50,17 +55,23 @@ def read_tags(path: Path) -> dict[str, str]:
         return {}
     tags = {}
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-        parts = line.split("\t")
-        if len(parts) != 3:
+        columns = line.split("\t")
+        if len(columns) != 3:
             raise UserError(f"{path}: '{line}' is not 'dataset, stem, group', divided by tabs; correct it")
-        tags[f"{parts[0]}/{parts[1]}"] = parts[2].partition(":")[0]
+        tags[f"{columns[0]}/{columns[1]}"] = columns[2].partition(":")[0]
     return tags
 
 
 def leave_out(source: str, lists: Mapping[str, Sequence[str]], tags: Mapping[str, str]) -> LeftOut:
-    """Divide lists of FOLDER/STEM by whether a photograph is of ``source``: a folder, or one of ``tags``.
+    """Divide lists of photographs by whether they are of one source.
 
-    Raises UserError for a source that no list has, and where nothing else is left of a list.
+    Args:
+        source: a folder, or one of the values of ``tags``.
+        lists: lines FOLDER/STEM of each list, by its name.
+        tags: source of each FOLDER/STEM.
+
+    Raises:
+        UserError: for a source that no list has, and where nothing else is left of a list.
     """
 
     def folder(line: str) -> str:
@@ -71,31 +82,26 @@ def leave_out(source: str, lists: Mapping[str, Sequence[str]], tags: Mapping[str
     test = own or [line for line in dict.fromkeys(lines) if tags.get(line) == source]
     if not test:
         known = sorted({folder(line) for line in lines} | {tags[line] for line in lines if line in tags})
-        told = f"no such source{nearest(source, known)}; there are: {', '.join(known)}"
-        raise UserError(f"--leave-out {source}: {told}")
+        message = f"no such source{nearest(source, known)}; there are: {', '.join(known)}"
+        raise UserError(f"--leave-out {source}: {message}")
     alike = {tags[line] for line in test if line in tags}
-    out = {line for line in lines if tags.get(line) in alike} | set(test)
-    kept = {name: [line for line in lists[name] if line not in out] for name in lists}
+    excluded = {line for line in lines if tags.get(line) in alike} | set(test)
+    kept = {name: [line for line in lists[name] if line not in excluded] for name in lists}
     empty = next((name for name, left in kept.items() if not left), None)
     if empty is not None:
         raise UserError(f"--leave-out {source}: nothing is left of {empty}; leave another source out")
-    return LeftOut(kept, test, len(out) - len(test))
+    return LeftOut(kept, test, len(excluded) - len(test))
 
 
-def write_lists(folder: Path, found: LeftOut) -> None:
+def write_lists(folder: Path, left_out: LeftOut) -> None:
     """Write every list and the test of a source to its folder."""
-    for name, lines in {**found.kept, "test": found.test}.items():
+    for name, lines in {**left_out.kept, "test": left_out.test}.items():
         write_text(folder / f"{name}.txt", "\n".join(lines) + "\n")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release.lists",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.release.lists", __doc__, EXPLANATION)
     add = parser.add_argument
     add("--leave-out", nargs="+", required=True, metavar="SOURCE", help="sources to leave out, each alone")
     add("--root", type=user_path, default=Path("datasets/real"), help="folder with splits (datasets/real)")
@@ -105,17 +111,19 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = parse(arguments)
-    splits = chosen.root / "splits"
-    lists = {name: list(read_split_lists(splits / f"{name}.txt", chosen.root)) for name in chosen.lists}
+    args = parse(arguments)
+    splits = args.root / "splits"
+    lists = {name: list(read_split_lists(splits / f"{name}.txt", args.root)) for name in args.lists}
     tags = read_tags(splits / GROUPS)
-    require_writable(chosen.out, "--out")
-    for source, found in {source: leave_out(source, lists, tags) for source in chosen.leave_out}.items():
-        folder = chosen.out / f"without_{source}"
-        write_lists(folder, found)
-        left = ", ".join(f"{name} {len(lines)} of {len(lists[name])}" for name, lines in found.kept.items())
-        also = f" ({found.elsewhere} more of that source, in other folders, left out too)" if found.elsewhere else ""
-        print(f"{folder}: {left}, test {len(found.test)}{also}")
+    require_writable(args.out, "--out")
+    for source, left_out in {source: leave_out(source, lists, tags) for source in args.leave_out}.items():
+        folder = args.out / f"without_{source}"
+        write_lists(folder, left_out)
+        counts = ", ".join(f"{name} {len(lines)} of {len(lists[name])}" for name, lines in left_out.kept.items())
+        others = (
+            f" ({left_out.elsewhere} more of that source, in other folders, left out too)" if left_out.elsewhere else ""
+        )
+        print(f"{folder}: {counts}, test {len(left_out.test)}{others}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,11 @@ RESULTS, ROWS, RESTORE_ROWS, TABLES = "results.json", "per_image.csv", "restore_
 class Report:
     """The figures so far.
 
-    folder: where they are written; content: of results.json; rows: of per_image.csv; restore_rows: of the rule's.
+    Args:
+        folder: where they are written.
+        content: of results.json.
+        rows: of per_image.csv.
+        restore_rows: those of the rule of ``--restore``.
     """
 
     folder: Path
@@ -36,9 +40,16 @@ class Report:
 
     @classmethod
     def begun(cls, folder: Path, facts: Mapping[str, Any], settings: Mapping[str, Any], overwrite: bool) -> Report:
-        """An empty report of weights with these facts.
+        """An empty report.
 
-        Raises UserError for a folder with an earlier report, unless ``overwrite``, or one that cannot be written to.
+        Args:
+            folder: to write to.
+            facts: of the weights.
+            settings: what figures depend on besides weights and photographs.
+            overwrite: replace an earlier report.
+
+        Raises:
+            UserError: for a folder with an earlier report, unless ``overwrite``, or one that cannot be written to.
         """
         if (folder / RESULTS).exists() and not overwrite:
             raise UserError(f"{folder / RESULTS} exists; give --overwrite to replace it, or another folder with --out")
@@ -47,37 +58,37 @@ class Report:
                    "against": {}, "restore": {}, "false_alarms": {}}  # fmt: skip
         return cls(folder, content)
 
-    def add_scores(self, system: str, chosen: str, evaluation: Evaluation) -> None:
+    def add_scores(self, system: str, set_name: str, evaluation: Evaluation) -> None:
         """Add what a system, and the baselines beside it, got on a set."""
         for name, scores in ((system, evaluation.scores), *evaluation.baselines.items()):
             figures = estimates(scores)
-            part = self.content
+            section = self.content
             if name == MAIN:
-                self._measured[chosen] = figures
+                self._measured[set_name] = figures
             else:
-                part = self.content["against"].setdefault(name, {})
-                against = differences(self._measured[chosen], figures)
-                part.setdefault("differences", {})[chosen] = _plain(against)
-            part.setdefault("sets", {})[chosen] = _plain(figures)
-            if left := ratios(figures):
-                part.setdefault("ratios", {})[chosen] = _plain(left)
-            self.rows += _rows(name, chosen, scores)
+                section = self.content["against"].setdefault(name, {})
+                against = differences(self._measured[set_name], figures)
+                section.setdefault("differences", {})[set_name] = _plain(against)
+            section.setdefault("sets", {})[set_name] = _plain(figures)
+            if shares := ratios(figures):
+                section.setdefault("ratios", {})[set_name] = _plain(shares)
+            self.rows += _rows(name, set_name, scores)
         self.write()
 
-    def show_scores(self, chosen: str) -> None:
+    def show_scores(self, set_name: str) -> None:
         """Print the table of a set."""
-        print(f"\n{tables.scores(self.content, chosen)}\n", flush=True)
+        print(f"\n{tables.scores(self.content, set_name)}\n", flush=True)
 
-    def add_restore(self, chosen: str, found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    def add_restore(self, set_name: str, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Add what the ways of ``--restore`` got on a set."""
-        self.content["restore"][chosen] = dict(found)
-        self.restore_rows += [{"set": chosen, **row} for row in rows]
+        self.content["restore"][set_name] = dict(results)
+        self.restore_rows += [{"set": set_name, **row} for row in rows]
         self.write()
-        print(f"\n{tables.restore({'restore': {chosen: found}})}\n", flush=True)
+        print(f"\n{tables.restore({'restore': {set_name: results}})}\n", flush=True)
 
-    def add_alarms(self, found: Mapping[str, Any]) -> None:
+    def add_alarms(self, alarms: Mapping[str, Any]) -> None:
         """Replace the false alarms by all that were counted so far, with what they were counted in."""
-        self.content["false_alarms"] = dict(found)
+        self.content["false_alarms"] = dict(alarms)
         self.write()
 
     def write(self) -> None:
@@ -91,13 +102,16 @@ class Report:
 
 def _plain(figures: Figures) -> dict[str, dict[str, dict[str, Any]]]:
     """Figures as JSON holds them, without their resamples."""
-    return {condition: {key: one.figure() for key, one in found.items()} for condition, found in figures.items()}
+    return {
+        condition: {key: estimate.figure() for key, estimate in by_metric.items()}
+        for condition, by_metric in figures.items()
+    }
 
 
-def _rows(system: str, chosen: str, scores: Mapping[str, Accumulator]) -> list[dict[str, Any]]:
+def _rows(system: str, set_name: str, scores: Mapping[str, Accumulator]) -> list[dict[str, Any]]:
     """A row for each photograph and condition."""
     return [
-        {"system": system, "set": chosen, "condition": condition, **row}
+        {"system": system, "set": set_name, "condition": condition, **row}
         for condition, accumulator in scores.items()
         for row in accumulator.rows()
     ]

@@ -37,8 +37,13 @@ Figures = dict[str, dict[str, Estimate]]  # of a set: by condition and metric
 class StrangerEvaluator(Evaluator):
     """An evaluator whose predictions are those of predict.py: of whole photographs, in tiles where they are large.
 
-    inputs: the evaluator's conditions, as ``tools.release.sets.inputs_of`` tells. ``digests`` has the sha256 of all
-    inputs of a condition when the photographs are done.
+    ``digests`` has the sha256 of all inputs of a condition when the photographs are done.
+
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: the conditions, each with how its input is made, as ``tools.release.sets.inputs_of`` returns it.
+        baselines: names of methods without learning, scored beside the system.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class StrangerEvaluator(Evaluator):
     @property
     def digests(self) -> dict[str, str]:
         """Of all inputs so far, by condition."""
-        return {condition: found.hexdigest() for condition, found in self._hashes.items()}
+        return {condition: sha256.hexdigest() for condition, sha256 in self._hashes.items()}
 
     @torch.inference_mode()
     def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
@@ -68,11 +73,11 @@ class StrangerEvaluator(Evaluator):
                 lr = None if pipeline is None else pipeline(batch.hr, (name,), self.seed, (0,)).lr
                 pixels = to_uint8(batch.hr if lr is None else lr)[0]
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
-                found = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
-                sr = None if found.restored is None else _as_image(found.restored)
-                yield EvaluatedImage(name, condition, hr, mask, found.fine, sr=sr, bicubic=self._enlarged(lr))
+                prediction = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
+                sr = None if prediction.restored is None else _as_image(prediction.restored)
+                yield EvaluatedImage(name, condition, hr, mask, prediction.fine, sr=sr, bicubic=self._upsampled(lr))
 
-    def _enlarged(self, lr: Tensor | None) -> NDArray[np.float32] | None:
+    def _upsampled(self, lr: Tensor | None) -> NDArray[np.float32] | None:
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
         if lr is None or not self.baselines:
             return None
@@ -89,8 +94,8 @@ def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
     try:
         return count_trained_on(source, system.checkpoint.meta, allowed)
     except UserError as error:
-        told = str(error).removeprefix("datasets.test: ")
-        raise UserError(f"{system.name}, {name}: {told}") from None
+        reason = str(error).removeprefix("datasets.test: ")
+        raise UserError(f"{system.name}, {name}: {reason}") from None
 
 
 def measure(
@@ -100,7 +105,18 @@ def measure(
     baselines: tuple[str, ...] = (),
     progress: Callable[[], None] | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Scores of all photographs, and facts of the set: its fingerprint, and the digest of each condition's inputs."""
+    """Scores of all photographs of a set.
+
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: see ``StrangerEvaluator``.
+        baselines: see there.
+        progress: called after each photograph.
+
+    Returns:
+        The scores, and facts of the set: its size and fingerprint, and the digest of each condition's inputs.
+    """
     evaluator = StrangerEvaluator(system, source, inputs, baselines)
     evaluation = evaluator.run(system.model.model, progress)
     facts = {"images": len(source), "data": fingerprint(source), "inputs": evaluator.digests}
@@ -109,14 +125,14 @@ def measure(
 
 def estimates(scores: Mapping[str, Accumulator]) -> Figures:
     """The figures of every condition, with their resamples."""
-    found: Figures = {}
+    figures: Figures = {}
     for condition, accumulator in scores.items():
         rows = accumulator.rows()
         keys = [*AT_HALF, *(key for key in (names.PSNR,) if any(key in row for row in rows))]
-        figures = {key: mean_of(np.array([row.get(key, np.nan) for row in rows])) for key in keys}
-        figures[names.IOU_MAX], figures[names.AIU] = best_and_mean_of(accumulator.iou_curves())
-        found[condition] = figures
-    return found
+        by_metric = {key: mean_of(np.array([row.get(key, np.nan) for row in rows])) for key in keys}
+        by_metric[names.IOU_MAX], by_metric[names.AIU] = best_and_mean_of(accumulator.iou_curves())
+        figures[condition] = by_metric
+    return figures
 
 
 def ratios(figures: Figures) -> Figures:
@@ -124,8 +140,8 @@ def ratios(figures: Figures) -> Figures:
     if HR not in figures:
         return {}
     return {
-        condition: {key: one.over(figures[HR][key]) for key, one in found.items() if key in figures[HR]}
-        for condition, found in figures.items()
+        condition: {key: estimate.over(figures[HR][key]) for key, estimate in by_metric.items() if key in figures[HR]}
+        for condition, by_metric in figures.items()
         if condition != HR
     }
 
@@ -133,7 +149,11 @@ def ratios(figures: Figures) -> Figures:
 def differences(figures: Figures, others: Figures) -> Figures:
     """How far the figures of the same photographs are above those of another system."""
     return {
-        condition: {key: one.minus(others[condition][key]) for key, one in found.items() if key in others[condition]}
-        for condition, found in figures.items()
+        condition: {
+            key: estimate.minus(others[condition][key])
+            for key, estimate in by_metric.items()
+            if key in others[condition]
+        }
+        for condition, by_metric in figures.items()
         if condition in others
     }

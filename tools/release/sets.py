@@ -31,8 +31,14 @@ def condition_names() -> list[str]:
 def inputs_of(conditions: Sequence[str], scale: int) -> dict[str, Pipeline | None]:
     """How the input of each condition is made of a photograph; None: it is the photograph itself.
 
-    The settings are the same whatever the weights were trained with. LR images are 8-bit. Raises UserError for an
-    unknown condition.
+    The settings are the same whatever the weights were trained with. LR images are 8-bit.
+
+    Args:
+        conditions: their names.
+        scale: of the weights.
+
+    Raises:
+        UserError: for an unknown condition.
     """
     known = {name: DEGRADED.get(name, name) for name in condition_names()}
     presets = {name: lookup(known, name, "condition") for name in conditions}
@@ -43,29 +49,41 @@ def inputs_of(conditions: Sequence[str], scale: int) -> dict[str, Pipeline | Non
 
 
 def list_files(root: Path, names: Sequence[str], own: Sequence[tuple[str, str]]) -> dict[str, Path]:
-    """The list file of each set by its name: ROOT/splits/NAME.txt, then one's own of (name, list).
+    """The list file of each set by its name.
 
-    Raises UserError for a name that two sets have, and for one that ``SETS`` lacks.
+    Args:
+        root: folder with ``splits``.
+        names: sets ROOT/splits/NAME.txt.
+        own: further sets, (name, list).
+
+    Raises:
+        UserError: for a name that two sets have, and for one that ``SETS`` lacks.
     """
     known = {name: root / "splits" / f"{name}.txt" for name in SETS}
-    found = {name: lookup(known, name, "set") for name in names}
+    files = {name: lookup(known, name, "set") for name in names}
     for name, path in own:
-        if name in found:
+        if name in files:
             raise UserError(f"--set {name}={path}: two sets of this name; give another one")
-        found[name] = Path(path)
-    return found
+        files[name] = Path(path)
+    return files
 
 
 def read_sets(root: Path, lists: Mapping[str, Path], count: int | None = None) -> dict[str, Source]:
-    """The photographs with masks of each set; with ``count`` so many of them, spread evenly.
+    """The photographs with masks of each set.
 
-    Raises UserError for a list or a pair that is missing, and for masks that are not clear.
+    Args:
+        root: folder of all photographs.
+        lists: list file of each set.
+        count: take so many of each, spread evenly; None: all.
+
+    Raises:
+        UserError: for a list or a pair that is missing, and for masks that are not clear.
     """
-    found = {}
+    sources = {}
     for name, path in lists.items():
         source = build_source(Folder(type="folder", root=str(root), lists=[str(path)]), name)
-        found[name] = source if count is None else spread(source, count)
-    return found
+        sources[name] = source if count is None else spread(source, count)
+    return sources
 
 
 def spread(source: Source, count: int) -> Source:

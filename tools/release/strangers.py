@@ -56,20 +56,22 @@ def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean
     """What predict.py finds under each ``--restore``; ways that are decided alike are computed once."""
     decided = decide(system, pixels, ways)
     least = least_seen(system.minimum_area)
-    found = {one: search(system.model, pixels, one, clean=clean, least=least) for one in set(decided.values())}
-    return {way: found[restore] for way, restore in decided.items()}
+    predictions = {
+        restore: search(system.model, pixels, restore, clean=clean, least=least) for restore in set(decided.values())
+    }
+    return {way: predictions[restore] for way, restore in decided.items()}
 
 
-def at_size(found: Prediction, size: tuple[int, int]) -> NDArray[np.float32]:
+def at_size(prediction: Prediction, size: tuple[int, int]) -> NDArray[np.float32]:
     """The probability at the size [H,W] of the true mask.
 
     It is the photograph's own where that has this size, the fine one where the photograph was restored to it, and else
     the photograph's own, enlarged linearly.
     """
-    for probability in (found.probability, found.fine):
+    for probability in (prediction.probability, prediction.fine):
         if probability.shape == size:
             return probability
-    enlarged = cv2.resize(found.probability, size[::-1], interpolation=cv2.INTER_LINEAR)
+    enlarged = cv2.resize(prediction.probability, size[::-1], interpolation=cv2.INTER_LINEAR)
     return enlarged.astype(np.float32, copy=False)
 
 
@@ -82,10 +84,17 @@ def iou_at_half(probability: NDArray[np.float32], mask: NDArray) -> float:
 def compare(
     system: System, source: Source, inputs: Mapping[str, Pipeline | None], progress: Callable[[], None]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The rule on one set: for every input the IoU of each way, and whether ``auto`` keeps within MARGIN of the better.
+    """The rule of ``--restore auto`` on one set. IoU is at 0.5, at the size of the true mask.
 
-    inputs: as ``tools.release.sets.inputs_of`` tells; the photograph itself is called NATIVE. Returns also a row for
-    each photograph and input. IoU is at 0.5, at the size of the true mask.
+    Args:
+        system: weights to evaluate.
+        source: photographs with masks.
+        inputs: as ``tools.release.sets.inputs_of`` returns them; the photograph itself is called NATIVE.
+        progress: called after each photograph.
+
+    Returns:
+        For every input the IoU of each way, and whether ``auto`` keeps within MARGIN of the better one; and a row for
+        each photograph and input.
     """
     clean = partial(remove_small_regions, minimum_area=system.minimum_area)
     rows = []
@@ -94,9 +103,9 @@ def compare(
         mask = batch.mask[0, 0].numpy()
         for condition, pipeline in inputs.items():
             photo = batch.hr if pipeline is None else pipeline(batch.hr, batch.name, SEED, (0,)).lr
-            found = answer(system, to_uint8(photo)[0], WAYS, clean)
-            ious = {way: iou_at_half(at_size(found[way], mask.shape), mask) for way in WAYS}
-            restored = found["auto"].restored is not None
+            predictions = answer(system, to_uint8(photo)[0], WAYS, clean)
+            ious = {way: iou_at_half(at_size(predictions[way], mask.shape), mask) for way in WAYS}
+            restored = predictions["auto"].restored is not None
             name = NATIVE if condition == HR else condition
             rows.append({"name": batch.name[0], "input": name, **ious, "restored": int(restored)})
         progress()
@@ -107,15 +116,15 @@ def rule(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """By input: the mean IoU of each way with its interval, how many photographs auto restores, how far auto is below
     the better way, and whether that is within MARGIN.
     """
-    found = {}
+    results = {}
     for name in dict.fromkeys(row["input"] for row in rows):
-        own = [row for row in rows if row["input"] == name]
-        ways = {way: mean_of(np.array([row[way] for row in own])) for way in WAYS}
+        input_rows = [row for row in rows if row["input"] == name]
+        ways = {way: mean_of(np.array([row[way] for row in input_rows])) for way in WAYS}
         short = max(ways["always"].value, ways["never"].value) - ways["auto"].value
-        found[name] = {
-            **{way: one.figure() for way, one in ways.items()},
-            "restored": float(np.mean([row["restored"] for row in own])),
+        results[name] = {
+            **{way: estimate.figure() for way, estimate in ways.items()},
+            "restored": float(np.mean([row["restored"] for row in input_rows])),
             "short": short,
             "kept": short <= MARGIN,
         }
-    return found
+    return results

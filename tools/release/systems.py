@@ -63,31 +63,42 @@ class System:
 
 
 def load_system(name: str, weights: str | None, precision: str = "auto") -> System:
-    """Weights as predict.py finds them: a file, or None for those that it takes by itself.
+    """Load weights as predict.py finds them.
 
-    precision: as for ``engine.runtime.precision.choose``, "auto": what their options ask of evaluations.
-    Raises UserError for weights that cannot be read.
+    Args:
+        name: of the system in tables.
+        weights: a file, or None for those that predict.py takes by itself.
+        precision: as for ``engine.runtime.precision.choose``; "auto": what their options ask of evaluations.
+
+    Raises:
+        UserError: for weights that cannot be read.
     """
     checkpoint = find_checkpoint(weights=weights)
     device = default_device()
-    chosen = choose(checkpoint.options.evaluation.precision if precision == "auto" else precision, device)
-    return System(name, checkpoint, device, chosen)
+    resolved = choose(checkpoint.options.evaluation.precision if precision == "auto" else precision, device)
+    return System(name, checkpoint, device, resolved)
 
 
-def load_others(given: list[tuple[str, str]], main: System, precision: str = "auto") -> list[System]:
-    """The systems to compare with, of (name, weights) each.
+def load_others(named_weights: list[tuple[str, str]], main: System, precision: str = "auto") -> list[System]:
+    """The systems to compare with.
 
-    Raises UserError for a name that is taken, and weights of another scale: their inputs would be others.
+    Args:
+        named_weights: (name, weights) of each.
+        main: the system that they are compared with.
+        precision: as of ``load_system``.
+
+    Raises:
+        UserError: for a name that is taken, and weights of another scale: their inputs would be others.
     """
     names, others = {MAIN, *BASELINES}, []
-    for name, weights in given:
+    for name, weights in named_weights:
         if name in names:
             raise UserError(f"--against {name}={weights}: the name is taken; give another one")
         names.add(name)
         other = load_system(name, weights, precision)
         if other.options.scale != main.options.scale:
-            told = f"scale {other.options.scale}, not {main.options.scale} as {main.checkpoint.path}"
-            raise UserError(f"--against {name}={weights}: {told}; give weights of the same scale")
+            mismatch = f"scale {other.options.scale}, not {main.options.scale} as {main.checkpoint.path}"
+            raise UserError(f"--against {name}={weights}: {mismatch}; give weights of the same scale")
         others.append(other)
     return others
 

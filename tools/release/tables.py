@@ -16,7 +16,10 @@ Content = Mapping[str, Any]  # of results.json, or a part of it
 def cell(figure: Mapping[str, Any] | None, digits: int = 3, images: int | None = None) -> str:
     """A mean with its interval, "0.703 (0.690 to 0.715)"; "-" where there is none.
 
-    images: of the set; that a figure applies to fewer of them is told.
+    Args:
+        figure: mean, low, high and images.
+        digits: after the point.
+        images: of the set; that a figure applies to fewer of them is told.
     """
     if figure is None or figure["mean"] is None:
         return "-"
@@ -37,24 +40,24 @@ def systems_of(content: Content) -> Iterator[tuple[str, Content]]:
     yield from content.get("against", {}).items()
 
 
-def scores(content: Content, chosen: str) -> str:
+def scores(content: Content, set_name: str) -> str:
     """One set: a row for each system and condition."""
     rows, images = [], 0
-    for system, part in systems_of(content):
-        for condition, figures in part.get("sets", {}).get(chosen, {}).items():
+    for system, section in systems_of(content):
+        for condition, figures in section.get("sets", {}).get(set_name, {}).items():
             images = figures[names.DICE]["images"]
             cells = (cell(figures.get(key), names.METRICS[key].digits, images) for key in COLUMNS)
             rows.append([f"{system}, {condition}", *cells])
-    head = [f"{chosen}, {images} photographs", *(names.METRICS[key].heading for key in COLUMNS)]
+    head = [f"{set_name}, {images} photographs", *(names.METRICS[key].heading for key in COLUMNS)]
     return markdown(head, rows)
 
 
 def ratios(content: Content) -> str:
     """What degradation leaves of the figures on sharp photographs: a row for each set, system and condition."""
     rows = [
-        [chosen, system, f"{condition} / hr", *(cell(figures.get(key)) for key in RATIOS)]
-        for system, part in systems_of(content)
-        for chosen, conditions in part.get("ratios", {}).items()
+        [set_name, system, f"{condition} / hr", *(cell(figures.get(key)) for key in RATIOS)]
+        for system, section in systems_of(content)
+        for set_name, conditions in section.get("ratios", {}).items()
         for condition, figures in conditions.items()
     ]
     return markdown(["set", "system", "ratio", *(names.METRICS[key].heading for key in RATIOS)], rows)
@@ -63,9 +66,9 @@ def ratios(content: Content) -> str:
 def differences(content: Content) -> str:
     """How far the model is above each other system on the same photographs."""
     rows = [
-        [chosen, f"model - {system}", condition, *(cell(figures.get(key)) for key in RATIOS)]
-        for system, part in content.get("against", {}).items()
-        for chosen, conditions in part.get("differences", {}).items()
+        [set_name, f"model - {system}", condition, *(cell(figures.get(key)) for key in RATIOS)]
+        for system, section in content.get("against", {}).items()
+        for set_name, conditions in section.get("differences", {}).items()
         for condition, figures in conditions.items()
     ]
     return markdown(["set", "difference", "input", *(names.METRICS[key].heading for key in RATIOS)], rows)
@@ -74,42 +77,42 @@ def differences(content: Content) -> str:
 def restore(content: Content) -> str:
     """The rule of ``--restore auto``: IoU of each way, and where auto stays behind."""
     rows = []
-    for chosen, inputs in content.get("restore", {}).items():
-        for name, found in inputs.items():
-            behind = f"{found['short']:+.3f}" + ("" if found["kept"] else f" **over {MARGIN}**")
-            ways = [cell(found[way]) for way in WAYS]
-            rows.append([chosen, name, str(found["auto"]["images"]), *ways, f"{found['restored']:.0%}", behind])
+    for set_name, inputs in content.get("restore", {}).items():
+        for name, result in inputs.items():
+            behind = f"{result['short']:+.3f}" + ("" if result["kept"] else f" **over {MARGIN}**")
+            ways = [cell(result[way]) for way in WAYS]
+            rows.append([set_name, name, str(result["auto"]["images"]), *ways, f"{result['restored']:.0%}", behind])
     head = ["set", "input", "photographs", *WAYS, "auto restores", "better of the two - auto"]
     return markdown(head, rows)
 
 
 def false_alarms(content: Content) -> str:
     """Photographs without a crack: shares with a region, and regions per megapixel, by the least area of a region."""
-    found, rows, head = content.get("false_alarms", {}), [], []
-    for system, ways in found.get("systems", {}).items():
+    alarms, rows, head = content.get("false_alarms", {}), [], []
+    for system, ways in alarms.get("systems", {}).items():
         for way, areas in ways.items():
-            shares = [cell(one["photographs"]) for one in areas.values()]
-            per_megapixel = [cell(one["regions_per_megapixel"], 2) for one in areas.values()]
+            shares = [cell(figures["photographs"]) for figures in areas.values()]
+            per_megapixel = [cell(figures["regions_per_megapixel"], 2) for figures in areas.values()]
             rows.append([system, way, *shares, *per_megapixel])
             head = [f"share with a region of {area}+ px" for area in areas]
             head += [f"regions of {area}+ px per megapixel" for area in areas]
-    return markdown([f"{found.get('images', 0)} crack-free photographs", "restore", *head], rows)
+    return markdown([f"{alarms.get('images', 0)} crack-free photographs", "restore", *head], rows)
 
 
 def document(content: Content) -> str:
     """All tables there are figures for, with what they were made of."""
     about = f"`{content['weights']}` (step {content['step']}), measured at commit {content['commit']}"
-    parts = [
+    paragraphs = [
         "# Results",
         (
             f'{about}. Intervals: 95%, over photographs; "of N": a precision applies to the N '
             "photographs in which anything is found."
         ),
     ]
-    counted = content["settings"]["count"]
-    if counted is not None:
-        parts.append(f"**A quick look**: at most {counted} photographs of each set.")
-    sections = [(f"## {chosen}", scores(content, chosen)) for chosen in content["sets"]]
+    count = content["settings"]["count"]
+    if count is not None:
+        paragraphs.append(f"**A quick look**: at most {count} photographs of each set.")
+    sections = [(f"## {set_name}", scores(content, set_name)) for set_name in content["sets"]]
     for heading, key, make in (
         ("## Sharp and degraded", "ratios", ratios),
         ("## Compared", "against", differences),
@@ -118,4 +121,4 @@ def document(content: Content) -> str:
     ):
         if content.get(key) and (content["sets"] or key not in ("ratios", "against")):
             sections.append((heading, make(content)))
-    return "\n\n".join([*parts, *(text for section in sections for text in section)]) + "\n"
+    return "\n\n".join([*paragraphs, *(text for section in sections for text in section)]) + "\n"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.files import write_bytes
 from contracts.paths import user_path
@@ -53,12 +54,7 @@ CHECKED = 160  # px, side of the drawn photograph
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.ship",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.ship", __doc__, EXPLANATION)
     add = parser.add_argument
     add("experiment", type=user_path, metavar="FOLDER", help="experiments/NAME, or a file of weights")
     add("--name", required=True, help="of the folder below weights/; predict.py and evaluate.py take "
@@ -78,8 +74,16 @@ def ship(
 ) -> Path:
     """Write ``weights/NAME`` and say what it is; returns the folder.
 
-    Raises UserError for a name that is taken (unless ``overwrite``) or is none, for weights that do not fit their
-    options, and where rounding changes what the model finds.
+    Args:
+        source: an experiment's folder or a file of weights.
+        name: of the folder of weights.
+        results: content of results.json with intervals.
+        data: what people add to the card.
+        overwrite: replace earlier weights of this name.
+
+    Raises:
+        UserError: for a name that is taken (unless ``overwrite``) or is none, for weights that do not fit their
+            options, and where rounding changes what the model finds.
     """
     folder = shipped.WEIGHTS / name
     if not name.replace("-", "").replace("_", "").isalnum():
@@ -108,7 +112,7 @@ def ship(
 def _write(
     staging: Path, name: str, path: Path, content: dict[str, Any], results: dict[str, Any] | None, data: CardData | None
 ) -> float:
-    """Write all to ``place``, and return how far the answers are from those of the trained weights."""
+    """Write all to ``staging``, and return how far the answers are from those of the trained weights."""
     options = parse_options(of_today(content["options"]), str(path))
     numbers = sum(value.numel() for value in content["model"].values() if value.is_floating_point())
     write_folder(staging, content, make_card(name, content, f"{numbers / 1e6:.2f} million numbers", results, data))
@@ -117,15 +121,15 @@ def _write(
             write_bytes(staging / PICTURES / failure.picture.name, failure.picture.read_bytes())
     difference = largest_difference(options, content, load_file(staging), path)
     if not difference <= LIMIT:
-        told = f"in float16 probabilities differ by {difference:.2g}, over {LIMIT}"
-        raise UserError(f"{path}: {told}; nothing was written: these weights cannot be shipped so")
+        message = f"in float16 probabilities differ by {difference:.2g}, over {LIMIT}"
+        raise UserError(f"{path}: {message}; nothing was written: these weights cannot be shipped so")
     return difference
 
 
-def portable(kept: dict[str, Any], name: str) -> dict[str, Any]:
+def portable(options: dict[str, Any], name: str) -> dict[str, Any]:
     """The options for other machines: paths relative to the working directory, and no one's W&B or results folder."""
-    own = {key: value for key, value in kept.items() if key not in ("wandb", "path")}
-    return _relative(parse_options(own, name).model_dump(mode="json"))
+    shared = {key: value for key, value in options.items() if key not in ("wandb", "path")}
+    return _relative(parse_options(shared, name).model_dump(mode="json"))
 
 
 def _relative(value: Any) -> Any:
@@ -136,21 +140,21 @@ def _relative(value: Any) -> Any:
     return os.path.relpath(value) if isinstance(value, str) and os.path.isabs(value) else value
 
 
-def largest_difference(options: Options, one: dict[str, Any], other: dict[str, Any], path: Path) -> float:
+def largest_difference(options: Options, trained: dict[str, Any], rounded: dict[str, Any], path: Path) -> float:
     """Of the probabilities that two checkpoints find in a drawn photograph, in float32 on the CPU."""
     pixels = SyntheticSource(1, size=CHECKED, seed=options.seed, crack_free=0).load(0)[0]
-    checkpoints = [Checkpoint(options, file["model"], file["meta"], file["step"], path) for file in (one, other)]
+    checkpoints = [Checkpoint(options, file["model"], file["meta"], file["step"], path) for file in (trained, rounded)]
     models = [TiledModel(checkpoint.model(), torch.device("cpu")) for checkpoint in checkpoints]
-    found = [[search(model, pixels, restore, str(path)).fine for restore in (True, False)] for model in models]
-    return max(float(np.abs(first - second).max()) for first, second in zip(*found, strict=True))
+    probabilities = [[search(model, pixels, restore, str(path)).fine for restore in (True, False)] for model in models]
+    return max(float(np.abs(first - second).max()) for first, second in zip(*probabilities, strict=True))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read what is given, before any work, and ship."""
-    chosen = parse(arguments)
-    results = None if chosen.results is None else read_measured(chosen.results)
-    data = None if chosen.card_data is None else read_card_data(chosen.card_data)
-    folder = ship(chosen.experiment, chosen.name, results, data, chosen.overwrite)
+    args = parse(arguments)
+    results = None if args.results is None else read_measured(args.results)
+    data = None if args.card_data is None else read_card_data(args.card_data)
+    folder = ship(args.experiment, args.name, results, data, args.overwrite)
     print(f"wrote {folder / CARD}: read it before it is published")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.runtime.weights_folder import PHOTOGRAPHS
 from tools.ship.card_data import CardData
 from tools.ship.measured import false_alarms, tables
-from tools.ship.photographs import Part, part_of
+from tools.ship.photographs import PhotographSplit, split_of
 from tools.ship.terms import PHRASES, RESEARCH, strictest, terms_of
 
 NETWORKS = ("network", "network_sr", "network_seg")  # sections of the options
@@ -80,46 +80,50 @@ def make_card(
     results: Mapping[str, Any] | None = None,
     data: CardData | None = None,
 ) -> str:
-    """The card of a checkpoint's ``content`` (options, meta, step); size: of its tensors, in words."""
+    """The card of a checkpoint.
+
+    Args:
+        name: of the weights.
+        content: of the checkpoint (options, meta, step).
+        size: of its tensors, in words.
+        results: content of results.json with intervals.
+        data: what people add.
+    """
     data, options, datasets = data or CardData(), content["options"], content["options"]["datasets"]
-    parts = {"training": part_of(datasets["train"]), "validation": part_of(datasets.get("val"))}
-    terms = strictest(folder for part in parts.values() for folder in part.folders)
+    splits = {"training": split_of(datasets["train"]), "validation": split_of(datasets.get("val"))}
+    types = [f"`{key}: {options[key]['type']}`" for key in NETWORKS if options.get(key)]
+    terms = strictest(folder for split in splits.values() for folder in split.folders)
     return TEMPLATE.format(
         name=name,
         scale=options["scale"],
-        networks=_networks(options),
+        networks="Networks: " + ", ".join(types),
         size=size,
         licence="research-non-commercial" if terms.startswith(PHRASES[RESEARCH]) else "see-below",
         summary=f" {data.summary}" if data.summary else "",
         use=_listed((*USE, *data.intended_use)),
         limits=_listed((*LIMITS, *data.limits)),
         terms=terms,
-        data=_data(parts),
-        recipe=_recipe(content, parts),
+        data=_data(splits),
+        recipe=_recipe(content, splits),
         results=tables(results),
         alarms=false_alarms(results),
         failures=_failures(data),
     )
 
 
-def _networks(options: Mapping[str, Any]) -> str:
-    told = [f"`{key}: {options[key]['type']}`" for key in NETWORKS if options.get(key)]
-    return "Networks: " + ", ".join(told)
-
-
-def _data(parts: Mapping[str, Part]) -> str:
+def _data(splits: Mapping[str, PhotographSplit]) -> str:
     rows = []
-    for part, found in parts.items():
-        for folder, count in sorted(found.folders.items()):
+    for use, split in splits.items():
+        for folder, count in sorted(split.folders.items()):
             terms, number = terms_of(folder), "-" if count is None else count
-            rows.append(f"| {folder} | {part} | {number} | {terms.licence} | {terms.source} |")
+            rows.append(f"| {folder} | {use} | {number} | {terms.licence} | {terms.source} |")
     head = ["| photographs | for | number | licence | source |", "|---|---|---|---|---|"]
-    missing = sorted(one for part in parts.values() for one, digest in part.lists.items() if digest is None)
+    missing = sorted(file for use in splits.values() for file, digest in use.lists.items() if digest is None)
     more = [f"\nNot counted, as they were not at hand: {', '.join(missing)}."] if missing else []
     return "\n".join([*head, *rows, *more])
 
 
-def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
+def _recipe(content: Mapping[str, Any], splits: Mapping[str, PhotographSplit]) -> str:
     options, meta = content["options"], content["meta"]
     file = next(iter(sorted((ROOT / "options").rglob(f"{options['name']}.yml"))), None)
     seen = meta.get("photographs", {})
@@ -140,9 +144,9 @@ def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         if start != "none":
             lines.append(f"`{key}` started from: {start}")
     lines += [
-        f"Split list for {name}: `{one}`, SHA-256 {digest or 'not known'}"
-        for name, part in parts.items()
-        for one, digest in part.lists.items()
+        f"Split list for {use}: `{file_name}`, SHA-256 {digest or 'not known'}"
+        for use, split in splits.items()
+        for file_name, digest in split.lists.items()
     ]
     return _listed((*lines, "The resolved options are in `config.json`."))
 
@@ -150,11 +154,11 @@ def _recipe(content: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
 def _failures(data: CardData) -> str:
     if not data.failures:
         return "None collected yet."
-    told = [
+    texts = [
         failure.text + (f"\n\n![{failure.picture.stem}]({PICTURES}/{failure.picture.name})" if failure.picture else "")
         for failure in data.failures
     ]
-    return "\n\n".join(told)
+    return "\n\n".join(texts)
 
 
 def _listed(lines: tuple[str, ...]) -> str:

@@ -16,7 +16,12 @@ KEYS = ("summary", "intended_use", "limits", "failures")
 
 @dataclass(frozen=True)
 class Failure:
-    """A photograph on which the weights fail. text: what goes wrong and why; picture: to show, or None."""
+    """A photograph on which the weights fail.
+
+    Args:
+        text: what goes wrong and why.
+        picture: to show, or None.
+    """
 
     text: str
     picture: Path | None = None
@@ -24,7 +29,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class CardData:
-    """summary: a paragraph; intended_use, limits: lines, beside those that hold for all weights of this project."""
+    """What people add to a card, beside the lines that hold for all weights of this project.
+
+    Args:
+        summary: a paragraph.
+        intended_use: lines.
+        limits: lines.
+        failures: photographs on which the weights fail.
+    """
 
     summary: str = ""
     intended_use: tuple[str, ...] = ()
@@ -54,32 +66,32 @@ def read_card_data(path: Path) -> CardData:
     return CardData(summary.strip(), use, limits, _failures(content.get("failures", []), path))
 
 
-def _lines(given: Any, path: Path, key: str) -> tuple[str, ...]:
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+def _lines(lines: Any, path: Path, key: str) -> tuple[str, ...]:
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise UserError(f"--card-data {path}: {key} has to be a list of texts")
-    return tuple(" ".join(one.split()) for one in given)
+    return tuple(" ".join(line.split()) for line in lines)
 
 
-def _failures(given: Any, path: Path) -> tuple[Failure, ...]:
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+def _failures(entries: Any, path: Path) -> tuple[Failure, ...]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"--card-data {path}: failures has to be a list of entries text, picture")
-    found: list[Failure] = []
+    failures: list[Failure] = []
     names: set[str] = set()
-    for one in given:
-        if not isinstance(one.get("text"), str) or not one.keys() <= {"text", "picture"}:
+    for entry in entries:
+        if not isinstance(entry.get("text"), str) or not entry.keys() <= {"text", "picture"}:
             raise UserError(f"--card-data {path}: a failure needs its text, may have a picture, and nothing else")
-        picture = None if one.get("picture") is None else path.parent / str(one["picture"])
+        picture = None if entry.get("picture") is None else path.parent / str(entry["picture"])
         if picture is not None:
             _check(picture, names, path)
-        found.append(Failure(" ".join(one["text"].split()), picture))
-    return tuple(found)
+        failures.append(Failure(" ".join(entry["text"].split()), picture))
+    return tuple(failures)
 
 
 def _check(picture: Path, names: set[str], path: Path) -> None:
     read_image(picture)
     if picture.stat().st_size > LARGEST_PICTURE:
-        told = f"{picture.stat().st_size} bytes are over {LARGEST_PICTURE}"
-        raise UserError(f"--card-data {path}: {picture}: {told}; give a smaller picture")
+        size = f"{picture.stat().st_size} bytes are over {LARGEST_PICTURE}"
+        raise UserError(f"--card-data {path}: {picture}: {size}; give a smaller picture")
     if picture.name in names:
         raise UserError(f"--card-data {path}: two pictures are called {picture.name}; rename one")
     names.add(picture.name)

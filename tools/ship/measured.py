@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.errors import UserError
 from metrics.names import METRICS
+from tools.release.tables import cell
 
 COLUMNS = [name for name, metric in METRICS.items() if metric.heading]
 NOT_MEASURED = "Not measured."
@@ -26,7 +27,7 @@ def read_measured(path: Path) -> dict[str, Any]:
         for conditions in content["sets"].values():
             for figures in conditions.values():
                 for figure in figures.values():
-                    _cell(figure)
+                    cell(figure)
         content.get("false_alarms", {}).items()
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"--results {path} holds no results with intervals; give what the measurement wrote") from None
@@ -44,7 +45,7 @@ def false_alarms(content: Mapping[str, Any] | None) -> str:
     rows = [] if content is None else list(_figures(content.get("false_alarms", {}), ()))
     if not rows:
         return NOT_MEASURED
-    lines = [f"| {', '.join(path).replace('_', ' ')} | {_cell(figure)} | {figure['images']} |" for path, figure in rows]
+    lines = [f"| {', '.join(path).replace('_', ' ')} | {cell(figure)} | {figure['images']} |" for path, figure in rows]
     return "\n".join(["| on photographs without a crack | mean, 95% interval | photographs |", "|---|---|---|", *lines])
 
 
@@ -52,7 +53,7 @@ def _of_set(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> str:
     columns = [key for key in COLUMNS if any(key in figures for figures in conditions.values())]
     images = max((figure["images"] for figures in conditions.values() for figure in figures.values()), default=0)
     lines = [
-        f"| {condition} | " + " | ".join(_cell(figures.get(key), METRICS[key].digits) for key in columns) + " |"
+        f"| {condition} | " + " | ".join(cell(figures.get(key), METRICS[key].digits) for key in columns) + " |"
         for condition, figures in conditions.items()
     ]
     head = f"| `{name}`, {images} photographs | " + " | ".join(METRICS[key].heading for key in columns) + " |"
@@ -68,12 +69,3 @@ def _figures(content: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
         return
     for name, inner in content.items():
         yield from _figures(inner, (*path, str(name)))
-
-
-def _cell(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """A mean with its interval, "0.703 (0.690 to 0.715)"; "-" where there is none."""
-    if figure is None or figure["mean"] is None:
-        return "-"
-    mean, low, high = figure["mean"], figure["low"], figure["high"]
-    bounds = "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
-    return f"{mean:.{digits}f}{bounds}"

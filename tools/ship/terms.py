@@ -16,7 +16,13 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Terms:
-    """licence: as the source states it; source: whom to cite; level: how strict, what is not stated being strictest."""
+    """Terms of photographs.
+
+    Args:
+        licence: as the source states it.
+        source: whom to cite.
+        level: how strict, what is not stated being strictest.
+    """
 
     licence: str
     source: str
