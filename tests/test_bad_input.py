@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from contracts.errors import run_main
-from tests.helpers.runs import ROOT, TINY, assert_error, contents, finish, run_here, start, write_photographs
+from tests.helpers.errors import exit_line
+from tests.helpers.folders import contents, write_photographs
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, TRAIN, assert_error, run_here
 
 SIZES = {"a": (40, 48), "b": (40, 48), "c": (40, 48)}
 
@@ -59,7 +62,7 @@ def assert_refused(place: Path, told: list[str], script: str, *arguments: object
     ],
 )
 def test_options_that_cannot_be(place: Path, changes: list[str], told: list[str]) -> None:
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(place, told, *TRAIN, *changes)
 
 
 @pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py"])
@@ -123,7 +126,7 @@ def folder(part: str) -> str:
 def test_photographs_to_train_with(place: Path, ruin: Callable[[Path], list[str]], part: str) -> None:
     told = [f"datasets.{part}", *ruin(place / "mine")]
     change = [folder(part), "val:val_freq=1"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    assert_refused(place, told, *TRAIN, *change)
 
 
 @pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
@@ -138,7 +141,7 @@ def test_validation_photograph_that_is_broken_shows_before_training(place: Path)
     path.write_bytes(path.read_bytes()[:2000])
     change = [folder("val"), "val:val_freq=100"]
     told = ["c.png", "cannot read", "replace or remove"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    assert_refused(place, told, *TRAIN, *change)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 31)])
@@ -146,7 +149,7 @@ def test_photograph_too_small_to_measure_on(place: Path, tiny_weights: Path, siz
     write_photographs(place / "mine", {"c": size})
     told = ["'c'", "too small", "32 pixels a side"]
     change = [folder("val"), "val:val_freq=100"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    assert_refused(place, told, *TRAIN, *change)
     outcome = run_here("evaluate.py", "--weights", tiny_weights, "--force_yml", folder("test"), cwd=place)
     assert_error(outcome, *told)
 
@@ -154,7 +157,7 @@ def test_photograph_too_small_to_measure_on(place: Path, tiny_weights: Path, siz
 def test_split_without_a_crack(place: Path) -> None:
     write_photographs(place / "mine", SIZES, crack=False)
     told = ["datasets.train", "masks of all 3 images are empty", "white"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"))
+    assert_refused(place, told, *TRAIN, folder("train"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +170,7 @@ def test_split_without_a_crack(place: Path) -> None:
 )
 def test_split_that_is_not_there(place: Path, change: str, told: list[str]) -> None:
     (place / "list.txt").write_text("a\nzz\n")
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"), change)
+    assert_refused(place, told, *TRAIN, folder("train"), change)
 
 
 def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, tiny_weights: Path) -> None:
@@ -176,7 +179,7 @@ def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, t
         path.write_bytes(path.read_bytes()[:2000])
     told = ["2 of 3 photographs", "a.png", "c.png", "cannot read", "replace or remove"]
     changes = [folder("train"), "datasets:train:workers=1"]
-    assert_refused(place, ["datasets.train", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(place, ["datasets.train", *told], *TRAIN, *changes)
     arguments = ["--weights", tiny_weights, "--clean", "--force_yml", folder("test")]
     assert_refused(place, ["datasets.test", *told], "evaluate.py", *arguments)
 
@@ -187,7 +190,7 @@ def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, t
 def test_weights_of_another_architecture(place: Path, tiny_weights: Path) -> None:
     told = ["network_sr.weights", str(tiny_weights), "another architecture", "options file"]
     changes = ["network_sr:width=12", f"network_sr:weights={tiny_weights}"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(place, told, *TRAIN, *changes)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_a_file_in_the_way(place: Path, tiny_weights: Path) -> None:
     taken = place / "mine" / "images" / "a.png"
     told = [str(taken), "a file is in the way"]
     changes = [f"path:experiments_root={taken}/new"]
-    assert_refused(place, ["experiments_root", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(place, ["experiments_root", *told], *TRAIN, *changes)
     assert_refused(place, ["--out", *told], "evaluate.py", "--weights", tiny_weights, "--out", taken / "new")
     assert_refused(place, ["-o", *told], "predict.py", "mine/images", "--weights", tiny_weights, "-o", taken / "new")
 
@@ -221,7 +224,7 @@ def test_a_file_in_the_way(place: Path, tiny_weights: Path) -> None:
 def test_a_folder_without_permission(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place)  # whoever runs the test may write
     told = ["path.experiments_root", "no permission", str(place)]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", "path:experiments_root=elsewhere")
+    assert_refused(place, told, *TRAIN, "path:experiments_root=elsewhere")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
@@ -229,10 +232,8 @@ def test_a_disk_that_refuses_anywhere(number: int, capsys: pytest.CaptureFixture
     def main() -> None:
         raise OSError(number, os.strerror(number), "results/table.csv")
 
-    with pytest.raises(SystemExit, match="2"):
-        run_main(main)
-    told = capsys.readouterr().err
-    assert told == f"error: results/table.csv: {os.strerror(number)}; make room, or choose another folder\n"
+    line = exit_line(main, capsys)
+    assert line == f"error: results/table.csv: {os.strerror(number)}; make room, or choose another folder\n"
 
 
 def test_other_errors_of_the_system_are_not_hidden() -> None:
@@ -251,7 +252,7 @@ def test_one_line_from_a_real_command_line(place: Path, tiny_weights: Path) -> N
     """Nothing that an import, a library or a warning prints stands beside the error."""
     np.save(place / "array.npy", np.zeros(3))
     commands = {
-        "unknown network option": ["train_joint.py", "-opt", TINY, "--force_yml", "network_seg:widht=8"],
+        "unknown network option": [*TRAIN, "network_seg:widht=8"],
         "no picture": ["predict.py", place / "array.npy", "--weights", tiny_weights],
     }
     told = {"unknown network option": ["network_seg.widht", "'width'"], "no picture": ["array.npy", "cannot read"]}

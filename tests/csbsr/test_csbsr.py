@@ -18,7 +18,7 @@ import models.seg
 import models.sr
 import models.whole
 from tests.helpers.photographs import photograph
-from tests.helpers.runs import run_here
+from tests.helpers.runs import run_well
 
 PIXELS = photograph(40, 52)
 
@@ -36,8 +36,7 @@ def picture(path: Path) -> np.ndarray:
 def test_it_finds_what_predict_finds(restore: str, tiny_weights: Path, tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     command = ["a.png", "--weights", tiny_weights, "--restore", restore, "--threshold", "0.45"]
-    outcome = run_here("predict.py", *command, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    outcome = run_well("predict.py", *command, cwd=tmp_path)
     found = csbsr.load(tiny_weights)(tmp_path / "a.png", threshold=0.45, restore=restore)
     out = tmp_path / "results"
     assert found.mask.dtype == bool and np.array_equal(found.mask, picture(out / "a_mask.png") > 0)

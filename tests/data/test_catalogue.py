@@ -19,7 +19,7 @@ from data.labels import Labelled, Photographs
 from data.resized import Resized
 from data.sources import Cached, FilePairs, Subset, hold_out
 from data.synthetic import SyntheticSource
-from tests.helpers.runs import write_photographs
+from tests.helpers.folders import write_photographs
 
 SIZES = dict.fromkeys("abc", (40, 48))
 

@@ -16,7 +16,9 @@ from data.resized import Resized
 from data.sources import FilePairs, fingerprint
 from data.synthetic import SyntheticSource
 from engine.build.data import build_source, build_train_sources
-from tests.helpers.runs import option_error, tiny, write_photographs
+from tests.helpers.errors import assert_holds
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import option_error, tiny
 
 
 @pytest.fixture
@@ -179,8 +181,7 @@ def test_labels_by_options(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_contradictions_are_refused(changes: list[str], told: list[str]) -> None:
-    message = option_error(*changes)
-    assert [part for part in told if part not in message] == [], message
+    assert_holds(option_error(*changes), told)
 
 
 def test_labels_of_drawn_photographs_come_from_masks(tmp_path: Path) -> None:

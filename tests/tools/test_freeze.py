@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from contracts.records import JointOutput
 from degradations.frozen import read_frozen
 from engine.build.data import build_source
 from engine.evaluate.evaluator import Evaluator
 from engine.options import Options
 from engine.options.load import load_options
+from tests.helpers.errors import exit_line
 from tools.freeze import freeze, main
 
 
@@ -108,6 +109,4 @@ def test_command(root, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr()
     assert "freezing 1/1" in told.err and f"datasets:test:frozen={tmp_path / 'set'}" in told.out
     monkeypatch.setattr(sys, "argv", [*command, "scale=3"])
-    with pytest.raises(SystemExit, match="2"):
-        run_main(main)
-    assert capsys.readouterr().err.startswith("error: options/joint.yml: scale: ")
+    assert exit_line(main, capsys).startswith("error: options/joint.yml: scale: ")

@@ -16,7 +16,9 @@ from contracts.errors import UserError
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
-from tests.helpers.runs import ROOT, assert_error, contents, finish, start
+from tests.helpers.folders import contents
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, assert_error
 from tools.gpu_check import groups
 from tools.gpu_check.__main__ import check, main, parse
 from tools.gpu_check.cases import GROUPS, squares

@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.build.checkpoint import find_checkpoint
 from engine.runtime.checkpoint import save_atomic
-from models.reference_keys import load_reference, reference_keys
+from models.reference_keys import load_reference
 from models.seg import CrackFormer, SegNet
 from models.sr import DBPN
+from tests.helpers.errors import assert_holds, error_of, exit_line
+from tests.helpers.network_checks import checkpoint
 from tools.import_csbsr.__main__ import main
 from tools.import_csbsr.released import build_empty, converted, imported, read_released
 from tools.import_csbsr.variants import Variant, recognise
@@ -57,17 +59,11 @@ def listed(shared: Path, *parts: str | None) -> dict[str, Tensor]:
     return state
 
 
-def released_names(family: str, network: nn.Module) -> dict[str, Tensor]:
-    """The network's tensors under the authors' names."""
-    own = network.state_dict()
-    return {theirs: own[ours] for theirs, ours in reference_keys(family, own).items()}
-
-
 @pytest.fixture(scope="module")
 def pair() -> dict[str, Tensor]:
     """DBPN with CrackFormer under the authors' names, without memory."""
     with torch.device("meta"):
-        return released_names("dbpn", DBPN()) | released_names("crackformer", CrackFormer())
+        return checkpoint(DBPN(), "dbpn") | checkpoint(CrackFormer(), "crackformer")
 
 
 def small_file(state: dict[str, Tensor], path: Path) -> Path:
@@ -79,11 +75,7 @@ def small_file(state: dict[str, Tensor], path: Path) -> Path:
 
 def refusal(state: dict[str, Tensor]) -> str:
     """What is said about a checkpoint that does not fit: one line."""
-    with pytest.raises(UserError) as caught:
-        converted(recognise(state), state)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return error_of(lambda: converted(recognise(state), state))
 
 
 # -- recognition --------------------------------------------------------------------------------
@@ -123,7 +115,7 @@ def test_dsrl_is_one_network(shared: Path) -> None:
     assert options.network_sr is None and [stage.name for stage in options.train.stages] == ["joint"]
     weights = converted(variant, state)
     assert {name.split(".")[0] for name in weights} == {"encoder", "sr", "seg"}
-    assert weights.keys() == {name for name, _ in build_empty(variant).state_dict().items()}
+    assert weights.keys() == build_empty(variant).state_dict().keys()
 
 
 def test_dsrl_beside_another_network_is_refused(shared: Path) -> None:
@@ -147,7 +139,7 @@ def test_blur_skip_needs_a_kernel(shared: Path) -> None:
 @torch.no_grad()
 def test_an_imported_file_computes_what_the_networks_do(family, cls, unused, tmp_path, capsys) -> None:
     sr, seg = DBPN().eval(), cls().eval()
-    shapes = {name: t.shape for name, t in (released_names("dbpn", sr) | released_names(family, seg)).items()}
+    shapes = {name: t.shape for name, t in (checkpoint(sr, "dbpn") | checkpoint(seg, family)).items()}
     state = {name: t.float() if t.is_floating_point() else t for name, t in synthesise(shapes).items()}
     released = {f"module.{name}": tensor for name, tensor in {**state, unused: torch.ones(2)}.items()}
     torch.save(released, tmp_path / "released.pth")
@@ -257,9 +249,7 @@ def test_a_pickled_object_is_refused_and_not_run(pair, tmp_path) -> None:
 )
 def test_what_is_no_released_checkpoint_is_refused(content, told, tmp_path) -> None:
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(UserError, match="other.pth") as caught:
-        read_released(tmp_path / "other.pth")
-    assert told in str(caught.value)
+    assert_holds(error_of(read_released, tmp_path / "other.pth"), ["other.pth", told])
 
 
 @pytest.mark.parametrize("content", [b"", b"these are my weights\n", b"PK\x03\x04" + bytes(300), b"\x80\x02}q\x00."])
@@ -283,11 +273,9 @@ def test_nothing_is_overwritten(pair, tmp_path, monkeypatch, capsys) -> None:
     main(["released.pth"])
     weights = tmp_path / "experiments" / "released_cssr_crackformer" / "models" / "latest.pth"
     before = weights.read_bytes()
-    with pytest.raises(SystemExit, match="2"):
-        run_main(lambda: main(["released.pth"]))
-    error = capsys.readouterr().err
+    error = exit_line(lambda: main(["released.pth"]), capsys)
     assert error.startswith("error: experiments/released_cssr_crackformer is there already")
-    assert error.count("\n") == 1 and "-o DIR" in error and weights.read_bytes() == before
+    assert "-o DIR" in error and weights.read_bytes() == before
 
 
 def test_a_misfit_writes_nothing(pair, tmp_path) -> None:

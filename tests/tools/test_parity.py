@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from models.reference_keys import load_reference, reference_keys
 from models.seg import PSPNet
+from tests.helpers.errors import exit_line
 from tools.parity import __main__ as tool
 from tools.parity.verdict import judge
 from tools.parity.weights import synthesise
@@ -96,10 +97,8 @@ def test_unreadable_and_incomplete_fixtures_are_user_errors(fixtures: Path, tmp_
 
 
 def test_a_bad_folder_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_code:
-        run_main(lambda: run(Path("no/such/folder")))
-    assert exit_code.value.code == 2
-    assert capsys.readouterr().err.splitlines() == ["error: --fixtures: no folder no/such/folder"]
+    line = exit_line(lambda: run(Path("no/such/folder")), capsys)
+    assert line == "error: --fixtures: no folder no/such/folder\n"
 
 
 def test_weight_rule_by_kind() -> None:

@@ -17,7 +17,7 @@ from degradations.presets import build_pipeline
 from engine.evaluate.evaluator import evaluation_image
 from engine.predict.photo import Prediction
 from tests.helpers.drawn_sets import COUNT, write_set
-from tests.helpers.runs import TINY, run_here
+from tests.helpers.runs import TRAIN, run_well
 from tools.release.__main__ import main
 from tools.release.false_alarms import Alarms, crack_free, summary
 from tools.release.sets import inputs_of, list_files, read_sets, spread
@@ -56,7 +56,7 @@ def content(folder: Path) -> dict:
 
 def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_weights: Path, tmp_path: Path) -> None:
     test = f"datasets:test={{type: folder, root: {photographs}, lists: [splits/test_cfd.txt], seed: 5}}"
-    outcome = run_here(
+    run_well(
         "evaluate.py",
         "--weights",
         tiny_weights,
@@ -68,7 +68,6 @@ def test_figures_are_those_of_evaluate(measured: Path, photographs: Path, tiny_w
         test,
         cwd=tmp_path,
     )
-    assert outcome.code == 0, outcome.err
     theirs, ours = content(tmp_path / "theirs"), content(measured)
     for part, figures in ((ours, theirs), (ours["against"]["classical"], theirs["classical"])):
         for condition in ("hr", "clean", "degraded"):
@@ -130,8 +129,7 @@ def test_an_earlier_report_is_kept(measured: Path, photographs: Path, tiny_weigh
 
 def test_photographs_that_were_trained_on_are_refused(photographs: Path, tmp_path: Path) -> None:
     changes = [f"datasets:train={{type: folder, root: {photographs / 'drawn'}, crop: 32, batch_size: 2}}"]
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, "train:total_iter=1", *changes, cwd=tmp_path)
     weights = tmp_path / "experiments" / "tiny" / "models" / "latest.pth"
     given = ["--weights", weights, "--root", photographs, "--sets", "test_cfd", "--out", tmp_path / "out"]
     more = ["--parts", "scores", "--conditions", "hr", "--count", "2"]

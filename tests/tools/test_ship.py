@@ -16,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.runtime import shipped
 from engine.runtime.checkpoint import load_file, save_atomic
 from engine.runtime.weights_folder import read_config
+from tests.helpers.errors import exit_line
 from tests.helpers.runs import ROOT
 from tools.ship.__main__ import main, portable, ship
 from tools.ship.card import make_card
@@ -260,10 +261,7 @@ def test_mistakes_come_before_any_work(
         ([tmp_path / "absent", "--name", "a"], "weights"),
         ([tmp_path, "--name", "a"], "no weights in"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            run_main(lambda given=arguments: main([str(one) for one in given]))
-        error = capsys.readouterr().err
-        assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+        assert told in exit_line(lambda given=arguments: main([*map(str, given)]), capsys)
     assert not weights_root.exists()
 
 

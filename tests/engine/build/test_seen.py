@@ -10,13 +10,13 @@ import pytest
 
 from engine.runtime.checkpoint import load_file
 from tests.helpers.drawn_sets import write_set
-from tests.helpers.runs import TINY, Outcome, assert_error, run_here
+from tests.helpers.runs import TRAIN, Outcome, assert_error, run_here, run_well
 
 WEIGHTS = "experiments/tiny/models/latest.pth"
 
 
 def train(place: Path, *changes: str) -> Outcome:
-    return run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes, cwd=place)
+    return run_here(*TRAIN, "train:total_iter=1", *changes, cwd=place)
 
 
 def evaluate(place: Path, weights: Path, test: str, *arguments: str) -> Outcome:
@@ -102,6 +102,5 @@ def test_names_that_are_no_utf8_everywhere(tmp_path: Path, tiny_weights: Path) -
     assert outcome.code == 0, outcome.err
     assert "stra\\xdfe" in (tmp_path / "out/per_image.csv").read_text(encoding="utf-8")
     arguments = ["mine/images", "-o", "masks", "--weights", tiny_weights, "--rle", "all.csv"]
-    outcome = run_here("predict.py", *arguments, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("predict.py", *arguments, cwd=tmp_path)
     assert "stra\\xdfe.png," in (tmp_path / "all.csv").read_text(encoding="utf-8")

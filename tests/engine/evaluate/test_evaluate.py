@@ -18,7 +18,8 @@ from engine.build.checkpoint import find_checkpoint
 from engine.evaluate.run import evaluate
 from engine.options.load import force, parse_options
 from metrics.names import CONFUSION
-from tests.helpers.runs import TINY, Outcome, assert_error, run_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import TINY, TRAIN, Outcome, assert_error, run_here, run_well
 
 NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 
@@ -27,17 +28,14 @@ NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with the experiment "tiny", trained for three steps."""
     folder = tmp_path_factory.mktemp("trained")
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=3", cwd=folder)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, "train:total_iter=3", cwd=folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def evaluated(trained: Path) -> Outcome:
     """What ``python evaluate.py --degraded``, and nothing else, says in that folder."""
-    outcome = run_here("evaluate.py", "--degraded", cwd=trained)
-    assert outcome.code == 0, outcome.err
-    return outcome
+    return run_well("evaluate.py", "--degraded", cwd=trained)
 
 
 @pytest.fixture
@@ -63,8 +61,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def run(place: Path, *arguments: object) -> dict:
     """Evaluate into ``place``/out; return the results."""
-    outcome = run_here("evaluate.py", *arguments, "--out", place / "out", cwd=place)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", *arguments, "--out", place / "out", cwd=place)
     return results_of(place / "out")
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from engine.options.load import force, parse_options
 from engine.runtime.checkpoint import load_file
-from tests.helpers.runs import assert_error, run_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import assert_error, run_here
 from tools.freeze import freeze
 
 SIZES = {"a": (40, 48), "b": (40, 48)}

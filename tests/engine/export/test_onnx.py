@@ -25,7 +25,8 @@ from models.seg.fpn import FPN
 from models.seg.pspnet import cell_weights
 from models.sr import SR_NETWORKS
 from models.sr.bicubic import Bicubic
-from tests.helpers.runs import Outcome, assert_error, contents, run_here
+from tests.helpers.folders import contents
+from tests.helpers.runs import Outcome, assert_error, run_here
 from tests.helpers.small_networks import SMALL_SEG, SMALL_SR
 
 onnx = pytest.importorskip("onnx", reason="the optional extra onnx is not installed")

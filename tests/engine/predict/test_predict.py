@@ -13,11 +13,12 @@ from PIL import Image
 from skimage.morphology import remove_small_objects
 
 import predict as script
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.build.models import build_model
 from engine.options.load import load_options
 from engine.predict.plan import Settings, output_names, photographs, plan
 from engine.runtime.checkpoint import save_atomic
+from tests.helpers.errors import exit_line
 from tests.helpers.photographs import save
 
 # -- which files ----------------------------------------------------------------------------------
@@ -171,10 +172,7 @@ def test_mistakes_get_one_line_and_write_nothing(kind, command, tmp_path, capsys
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    with pytest.raises(SystemExit, match="2"):
-        run_main(lambda: command(*arguments))
-    told = capsys.readouterr().err
-    assert told.startswith("error: ") and told.count("\n") == 1 and expected in told
+    assert expected in exit_line(lambda: command(*arguments), capsys)
     assert list(work.iterdir()) == []
 
 

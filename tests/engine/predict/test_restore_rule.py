@@ -14,7 +14,8 @@ from contracts.errors import UserError
 from engine.predict.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, least_seen, restores, width_of
 from engine.predict.resume import stamp_of
 from metrics.centreline import mean_width
-from tests.helpers.runs import ROOT, Outcome, assert_error, finish, start
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, Outcome, assert_error
 
 SIDE = 256
 HAIRLINE = (1, 134)  # width and level: hardly darker than the wall, and so found narrow

@@ -18,8 +18,10 @@ from engine.evaluate.evaluator import EvaluatedImage, Evaluator
 from engine.predict.resume import stamp_of, stamped
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
+from tests.helpers.folders import contents, write_photographs
+from tests.helpers.processes import TORCHRUN, finish, start
 from tests.helpers.run_records import hardware, load
-from tests.helpers.runs import ROOT, Outcome, assert_error, contents, finish, run_here, start, write_photographs
+from tests.helpers.runs import ROOT, Outcome, assert_error, run_here, run_well
 
 CPU, BFLOAT16 = torch.device("cpu"), Precision(torch.bfloat16, "for a test")
 PRECISIONS = ("float32", "bfloat16")
@@ -59,8 +61,7 @@ def test_predictions_of_an_evaluation_are_float32_and_agree(tiny_weights: Path) 
 
 def evaluated(weights: Path, place: Path, *changes: str) -> tuple[Outcome, dict]:
     more = ("--force_yml", *changes) if changes else ()
-    outcome = run_here("evaluate.py", "--degraded", "--weights", weights, "--out", place / "out", *more, cwd=place)
-    assert outcome.code == 0, outcome.err
+    outcome = run_well("evaluate.py", "--degraded", "--weights", weights, "--out", place / "out", *more, cwd=place)
     return outcome, json.loads((place / "out" / "results.json").read_text())
 
 
@@ -99,10 +100,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_unlike_machines_evaluate_in_one_precision(tiny_weights: Path, tmp_path: Path) -> None:
     """A process that would choose for itself would mix two into the same table."""
     (tmp_path / "unlike.py").write_text(UNLIKE)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2, tmp_path / "unlike.py"]
     asked = ["--degraded", "--weights", tiny_weights, "--out", "two", "--force_yml", "evaluation:precision=auto"]
     with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
-        outcome = finish(start(*launcher, ROOT / "evaluate.py", *asked, cwd=tmp_path))
+        outcome = finish(start(*TORCHRUN, "unlike.py", ROOT / "evaluate.py", *asked, cwd=tmp_path))
     assert outcome.code == 0, outcome.err
     two = json.loads((tmp_path / "two" / "results.json").read_text())
     _, one = evaluated(tiny_weights, tmp_path, "evaluation:precision=bfloat16")

@@ -18,8 +18,9 @@ from engine.runtime.checkpoint import load_file
 from engine.runtime.shipped import default_weights, resolve
 from engine.runtime.weights_folder import made_at, read_config
 from models.whole import count_parameters
+from tests.helpers.folders import change_config
 from tests.helpers.photographs import save as save_photograph
-from tests.helpers.runs import ROOT, assert_error, change_config, run_here
+from tests.helpers.runs import ROOT, assert_error, run_here
 
 # -- by default -----------------------------------------------------------------------------------
 

@@ -19,8 +19,10 @@ from engine.build.models import build_model
 from engine.runtime.checkpoint import load_file
 from engine.runtime.weights_folder import HALF_ERROR, halved, relative_error, write_folder
 from tests.helpers.drawn_sets import write_set
+from tests.helpers.errors import assert_holds, error_of
+from tests.helpers.folders import change_config, contents
 from tests.helpers.photographs import save as save_photograph
-from tests.helpers.runs import TINY, assert_error, change_config, contents, run_here, tiny
+from tests.helpers.runs import TRAIN, assert_error, run_here, run_well, tiny
 
 # -- what is kept ---------------------------------------------------------------------------------
 
@@ -165,10 +167,7 @@ def test_damaged_folders_are_told_in_one_line(kind: str, copy: Path) -> None:
     damage, told = DAMAGES[kind]
     load_file(copy)
     damage(copy)
-    with pytest.raises(UserError) as caught:
-        load_file(copy)
-    message = str(caught.value)
-    assert told in message and str(copy) in message and "\n" not in message and "; " in message
+    assert_holds(error_of(load_file, copy), [told, str(copy), "; "])
 
 
 def test_tensors_of_another_architecture(copy: Path, tmp_path: Path) -> None:
@@ -203,7 +202,7 @@ def test_predictions_of_a_folder(name: str, tiny_folder: Path, tmp_path: Path) -
 
 def test_a_batch_goes_on_with_the_same_folder_only(copy: Path, tmp_path: Path) -> None:
     command = ["predict.py", save_photograph(tmp_path, "a.png"), "--weights", copy, "--restore", "never", "--resume"]
-    assert run_here(*command, cwd=tmp_path).code == 0
+    run_well(*command, cwd=tmp_path)
     assert "all 1 photographs were done before" in run_here(*command, cwd=tmp_path).out
     change_config(copy, lambda config: config["options"]["joint"].update(normalise="none"))
     assert_error(run_here(*command, cwd=tmp_path), "--resume: ", "with other weights")
@@ -216,14 +215,13 @@ def test_a_training_starts_from_a_folder_and_learns_from_it(shipped_weights: Pat
         for key, value in model.state_dict().items():
             assert key not in kept or torch.equal(value, kept[key]), key
     changes = ["train:total_iter=1", "train:teacher=compact", "loss:teacher_weight=0.5"]
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, *changes, cwd=tmp_path)
 
 
 def test_photographs_trained_on_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
     write_set(tmp_path / "set", numbers=range(4))
     options = ["datasets:train={type: folder, root: set, crop: 32, batch_size: 2, workers: 0}", "train:total_iter=1"]
-    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *options, cwd=tmp_path).code == 0
+    run_well(*TRAIN, *options, cwd=tmp_path)
     content = load_file(tmp_path / "experiments/tiny/models/latest.pth")
     write_folder(tmp_path / "w", content, "")
     test = ["--force_yml", "datasets:test={type: folder, root: set}"]

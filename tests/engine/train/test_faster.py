@@ -18,8 +18,9 @@ from models.checkpointing import checkpoint_gradients
 from models.prelu import PReLU
 from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
+from tests.helpers.processes import finish, start
 from tests.helpers.run_records import experiment
-from tests.helpers.runs import ROOT, TINY, finish, start, tiny, train_here
+from tests.helpers.runs import TRAIN, tiny, train_here
 
 SHORT = ("train:total_iter=4", "val:val_freq=0")
 
@@ -131,7 +132,7 @@ def test_without_a_compiler_training_goes_on_as_if_it_were_off(tmp_path: Path, m
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
     chosen = [f"path:experiments_root={tmp_path / 'on' / 'experiments'}", *SHORT, "train:compile=true"]
-    outcome = finish(start(ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *chosen, cwd=tmp_path))
+    outcome = finish(start(*TRAIN, *chosen, cwd=tmp_path))
     assert outcome.code == 0 and "train.compile: off, as torch.compile failed here (" in outcome.out, outcome
     off, on = (load_file(next((tmp_path / way).rglob("latest.pth")))["model"] for way in ("off", "on"))
     assert all(torch.equal(on[name], one) for name, one in off.items())

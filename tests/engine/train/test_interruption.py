@@ -13,8 +13,9 @@ from contracts.errors import UserError
 from engine.evaluate.evaluator import Evaluator
 from engine.train.interruption import Interruption, Stopped
 from engine.train.trainer import Trainer
+from tests.helpers.processes import begin, stop
 from tests.helpers.run_records import assert_same_run, experiment, load, log_of
-from tests.helpers.runs import ROOT, TINY, begin, run_here, stop, tiny, train_here
+from tests.helpers.runs import ROOT, TINY, TRAIN, run_here, tiny, train_here
 
 CHANGES = ["val:val_freq=3", "network_seg:dropout=0.3"]
 
@@ -115,7 +116,7 @@ def test_stopped_and_resumed_is_like_never_stopped(
 
 def test_the_command_line_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     press_in_step(2, monkeypatch)
-    command = ["train_joint.py", "-opt", TINY, "--force_yml", "wandb:group=my group"]
+    command = [*TRAIN, "wandb:group=my group"]
     outcome = run_here(*command, cwd=tmp_path)
     last = outcome.err.splitlines()[-1]
     told = f"python {ROOT / 'train_joint.py'} -opt {TINY} --force_yml 'wandb:group=my group' --auto_resume"
@@ -143,7 +144,7 @@ def test_a_training_that_has_run_away_does_not_replace_what_is_saved(
 @pytest.mark.slow
 def test_training_with_loader_processes(tmp_path: Path) -> None:
     changes = ["train:total_iter=5000", "datasets:train:workers=2"]
-    process = begin(ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
+    process = begin(*TRAIN, *changes, cwd=tmp_path)
     outcome = stop(process, lambda: len(log_of(tmp_path)) >= 2)
     state = load(experiment(tmp_path).state)
     *progress, last = outcome.err.splitlines()

@@ -18,7 +18,8 @@ from engine.runtime.checkpoint import load_file
 from engine.train.stages import Plan
 from engine.train.validation import Validator
 from losses.combo import SEGMENTATION_LOSSES
-from tests.helpers.runs import ROOT, run_here, train_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import ROOT, run_well, train_here
 from tracking.metrics_log import read_metrics
 
 SMALL = (
@@ -62,8 +63,7 @@ def test_best_weights_have_the_lowest_validation_loss(tmp_path: Path) -> None:
     losses = {e["step"]: e["val/hr/loss"] for e in read_metrics(folder / "metrics.jsonl") if "val/hr/loss" in e}
     assert set(losses) == {2, 4, 6}
     assert load_file(folder / "models" / "best.pth")["step"] == min(losses, key=losses.get)
-    outcome = run_here("evaluate.py", "--weights", folder / "models" / "best.pth", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", "--weights", folder / "models" / "best.pth", cwd=tmp_path)
     results = json.loads((folder / "results" / "results.json").read_text())["hr"]
     pixels = [results[name] for name in ("true_positives", "false_positives", "false_negatives", "true_negatives")]
     assert sum(pixels) == 2 * 64 * 64
@@ -100,4 +100,4 @@ def test_photographs_of_any_size(tmp_path: Path, keep_aspect: bool) -> None:
     )  # fmt: skip
     train_here(chosen)
     latest = tmp_path / "experiments" / "pspnet_khanhha" / "models" / "latest.pth"
-    assert run_here("evaluate.py", "--weights", latest, cwd=tmp_path).code == 0
+    run_well("evaluate.py", "--weights", latest, cwd=tmp_path)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from contracts.errors import UserError
 from engine.options import Options
+from tests.helpers.folders import contents, write_photographs
 from tests.helpers.run_records import assert_same_run, experiment, load
-from tests.helpers.runs import assert_error, contents, run_here, tiny, train_here, write_photographs
+from tests.helpers.runs import assert_error, run_here, tiny, train_here
 
 SIZES = {f"photo_{number}": (64, 64) for number in range(6)}
 

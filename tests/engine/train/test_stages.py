@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from contracts.errors import UserError
 from engine.options import Stage
 from engine.train.stages import stage_lengths
 from losses.schedule import alpha_paper
+from tests.helpers.errors import assert_holds, error_of
 from tests.helpers.runs import plan
 
 # -- lengths --------------------------------------------------------------------------------------
@@ -47,9 +47,7 @@ def test_lengths_fill_the_run(given: list, expected: list[int]) -> None:
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(given: list, told: list[str]) -> None:
-    with pytest.raises(UserError) as caught:
-        stage_lengths(stages(*given), 100)
-    assert [part for part in told if part not in str(caught.value)] == []
+    assert_holds(error_of(stage_lengths, stages(*given), 100), told)
 
 
 def test_every_step_has_one_stage() -> None:

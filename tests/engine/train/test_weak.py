@@ -13,7 +13,8 @@ import torch
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file
-from tests.helpers.runs import ROOT, run_here, train_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import ROOT, run_well, train_here
 
 SMALL = (
     "network_seg={type: unet_encoder, encoder: resnet18, width: 0.05, pretrained: none}", "train:total_iter=3",
@@ -51,8 +52,7 @@ def test_drawn_photographs_train_and_evaluate(tmp_path: Path, pooling: str) -> N
     weights = trained(chosen)
     assert all(value.isfinite().all() for value in weights.values())
     latest = tmp_path / "experiments" / "weak" / "models" / "latest.pth"
-    outcome = run_here("evaluate.py", "--weights", latest, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", "--weights", latest, cwd=tmp_path)
     results = json.loads((tmp_path / "experiments" / "weak" / "results" / "results.json").read_text())
     assert 0 <= results["hr"]["dice"] <= 1
 
@@ -64,8 +64,7 @@ def test_behind_a_restoring_network(tmp_path: Path) -> None:
     weights = trained(chosen)
     assert all(value.isfinite().all() for value in weights.values())
     latest = tmp_path / "experiments" / "weak_joint" / "models" / "latest.pth"
-    outcome = run_here("evaluate.py", "--weights", latest, "--degraded", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", "--weights", latest, "--degraded", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("source", ["prefix", "csv"])
