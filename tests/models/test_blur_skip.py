@@ -114,14 +114,6 @@ def test_an_sr_network_without_kernel_is_refused() -> None:
         JointModel(Bicubic(), small())
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"), [({"variant": "orign"}, "did you mean 'origin'"), ({"kernel_side": 8}, "kernel_side 8")]
-)
-def test_wrong_arguments_are_named(changes: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        small(**changes)
-
-
 @pytest.mark.parametrize("kernel", [kernels(2, 7), kernels(1), torch.rand(2, SIDE**2)])
 def test_kernels_of_another_shape_are_named(kernel: Tensor) -> None:
     with pytest.raises(UserError, match=r"the blur skip expects \[2, 1, 9, 9\]"):

@@ -195,21 +195,6 @@ def test_initial_weights_are_kaiming_normal() -> None:
     assert network.stages[0].up.compress[1].weight.item() == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"scale": 3}, "scale 3"),
-        ({"stages": 0}, "stages 0"),
-        ({"width": 5}, "width 5"),
-        ({"kernel_side": 20}, "kernel_side 20"),
-        ({"estimated_side": 9}, "estimated_side 9"),
-    ],
-)
-def test_impossible_sizes_are_named(changes: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        small_kbpn(**changes)
-
-
 def test_kernel_of_another_side_is_named() -> None:
     with pytest.raises(UserError, match=r"\[B,1,5,5\]"):
         small_kbpn()(torch.rand(1, 3, 4, 4, dtype=torch.float64), true_kernels(1, 7))
