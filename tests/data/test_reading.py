@@ -33,8 +33,8 @@ def write_turned(root: Path, tag: int, numbers: range = range(COUNT), stored: bo
         photo, mask = (np.ascontiguousarray(array[:height]) for array in drawn(number))
         marked = {"exif": exif} if number in numbers else {}
         if marked:
-            photo, kept = upright(photo, INVERSE[tag]), upright(mask, INVERSE[tag])
-            mask = kept if stored else mask
+            photo, turned = upright(photo, INVERSE[tag]), upright(mask, INVERSE[tag])
+            mask = turned if stored else mask
         Image.fromarray(np.ascontiguousarray(photo)).save(root / f"images/{number:03d}.png", **marked)
         Image.fromarray(np.ascontiguousarray(mask * np.uint8(255))).save(root / f"masks/{number:03d}.png")
     return root

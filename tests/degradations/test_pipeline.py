@@ -167,7 +167,10 @@ def test_every_step_works_alone(hr: torch.Tensor, name: str) -> None:
     step = {"type": name, "kernel": "motion"} if name == "blur" else {"type": name}
     steps = [DOWN] if name == "downscale" else [step, DOWN]
     degraded = Pipeline(steps)(hr, NAMES, seed=0)
-    assert degraded.lr.isfinite().all()
+    assert degraded.lr.shape == (4, 3, 12, 16) and degraded.lr.isfinite().all()
+    plain = bicubic_down(hr, 4)
+    same = [torch.equal(lr, alone) for lr, alone in zip(degraded.lr, plain, strict=True)]
+    assert same == [name == "downscale"] * 4
 
 
 def test_step_objects_share_the_pipelines_settings() -> None:

@@ -15,11 +15,12 @@ from torch import nn
 
 from contracts.errors import UserError
 from models.joint import JointModel
-from models.reference_keys import FAMILIES, load_reference, reference_keys
+from models.reference_keys import FAMILIES, load_reference
 from models.seg.crackformer import CrackFormer
 from models.seg.lambda_block import LambdaAttention, TransformerBlock, apply_lambdas, group_norm
 from models.seg.softmax_pooling import softmax_pooling
 from models.sr.bicubic import Bicubic
+from tests.helpers.network_checks import checkpoint
 
 
 def test_lambdas_are_content_plus_correlation_with_the_surroundings() -> None:
@@ -91,8 +92,7 @@ def test_images_too_small_to_pool_are_named() -> None:
 
 def test_unused_reference_weights_are_allowed_and_others_are_not() -> None:
     network = CrackFormer(width=16)
-    own = network.state_dict()
-    state = {key: own[name] for key, name in reference_keys("crackformer", own).items()}
+    state = checkpoint(network, "crackformer")
     for unused in ("down3.nn3.conv.conv1.weight", "up1.nn2.conv.bn2.bias"):
         state[f"segmentation_model.{unused}"] = torch.zeros(1)
     load_reference("crackformer", network, state)

@@ -6,13 +6,14 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from contracts.errors import UserError
 from models.encoders import hrnet
 from models.encoders.hrnet import HRNet
-from models.reference_keys import load_reference, reference_keys
+from models.reference_keys import load_reference
 from models.seg.hrnet_ocr import HRNetOCR, ObjectContext
+from tests.helpers.network_checks import checkpoint
 
 SMALL = {"width": 4, "pixel_channels": 16, "context_channels": 8}
 
@@ -99,8 +100,7 @@ def test_weights_of_another_width_are_refused(weights: str) -> None:
 
 def test_transforms_without_influence_are_allowed_in_a_checkpoint_and_others_are_not() -> None:
     network = HRNetOCR(**SMALL)
-    own = network.state_dict()
-    state: dict[str, Tensor] = {key: own[name] for key, name in reference_keys("hrnet_ocr", own).items()}
+    state = checkpoint(network, "hrnet_ocr")
     block = "segmentation_model.ocr_distri_head.object_context_block"
     state[f"{block}.f_pixel.0.weight"] = state[f"{block}.f_object.3.0.bias"] = torch.zeros(1)
     load_reference("hrnet_ocr", network, state)

@@ -87,9 +87,9 @@ def test_networks_are_recognised_by_their_names(sr: str | None, seg: str, shared
     variant = recognise(listed(shared, sr, seg))
     (sr_label, expected), (seg_label, seg_type) = SR_PARTS[sr], SEG_PARTS[seg]
     assert variant.name == f"{sr_label}_{seg_label}" + ("_stages2" if sr == "kbpn_x4_stage2" else "")
-    found = variant.networks["network_sr"]
-    assert expected.items() <= found.items()
-    assert ("stages" in found) == ("stages" in expected)
+    network_sr = variant.networks["network_sr"]
+    assert expected.items() <= network_sr.items()
+    assert ("stages" in network_sr) == ("stages" in expected)
     assert variant.networks["network_seg"]["type"] == seg_type
 
 
@@ -144,13 +144,13 @@ def test_an_imported_file_computes_what_the_networks_do(family, cls, unused, tmp
     released = {f"module.{name}": tensor for name, tensor in {**state, unused: torch.ones(2)}.items()}
     torch.save(released, tmp_path / "released.pth")
     main([str(tmp_path / "released.pth"), "-o", str(tmp_path / "mine")])
-    told = capsys.readouterr().out
-    assert f"dbpn (4 stages) and {family}" in told and f"predict.py PHOTO --weights {tmp_path}" in told
+    printed = capsys.readouterr().out
+    assert f"dbpn (4 stages) and {family}" in printed and f"predict.py PHOTO --weights {tmp_path}" in printed
 
-    found = find_checkpoint(weights=str(tmp_path / "mine" / "models" / "latest.pth"))
-    assert found.options == find_checkpoint(str(tmp_path / "mine" / "options.yml"), str(found.path)).options
-    assert found.meta["imported_from"] == "released.pth" and len(found.meta["sha256"]) == 64
-    model = found.model().double()  # crackformer amplifies the rounding of float32
+    loaded = find_checkpoint(weights=str(tmp_path / "mine" / "models" / "latest.pth"))
+    assert loaded.options == find_checkpoint(str(tmp_path / "mine" / "options.yml"), str(loaded.path)).options
+    assert loaded.meta["imported_from"] == "released.pth" and len(loaded.meta["sha256"]) == 64
+    model = loaded.model().double()  # crackformer amplifies the rounding of float32
     load_reference("dbpn", sr, state)
     load_reference(family, seg, state)
     sr, seg = sr.double(), seg.double()
@@ -197,14 +197,14 @@ def test_another_shape_is_named(pair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "message"),
     [
         ({"optimizer": 1, "epoch": 2}, "2 unexpected (epoch, optimizer); expected sr_model"),
         ({"parallel_model.up_conv_last.bias": 1}, "1 unexpected (parallel_model.up_conv_last.bias)"),
     ],
 )
-def test_tensors_of_neither_network_are_refused(pair, extra, told) -> None:
-    assert told in refusal({**pair, **extra})
+def test_tensors_of_neither_network_are_refused(pair, extra, message) -> None:
+    assert message in refusal({**pair, **extra})
 
 
 def test_a_network_not_known_is_refused(pair) -> None:
@@ -237,7 +237,7 @@ def test_a_pickled_object_is_refused_and_not_run(pair, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ([torch.zeros(1)], "no dictionary of tensors"),
         ({}, "no dictionary of tensors"),
@@ -247,9 +247,9 @@ def test_a_pickled_object_is_refused_and_not_run(pair, tmp_path) -> None:
         ({"sr_model.x": torch.tensor([1.0, float("nan")])}, "'sr_model.x' holds numbers that are not finite"),
     ],
 )
-def test_what_is_no_released_checkpoint_is_refused(content, told, tmp_path) -> None:
+def test_what_is_no_released_checkpoint_is_refused(content, message, tmp_path) -> None:
     torch.save(content, tmp_path / "other.pth")
-    assert_holds(error_of(read_released, tmp_path / "other.pth"), ["other.pth", told])
+    assert_holds(error_of(read_released, tmp_path / "other.pth"), ["other.pth", message])
 
 
 @pytest.mark.parametrize("content", [b"", b"these are my weights\n", b"PK\x03\x04" + bytes(300), b"\x80\x02}q\x00."])
@@ -294,5 +294,5 @@ def test_stages_come_from_the_names(pair) -> None:
 def test_help_teaches(capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    told = capsys.readouterr().out
-    assert "predict.py photo.jpg --weights" in told and "sr_model.*" in told
+    printed = capsys.readouterr().out
+    assert "predict.py photo.jpg --weights" in printed and "sr_model.*" in printed

@@ -40,11 +40,11 @@ def test_the_option_is_named(change: str) -> None:
 
 
 def test_from_python_it_is_a_value_error_that_names_the_argument() -> None:
-    for make, told in (
+    for make, message in (
         (lambda: KBPN(width=3), "^width 3 must be even"),
         (lambda: RegionCombo(bce_weight=-1), "^loss weights must not be negative"),
         (lambda: SR_NETWORKS["rrdbnet"](scale=3), "^rrdbnet has no scale 3"),
     ):
-        with pytest.raises(ArgumentError, match=told):
+        with pytest.raises(ArgumentError, match=message):
             make()
     assert issubclass(ArgumentError, ValueError)

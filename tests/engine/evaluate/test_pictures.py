@@ -24,8 +24,10 @@ def test_a_picture_that_fails_is_told_and_left_out(capsys: pytest.CaptureFixture
     grey = np.zeros((2, 2, 3), np.uint8)
     made = drawn({"first": lambda: grey, "second": lambda: np.zeros(-1), "third": lambda: grey + 1})
     assert list(made) == ["first", "third"]
-    told = capsys.readouterr().out
-    assert told == "picture second left out, as it cannot be drawn (ValueError: negative dimensions are not allowed)\n"
+    printed = capsys.readouterr().out
+    assert (
+        printed == "picture second left out, as it cannot be drawn (ValueError: negative dimensions are not allowed)\n"
+    )
 
 
 def test_training_and_evaluation_of_elongated_photographs(tmp_path: Path) -> None:
@@ -84,8 +86,8 @@ def test_a_training_goes_on_without_its_pictures(
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     with full_after(2000):
         tracker.images({"val/a": noise, "val/b": noise[:8, :8]}, 3)
-    told = capsys.readouterr().out
-    assert told.count("\n") == 1 and "val/a/00000003.png: cannot be written" in told
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and "val/a/00000003.png: cannot be written" in printed
     assert [path.name for path in tmp_path.rglob("*.png*")] == ["00000003.png"]
     tracker.finish()
 

@@ -38,7 +38,7 @@ def test_the_newest_experiment_and_its_best_weights_are_taken(tmp_path: Path) ->
         weights_of(Experiment(tmp_path / "empty"))
 
 
-def test_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_weights_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.runtime.shipped.WEIGHTS", tmp_path / "weights")
     assert_error(run_here("evaluate.py", cwd=tmp_path), "experiments/", "train_joint.py", "--weights")
     assert_error(run_here("evaluate.py", "-opt", TINY, cwd=tmp_path), "experiments/tiny", "train")
@@ -136,13 +136,13 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"), [((), None), (("added.",), None), (("added.bias",), "1 missing"), (("kept.",), "2 missing")]
+    ("lost", "message"), [((), None), (("added.",), None), (("added.bias",), "1 missing"), (("kept.",), "2 missing")]
 )
-def test_parts_that_may_lack_are_absent_as_a_whole(lost: tuple[str, ...], told: str | None) -> None:
+def test_parts_that_may_lack_are_absent_as_a_whole(lost: tuple[str, ...], message: str | None) -> None:
     module = nn.ModuleDict({"kept": nn.Linear(2, 2), "added": nn.Linear(2, 2)})
     state = {key: torch.ones_like(value) for key, value in module.state_dict().items() if not key.startswith(lost)}
-    if told is not None:
-        with pytest.raises(UserError, match=f"here: .*{told}"):
+    if message is not None:
+        with pytest.raises(UserError, match=f"here: .*{message}"):
             load_weights(module, state, "here", may_lack=("added.",))
         return
     before = module["added"].weight.clone()

@@ -19,8 +19,8 @@ def test_old_names_mean_the_new_ones(tmp_path: Path, capsys: pytest.CaptureFixtu
     file.write_text(OLD.format(base=TINY))
     train = load_options(file).train
     assert train.gradient_checkpointing and train.accumulate_grad_batches == 2
-    told = capsys.readouterr().out.splitlines()
-    assert told == [f"{file}: {old} is called {new} now; the old name still works" for old, new in RENAMED.items()]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{file}: {old} is called {new} now; the old name still works" for old, new in RENAMED.items()]
 
 
 def test_old_names_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,9 +29,9 @@ def test_old_names_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_options_kept_in_weights_are_read_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
-    kept = load_options(TINY).model_dump(mode="json")
-    kept["train"]["recompute"] = kept["train"].pop("gradient_checkpointing")
-    assert parse_options(kept, "weights") == load_options(TINY) and "recompute" in kept["train"]
+    saved = load_options(TINY).model_dump(mode="json")
+    saved["train"]["recompute"] = saved["train"].pop("gradient_checkpointing")
+    assert parse_options(saved, "weights") == load_options(TINY) and "recompute" in saved["train"]
     assert capsys.readouterr().out == ""
 
 

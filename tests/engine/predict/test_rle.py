@@ -63,8 +63,8 @@ def test_photographs_of_one_name_cannot_be_told_apart(resume: bool, tiny_weights
         Image.new("RGB", (32, 32)).save(tmp_path / folder / "1.png")
     Image.new("RGB", (32, 32)).save(tmp_path / "b" / "1.jpg")
     command = ["predict.py", "a", "b", "--weights", tiny_weights, "--rle", "x.csv", *(["--resume"] if resume else [])]
-    told = ["a/1.png and b/1.png would both be '1.png'", "rename one", "for each folder"]
-    assert_error(run_here(*command, cwd=tmp_path), "--rle x.csv", *told)
+    parts = ["a/1.png and b/1.png would both be '1.png'", "rename one", "for each folder"]
+    assert_error(run_here(*command, cwd=tmp_path), "--rle x.csv", *parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     (tmp_path / "a" / "1.png").unlink()
     Image.new("RGB", (32, 32)).save(tmp_path / "a" / "2.png")

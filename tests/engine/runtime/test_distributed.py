@@ -30,10 +30,8 @@ def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
     assert results[0] == results[1] and results[0]["degraded"]["images"] == 5
     rows = [list(csv.reader((tmp_path / name / "per_image.csv").open())) for name in ("one", "two")]
     assert rows[0] == rows[1]
-    pictures = [
-        {path: data for path, data in contents(tmp_path / name).items() if str(path).endswith(".png")}
-        for name in ("one", "two")
-    ]
+    files = [contents(tmp_path / name) for name in ("one", "two")]
+    pictures = [{path: data for path, data in held.items() if path.endswith(".png")} for held in files]
     assert pictures[0] == pictures[1] and pictures[0]
 
 

@@ -44,8 +44,8 @@ def ended_process() -> int:
 def test_taken_once_and_given_back(tmp_path: Path) -> None:
     first, second = Lock(tmp_path), Lock(tmp_path)
     assert first.take() is None and first.take() is None
-    told = f"process {os.getpid()} on {socket.gethostname()} has been training it since"
-    with pytest.raises(UserError, match=told):
+    owner = f"process {os.getpid()} on {socket.gethostname()} has been training it since"
+    with pytest.raises(UserError, match=owner):
         second.take()
     second.release()  # not its own
     assert (tmp_path / NAME).is_file()
@@ -57,8 +57,8 @@ def test_taken_once_and_given_back(tmp_path: Path) -> None:
 def test_the_lock_of_a_process_that_ended_is_taken_over(tmp_path: Path) -> None:
     pid = ended_process()
     path = hold(tmp_path, pid=pid, started="2026-01-02 03:04:05" + " " * 200)
-    told = Lock(tmp_path).take()
-    assert told is not None and f"process {pid}" in told and "2026-01-02 03:04:05" in told and "taking over" in told
+    note = Lock(tmp_path).take()
+    assert note is not None and f"process {pid}" in note and "2026-01-02 03:04:05" in note and "taking over" in note
     assert Owner(**json.loads(path.read_text())).pid == os.getpid()
 
 
@@ -181,12 +181,11 @@ def test_under_torchrun_all_processes_are_refused_by_one_line(tmp_path: Path) ->
     path = hold(experiment(tmp_path).folder, host="elsewhere")
     outcome = finish(start(*TORCHRUN, ROOT / "train_joint.py", "-opt", TINY, cwd=tmp_path))
     assert outcome.code != 0
-    assert [line for line in outcome.err.splitlines() if line.startswith("error: ")] == [
-        (
-            f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
-            f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
-            "else give another name"
-        )
-    ]
+    (error,) = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert error == (
+        f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
+        f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
+        "else give another name"
+    )
     assert "exitcode  : 2" in outcome.err and "exitcode  : 1" not in outcome.err, outcome.err
     assert [file.name for file in experiment(tmp_path).folder.iterdir()] == [NAME]

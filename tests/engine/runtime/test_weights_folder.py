@@ -55,7 +55,7 @@ def test_the_file_is_half_as_large(tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "dtype"),
     [
         (torch.tensor([1.0, 1 / 3, -2.5]), torch.float16),
         (torch.tensor([[1.0, 1e-9]]), torch.float16),  # beside a 1 it is nothing
@@ -71,11 +71,11 @@ def test_the_file_is_half_as_large(tiny_folder: Path) -> None:
         (torch.tensor([True]), torch.bool),
     ],
 )
-def test_what_float16_would_lose_stays_float32(value: torch.Tensor, kept: torch.dtype) -> None:
-    found = halved("x", value)
-    assert found.dtype == kept
-    expected = value.numpy().astype(np.float16) if kept == torch.float16 else value.float().numpy()
-    assert np.array_equal(found.float().numpy(), expected.astype(np.float32))
+def test_what_float16_would_lose_stays_float32(value: torch.Tensor, dtype: torch.dtype) -> None:
+    stored = halved("x", value)
+    assert stored.dtype == dtype
+    expected = value.numpy().astype(np.float16) if dtype == torch.float16 else value.float().numpy()
+    assert np.array_equal(stored.float().numpy(), expected.astype(np.float32))
 
 
 def test_the_error_of_rounding() -> None:
@@ -164,10 +164,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_damaged_folders_are_told_in_one_line(kind: str, copy: Path) -> None:
-    damage, told = DAMAGES[kind]
+    damage, message = DAMAGES[kind]
     load_file(copy)
     damage(copy)
-    assert_holds(error_of(load_file, copy), [told, str(copy), "; "])
+    assert_holds(error_of(load_file, copy), [message, str(copy), "; "])
 
 
 def test_tensors_of_another_architecture(copy: Path, tmp_path: Path) -> None:
@@ -209,11 +209,11 @@ def test_a_batch_goes_on_with_the_same_folder_only(copy: Path, tmp_path: Path) -
 
 
 def test_a_training_starts_from_a_folder_and_learns_from_it(shipped_weights: Path, tmp_path: Path) -> None:
-    kept = load_file(shipped_weights)["model"]
+    shipped = load_file(shipped_weights)["model"]
     for name in (str(shipped_weights), "compact"):
         model = build_model(tiny(tmp_path, f"network_sr:weights={name}", f"network_seg:weights={name}"))
         for key, value in model.state_dict().items():
-            assert key not in kept or torch.equal(value, kept[key]), key
+            assert key not in shipped or torch.equal(value, shipped[key]), key
     changes = ["train:total_iter=1", "train:teacher=compact", "loss:teacher_weight=0.5"]
     run_well(*TRAIN, *changes, cwd=tmp_path)
 

@@ -119,8 +119,8 @@ def test_the_command_line_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.
     command = [*TRAIN, "wandb:group=my group"]
     outcome = run_here(*command, cwd=tmp_path)
     last = outcome.err.splitlines()[-1]
-    told = f"python {ROOT / 'train_joint.py'} -opt {TINY} --force_yml 'wandb:group=my group' --auto_resume"
-    assert (outcome.code, last) == (130, f"stopped by Ctrl-C: step 2 is saved; to go on: {told}")
+    resume = f"python {ROOT / 'train_joint.py'} -opt {TINY} --force_yml 'wandb:group=my group' --auto_resume"
+    assert (outcome.code, last) == (130, f"stopped by Ctrl-C: step 2 is saved; to go on: {resume}")
     monkeypatch.undo()
     assert "resuming after step 2" in run_here(*command, "--auto_resume", cwd=tmp_path).out
 
@@ -142,7 +142,7 @@ def test_a_training_that_has_run_away_does_not_replace_what_is_saved(
 
 
 @pytest.mark.slow
-def test_training_with_loader_processes(tmp_path: Path) -> None:
+def test_a_training_with_loader_processes_saves_its_last_step(tmp_path: Path) -> None:
     changes = ["train:total_iter=5000", "datasets:train:workers=2"]
     process = begin(*TRAIN, *changes, cwd=tmp_path)
     outcome = stop(process, lambda: len(log_of(tmp_path)) >= 2)
@@ -155,7 +155,7 @@ def test_training_with_loader_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evaluation(tiny_weights: Path, tmp_path: Path) -> None:
+def test_an_evaluation_stops_in_one_line_and_leaves_no_results(tiny_weights: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = (
         "import pathlib, runpy, sys\nfrom engine.evaluate.evaluator import Evaluator\npredict = Evaluator._predict\n"

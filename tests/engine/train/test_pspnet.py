@@ -80,10 +80,10 @@ def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     logits, mask = rng.normal(0, 3, (64, 64)).astype(np.float32), np.zeros((64, 64), np.float32)
     mask[20:30, 5:50] = 1
-    found = validator.losses(EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
+    losses = validator.losses(EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
     tensors = (torch.from_numpy(one)[None, None] for one in (logits, mask, signed_distance_map(mask)))
     expected = SEGMENTATION_LOSSES["generalised_boundary_combo"](positive="ratio")(*tensors, 0.25)
-    assert found == {"loss": pytest.approx(float(expected), rel=1e-6)}
+    assert losses == {"loss": pytest.approx(float(expected), rel=1e-6)}
 
 
 @pytest.mark.parametrize("keep_aspect", [False, True])
@@ -99,5 +99,7 @@ def test_photographs_of_any_size(tmp_path: Path, keep_aspect: bool) -> None:
         "network_seg={type: pspnet, encoder: resnet18, width: 0.0625}",
     )  # fmt: skip
     train_here(chosen)
-    latest = tmp_path / "experiments" / "pspnet_khanhha" / "models" / "latest.pth"
-    run_well("evaluate.py", "--weights", latest, cwd=tmp_path)
+    folder = tmp_path / "experiments" / "pspnet_khanhha"
+    run_well("evaluate.py", "--weights", folder / "models" / "latest.pth", cwd=tmp_path)
+    count = len(build_source(chosen.datasets.test, "datasets.test"))
+    assert json.loads((folder / "results" / "results.json").read_text())["hr"]["images"] == count > 0

@@ -176,14 +176,12 @@ def test_weights_are_no_training_state(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    outcome = run_here(
-        *TRAIN,
-        "train:total_iter=8",
+    steep = (
         "train:optimizer={type: sgd, lr: 1e-6}",
         "train:stages=[{name: joint, iterations: 2}, {name: joint, lr: 1e30}]",
-        "logger={print_freq: 50, save_checkpoint_freq: 2}",
-        cwd=tmp_path,
     )
+    logger = "logger={print_freq: 50, save_checkpoint_freq: 2}"
+    outcome = run_here(*TRAIN, "train:total_iter=8", *steep, logger, cwd=tmp_path)
     assert_error(outcome, "not finite at step 4", "train.optimizer.lr", "checkpoint is kept")
     state = load(experiment(tmp_path).state)
     assert state["step"] == 2
