@@ -38,11 +38,10 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of the smallest experiment after one step, to be read only."""
-    from tests.helpers.runs import TINY, run_here
+    from tests.helpers.runs import TRAIN, run_well
 
     folder = tmp_path_factory.mktemp("tiny")
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=folder)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, "train:total_iter=1", cwd=folder)
     return folder / "experiments" / "tiny" / "models" / "latest.pth"
 
 

@@ -118,13 +118,13 @@ def test_all_packages_are_looked_at() -> None:
 
 def rooms() -> dict[str, set[str]]:
     """Of each folder of ``engine`` the others that it imports."""
-    found: dict[str, set[str]] = {}
+    imported: dict[str, set[str]] = {}
     for path in (ROOT / "engine").rglob("*.py"):
         room = path.relative_to(ROOT / "engine").parts[0].removesuffix(".py")
         names = imports(ast.parse(path.read_text(encoding="utf-8")))
         others = {name.split(".")[1] for name in names if name.startswith("engine.")}
-        found.setdefault(room, set()).update(others - {room})
-    return found
+        imported.setdefault(room, set()).update(others - {room})
+    return imported
 
 
 def test_rooms_of_the_engine() -> None:

@@ -12,13 +12,16 @@ import pytest
 from PIL import Image
 
 from contracts.errors import run_main
-from tests.helpers.runs import ROOT, TINY, assert_error, contents, finish, run_here, start, write_photographs
+from tests.helpers.errors import exit_line
+from tests.helpers.folders import contents, write_photographs
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, TRAIN, assert_error, run_here
 
 SIZES = {"a": (40, 48), "b": (40, 48), "c": (40, 48)}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def work(tmp_path: Path) -> Path:
     """A working folder with photographs and an earlier experiment and results, which are to stay."""
     write_photographs(tmp_path / "mine", SIZES)
     for name in ("experiments/tiny/models/latest.pth", "experiments/tiny/options.yml", "results/a_mask.png"):
@@ -27,18 +30,18 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def assert_refused(place: Path, told: list[str], script: str, *arguments: object) -> None:
+def assert_refused(work: Path, parts: list[str], script: str, *arguments: object) -> None:
     """The script ends with such an error and leaves the folder as it was."""
-    before = contents(place)
-    assert_error(run_here(script, *arguments, cwd=place), *told)
-    assert contents(place) == before
+    before = contents(work)
+    assert_error(run_here(script, *arguments, cwd=work), *parts)
+    assert contents(work) == before
 
 
 # -- options --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "parts"),
     [
         (["train:total_itre=5"], ["train.total_itre", "unknown option", "'total_iter'"]),
         (["network_sr:widht=8"], ["network_sr.widht", "unknown option", "'width'"]),
@@ -58,15 +61,15 @@ def assert_refused(place: Path, told: list[str], script: str, *arguments: object
         (["joint:handover=true", "network_sr={type: bicubic}"], ["joint: handover", "kbpn"]),
     ],
 )
-def test_options_that_cannot_be(place: Path, changes: list[str], told: list[str]) -> None:
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+def test_options_that_cannot_be(work: Path, changes: list[str], parts: list[str]) -> None:
+    assert_refused(work, parts, *TRAIN, *changes)
 
 
 @pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py"])
-def test_options_file_that_is_missing_or_none(place: Path, script: str) -> None:
-    assert_refused(place, ["options/jiont.yml", "does not exist"], script, "-opt", "options/jiont.yml")
+def test_options_file_that_is_missing_or_none(work: Path, script: str) -> None:
+    assert_refused(work, ["options/jiont.yml", "does not exist"], script, "-opt", "options/jiont.yml")
     photo = "mine/images/a.png"
-    assert_refused(place, [photo, "options/joint.yml"], script, "-opt", photo)
+    assert_refused(work, [photo, "options/joint.yml"], script, "-opt", photo)
 
 
 # -- photographs to train and evaluate on ---------------------------------------------------------
@@ -120,108 +123,108 @@ def folder(part: str) -> str:
 
 @pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_photographs_to_train_with(place: Path, ruin: Callable[[Path], list[str]], part: str) -> None:
-    told = [f"datasets.{part}", *ruin(place / "mine")]
+def test_photographs_to_train_with(work: Path, ruin: Callable[[Path], list[str]], part: str) -> None:
+    parts = [f"datasets.{part}", *ruin(work / "mine")]
     change = [folder(part), "val:val_freq=1"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    assert_refused(work, parts, *TRAIN, *change)
 
 
 @pytest.mark.parametrize("ruin", BROKEN, ids=lambda ruin: ruin.__name__)
-def test_photographs_to_evaluate_on(place: Path, tiny_weights: Path, ruin: Callable[[Path], list[str]]) -> None:
-    told = ruin(place / "mine")
-    assert_refused(place, told, "evaluate.py", "--weights", tiny_weights, "--clean", "--force_yml", folder("test"))
+def test_photographs_to_evaluate_on(work: Path, tiny_weights: Path, ruin: Callable[[Path], list[str]]) -> None:
+    parts = ruin(work / "mine")
+    assert_refused(work, parts, "evaluate.py", "--weights", tiny_weights, "--clean", "--force_yml", folder("test"))
 
 
-def test_validation_photograph_that_is_broken_shows_before_training(place: Path) -> None:
+def test_validation_photograph_that_is_broken_shows_before_training(work: Path) -> None:
     """The last one, which no two-image check would reach."""
-    path = place / "mine" / "images" / "c.png"
+    path = work / "mine" / "images" / "c.png"
     path.write_bytes(path.read_bytes()[:2000])
     change = [folder("val"), "val:val_freq=100"]
-    told = ["c.png", "cannot read", "replace or remove"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
+    parts = ["c.png", "cannot read", "replace or remove"]
+    assert_refused(work, parts, *TRAIN, *change)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 31)])
-def test_photograph_too_small_to_measure_on(place: Path, tiny_weights: Path, size: tuple[int, int]) -> None:
-    write_photographs(place / "mine", {"c": size})
-    told = ["'c'", "too small", "32 pixels a side"]
+def test_photograph_too_small_to_measure_on(work: Path, tiny_weights: Path, size: tuple[int, int]) -> None:
+    write_photographs(work / "mine", {"c": size})
+    parts = ["'c'", "too small", "32 pixels a side"]
     change = [folder("val"), "val:val_freq=100"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *change)
-    outcome = run_here("evaluate.py", "--weights", tiny_weights, "--force_yml", folder("test"), cwd=place)
-    assert_error(outcome, *told)
+    assert_refused(work, parts, *TRAIN, *change)
+    outcome = run_here("evaluate.py", "--weights", tiny_weights, "--force_yml", folder("test"), cwd=work)
+    assert_error(outcome, *parts)
 
 
-def test_split_without_a_crack(place: Path) -> None:
-    write_photographs(place / "mine", SIZES, crack=False)
-    told = ["datasets.train", "masks of all 3 images are empty", "white"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"))
+def test_split_without_a_crack(work: Path) -> None:
+    write_photographs(work / "mine", SIZES, crack=False)
+    parts = ["datasets.train", "masks of all 3 images are empty", "white"]
+    assert_refused(work, parts, *TRAIN, folder("train"))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "parts"),
     [
         ("datasets:train:part=test", ["datasets.train", "'test'"]),
         ("datasets:train:lists=no.txt", ["datasets.train", "no.txt"]),
         ("datasets:train:lists=list.txt", ["datasets.train", "list.txt", "'zz'"]),
     ],
 )
-def test_split_that_is_not_there(place: Path, change: str, told: list[str]) -> None:
-    (place / "list.txt").write_text("a\nzz\n")
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", folder("train"), change)
+def test_split_that_is_not_there(work: Path, change: str, parts: list[str]) -> None:
+    (work / "list.txt").write_text("a\nzz\n")
+    assert_refused(work, parts, *TRAIN, folder("train"), change)
 
 
-def test_all_broken_photographs_are_told_before_anything_is_moved(place: Path, tiny_weights: Path) -> None:
+def test_all_broken_photographs_are_told_before_anything_is_moved(work: Path, tiny_weights: Path) -> None:
     for name in ("a", "c"):
-        path = place / "mine" / "images" / f"{name}.png"
+        path = work / "mine" / "images" / f"{name}.png"
         path.write_bytes(path.read_bytes()[:2000])
-    told = ["2 of 3 photographs", "a.png", "c.png", "cannot read", "replace or remove"]
+    parts = ["2 of 3 photographs", "a.png", "c.png", "cannot read", "replace or remove"]
     changes = [folder("train"), "datasets:train:loader:workers=1"]
-    assert_refused(place, ["datasets.train", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(work, ["datasets.train", *parts], *TRAIN, *changes)
     arguments = ["--weights", tiny_weights, "--clean", "--force_yml", folder("test")]
-    assert_refused(place, ["datasets.test", *told], "evaluate.py", *arguments)
+    assert_refused(work, ["datasets.test", *parts], "evaluate.py", *arguments)
 
 
 # -- weights, photographs to predict --------------------------------------------------------------
 
 
-def test_weights_of_another_architecture(place: Path, tiny_weights: Path) -> None:
-    told = ["network_sr.weights", str(tiny_weights), "another architecture", "options file"]
+def test_weights_of_another_architecture(work: Path, tiny_weights: Path) -> None:
+    parts = ["network_sr.weights", str(tiny_weights), "another architecture", "options file"]
     changes = ["network_sr:width=12", f"network_sr:weights={tiny_weights}"]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", *changes)
+    assert_refused(work, parts, *TRAIN, *changes)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("absent.jpg", ["absent.jpg", "no such file"]), ("texts", ["no image", "texts"])]
+    ("named", "parts"), [("absent.jpg", ["absent.jpg", "no such file"]), ("texts", ["no image", "texts"])]
 )
-def test_what_is_not_there(place: Path, tiny_weights: Path, given: str, told: list[str]) -> None:
-    (place / "texts").mkdir()
-    (place / "texts" / "notes.txt").write_text("not a picture")
-    photo = place / "mine" / "images" / "b.png"
-    assert_refused(place, told, "predict.py", photo, given, "--weights", tiny_weights)
+def test_photographs_that_are_not_there_are_named(work: Path, tiny_weights: Path, named: str, parts: list[str]) -> None:
+    (work / "texts").mkdir()
+    (work / "texts" / "notes.txt").write_text("not a picture")
+    photo = work / "mine" / "images" / "b.png"
+    assert_refused(work, parts, "predict.py", photo, named, "--weights", tiny_weights)
 
 
-def test_earlier_results_are_not_overwritten(place: Path, tiny_weights: Path) -> None:
-    photo = place / "mine" / "images" / "a.png"
-    assert_refused(place, ["results/a_mask.png", "--overwrite"], "predict.py", photo, "--weights", tiny_weights)
+def test_earlier_results_are_not_overwritten(work: Path, tiny_weights: Path) -> None:
+    photo = work / "mine" / "images" / "a.png"
+    assert_refused(work, ["results/a_mask.png", "--overwrite"], "predict.py", photo, "--weights", tiny_weights)
 
 
 # -- where nothing can be written -----------------------------------------------------------------
 
 
-def test_a_file_in_the_way(place: Path, tiny_weights: Path) -> None:
+def test_a_file_in_the_way(work: Path, tiny_weights: Path) -> None:
     """Told before any work, not when the results are to be written."""
-    taken = place / "mine" / "images" / "a.png"
-    told = [str(taken), "a file is in the way"]
+    taken = work / "mine" / "images" / "a.png"
+    parts = [str(taken), "a file is in the way"]
     changes = [f"path:experiments_root={taken}/new"]
-    assert_refused(place, ["experiments_root", *told], "train_joint.py", "-opt", TINY, "--force_yml", *changes)
-    assert_refused(place, ["--out", *told], "evaluate.py", "--weights", tiny_weights, "--out", taken / "new")
-    assert_refused(place, ["-o", *told], "predict.py", "mine/images", "--weights", tiny_weights, "-o", taken / "new")
+    assert_refused(work, ["experiments_root", *parts], *TRAIN, *changes)
+    assert_refused(work, ["--out", *parts], "evaluate.py", "--weights", tiny_weights, "--out", taken / "new")
+    assert_refused(work, ["-o", *parts], "predict.py", "mine/images", "--weights", tiny_weights, "-o", taken / "new")
 
 
-def test_a_folder_without_permission(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place)  # whoever runs the test may write
-    told = ["path.experiments_root", "no permission", str(place)]
-    assert_refused(place, told, "train_joint.py", "-opt", TINY, "--force_yml", "path:experiments_root=elsewhere")
+def test_a_folder_without_permission(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != work)  # whoever runs the test may write
+    parts = ["path.experiments_root", "no permission", str(work)]
+    assert_refused(work, parts, *TRAIN, "path:experiments_root=elsewhere")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
@@ -229,10 +232,8 @@ def test_a_disk_that_refuses_anywhere(number: int, capsys: pytest.CaptureFixture
     def main() -> None:
         raise OSError(number, os.strerror(number), "results/table.csv")
 
-    with pytest.raises(SystemExit, match="2"):
-        run_main(main)
-    told = capsys.readouterr().err
-    assert told == f"error: results/table.csv: {os.strerror(number)}; make room, or choose another folder\n"
+    line = exit_line(main, capsys)
+    assert line == f"error: results/table.csv: {os.strerror(number)}; make room, or choose another folder\n"
 
 
 def test_other_errors_of_the_system_are_not_hidden() -> None:
@@ -247,16 +248,16 @@ def test_other_errors_of_the_system_are_not_hidden() -> None:
 
 
 @pytest.mark.slow
-def test_one_line_from_a_real_command_line(place: Path, tiny_weights: Path) -> None:
+def test_one_line_from_a_real_command_line(work: Path, tiny_weights: Path) -> None:
     """Nothing that an import, a library or a warning prints stands beside the error."""
-    np.save(place / "array.npy", np.zeros(3))
+    np.save(work / "array.npy", np.zeros(3))
     commands = {
-        "unknown network option": ["train_joint.py", "-opt", TINY, "--force_yml", "network_seg:widht=8"],
-        "no picture": ["predict.py", place / "array.npy", "--weights", tiny_weights],
+        "unknown network option": [*TRAIN, "network_seg:widht=8"],
+        "no picture": ["predict.py", work / "array.npy", "--weights", tiny_weights],
     }
-    told = {"unknown network option": ["network_seg.widht", "'width'"], "no picture": ["array.npy", "cannot read"]}
-    before = contents(place)
-    running = {name: start(ROOT / script, *rest, cwd=place) for name, (script, *rest) in commands.items()}
+    parts = {"unknown network option": ["network_seg.widht", "'width'"], "no picture": ["array.npy", "cannot read"]}
+    before = contents(work)
+    running = {name: start(ROOT / script, *rest, cwd=work) for name, (script, *rest) in commands.items()}
     for name, process in running.items():
-        assert_error(finish(process), *told[name])
-    assert contents(place) == before
+        assert_error(finish(process), *parts[name])
+    assert contents(work) == before

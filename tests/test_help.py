@@ -17,14 +17,14 @@ SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 
 def examples() -> list[tuple[str, list[str]]]:
     """(script, arguments) of every line of a script's docstring that calls one."""
-    found = []
+    calls = []
     for script in SCRIPTS:
         for line in (ROOT / script).read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0].splitlines():
             if re.match(r"(python|torchrun) ", line):
                 words = shlex.split(line.partition("   ")[0])  # what follows wide space says what it does
-                place = next(index for index, word in enumerate(words) if word.endswith(".py"))
-                found.append((words[place], words[place + 1 :]))
-    return found
+                script_at = next(index for index, word in enumerate(words) if word.endswith(".py"))
+                calls.append((words[script_at], words[script_at + 1 :]))
+    return calls
 
 
 def test_every_script_shows_examples() -> None:

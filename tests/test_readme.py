@@ -29,10 +29,10 @@ def commands(root: Path, page: str = "README.md") -> list[str]:
 
 
 def test_scripts_and_options_files_of_the_readme_exist(root: Path) -> None:
-    found = commands(root)
-    assert any("train_joint.py -opt options/joint.yml" in command for command in found)
-    assert any("evaluate.py --degraded" in command for command in found)
-    for command in found:
+    shown = commands(root)
+    assert any("train_joint.py -opt options/joint.yml" in command for command in shown)
+    assert any("evaluate.py --degraded" in command for command in shown)
+    for command in shown:
         words = command.split()
         if words[1].endswith(".py"):
             assert (root / words[1]).is_file(), command
@@ -98,5 +98,5 @@ def test_what_is_installed_is_said_once(root: Path) -> None:
     """requirements.txt sets up the whole project, ``pip install .`` what running needs: the same packages."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     running, _, testing = (root / "requirements.txt").read_text(encoding="utf-8").partition("# [dev]")
-    for told, text in ((project["dependencies"], running), (project["optional-dependencies"]["dev"], testing)):
-        assert told == [line for line in text.splitlines()[1:] if line and not line.startswith("#")]
+    for packages, text in ((project["dependencies"], running), (project["optional-dependencies"]["dev"], testing)):
+        assert packages == [line for line in text.splitlines()[1:] if line and not line.startswith("#")]

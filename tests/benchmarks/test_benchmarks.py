@@ -34,17 +34,17 @@ def test_every_benchmark_compares_and_reports(tmp_path: Path, capsys: pytest.Cap
     code = main(["--small", "--rounds", "1", "--out", str(file)])
     printed = capsys.readouterr()
     assert code == 0, printed.err
-    found = json.loads(file.read_text())
-    assert {row["name"] for row in found["rows"]} | set(found["skipped"]) == set(BENCHMARKS) and found["small"]
-    assert set(found["skipped"]) <= {"surface_sweep", "onnx"}
-    assert all("pip install" in why for why in found["skipped"].values())
-    for row in found["rows"]:
+    results = json.loads(file.read_text())
+    assert {row["name"] for row in results["rows"]} | set(results["skipped"]) == set(BENCHMARKS) and results["small"]
+    assert set(results["skipped"]) <= {"surface_sweep", "onnx"}
+    assert all("pip install" in why for why in results["skipped"].values())
+    for row in results["rows"]:
         assert all(math.isfinite(row[key]) and row[key] > 0 for key in ("ratio", "seconds_ours", "seconds_alternative"))
         assert min(row["peak_ours"], row["peak_alternative"]) >= 0
         assert (row["difference"] is None) == (row["limit"] is None)
         assert row["limit"] is None or row["difference"] <= row["limit"]
         assert row["what"] in printed.out
-    assert found["machine"]["processor"] in printed.out and found["machine"]["matmul"] > 0
+    assert results["machine"]["processor"] in printed.out and results["machine"]["matmul"] > 0
 
 
 def test_command_line_is_checked() -> None:

@@ -20,9 +20,11 @@ def outputs(network: torch.nn.Module, parameters: dict[str, Tensor], lr: Tensor,
     restored = network(lr, kernel)
     features = torch.cat(restored.features, 1)
     loss = restored.sr.square().mean() + restored.kernel.square().sum() + features.square().mean()
-    wanted = [lr, *parameters.values()]
-    found = torch.autograd.grad(loss, wanted, allow_unused=kernel is not None)
-    named = {name: one for name, one in zip(["lr", *parameters], found, strict=True) if one is not None}
+    inputs = [lr, *parameters.values()]
+    gradients = torch.autograd.grad(loss, inputs, allow_unused=kernel is not None)
+    named = {
+        name: gradient for name, gradient in zip(["lr", *parameters], gradients, strict=True) if gradient is not None
+    }
     return {"sr": restored.sr, "kernel": restored.kernel, "features": features, **grouped(named)}
 
 

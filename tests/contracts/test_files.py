@@ -18,7 +18,7 @@ from benchmarks.table import write_json
 from contracts.files import Appended, Unwritable, replacing, write_bytes, write_rows, write_table, write_text
 from degradations.frozen import write_frozen
 from engine.runtime.checkpoint import save_atomic
-from tests.helpers.runs import contents, full_after
+from tests.helpers.folders import contents, full_after
 from tests.helpers.source_files import FILES, ROOT
 from tracking.metrics_log import MetricsLog, read_metrics
 from visualization.charts import bars

@@ -18,7 +18,7 @@ import models.seg
 import models.sr
 import models.whole
 from tests.helpers.photographs import photograph
-from tests.helpers.runs import run_here
+from tests.helpers.runs import run_well
 
 PIXELS = photograph(40, 52)
 
@@ -36,8 +36,7 @@ def picture(path: Path) -> np.ndarray:
 def test_it_finds_what_predict_finds(restore: str, tiny_weights: Path, tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     command = ["a.png", "--weights", tiny_weights, "--restore", restore, "--threshold", "0.45"]
-    outcome = run_here("predict.py", *command, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    outcome = run_well("predict.py", *command, cwd=tmp_path)
     found = csbsr.load(tiny_weights)(tmp_path / "a.png", threshold=0.45, restore=restore)
     out = tmp_path / "results"
     assert found.mask.dtype == bool and np.array_equal(found.mask, picture(out / "a_mask.png") > 0)
@@ -60,19 +59,19 @@ def test_an_image_in_any_form(find_cracks: csbsr.Predictor, tmp_path: Path) -> N
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     turned.save(tmp_path / "turned.tif", exif=exif)
     expected = find_cracks(PIXELS).probability
-    for given in (
+    for image in (
         tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(PIXELS), Image.open(tmp_path / "a.png"),
         Image.open(tmp_path / "turned.tif"), PIXELS / 255, (PIXELS / 255).astype(np.float32), PIXELS.copy(order="F"),
         PIXELS[::-1, ::-1].copy()[::-1, ::-1],
     ):  # fmt: skip
-        assert np.array_equal(find_cracks(given).probability, expected)
+        assert np.array_equal(find_cracks(image).probability, expected)
 
 
 def test_a_grey_image_is_one_of_three_equal_channels(find_cracks: csbsr.Predictor) -> None:
     grey = PIXELS[:, :, 1]
     expected = find_cracks(np.stack([grey] * 3, 2)).probability
-    for given in (grey, Image.fromarray(grey)):
-        assert np.array_equal(find_cracks(given).probability, expected)
+    for image in (grey, Image.fromarray(grey)):
+        assert np.array_equal(find_cracks(image).probability, expected)
 
 
 def test_nothing_is_found_where_an_image_is_transparent(find_cracks: csbsr.Predictor) -> None:
@@ -118,7 +117,7 @@ def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         (np.zeros((3, 40, 40), np.uint8), r"uint8 \[3, 40, 40\] is no photograph; give RGB \[H,W,3\]"),
         (np.zeros((40, 40, 4), np.uint8), "is no photograph"),
@@ -131,17 +130,17 @@ def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("absent.png", "no such file: 'absent.png'"),
     ],
 )
-def test_what_is_no_photograph(image: object, told: str, find_cracks: csbsr.Predictor) -> None:
-    with pytest.raises(csbsr.UserError, match=told):
+def test_what_is_no_photograph(image: object, message: str, find_cracks: csbsr.Predictor) -> None:
+    with pytest.raises(csbsr.UserError, match=message):
         find_cracks(image)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [({"restore": "allways"}, "restore 'allways'"), ({"threshold": 50}, "threshold 50"), ({"minimum_area": -1}, "-1")],
 )
-def test_options_that_mean_nothing(options: dict, told: str, find_cracks: csbsr.Predictor) -> None:
-    with pytest.raises(csbsr.UserError, match=told):
+def test_options_that_mean_nothing(options: dict, message: str, find_cracks: csbsr.Predictor) -> None:
+    with pytest.raises(csbsr.UserError, match=message):
         find_cracks(PIXELS, **options)
 
 
@@ -180,8 +179,8 @@ def test_a_network_of_ones_own_trains_without_an_options_file() -> None:
     mask, before = (hr.mean(1, keepdim=True) < 0.2).float(), [p.detach().clone() for p in model.parameters()]
     totals = []
     for step in range(2):
-        made = degrade(hr, ("a", "b"), 0, (step, step))
-        batch = csbsr.losses.DegradedBatch(made.lr, hr, mask, made.kernel, ("a", "b"))
+        degraded = degrade(hr, ("a", "b"), 0, (step, step))
+        batch = csbsr.losses.DegradedBatch(degraded.lr, hr, mask, degraded.kernel, ("a", "b"))
         report = joint_loss(model(batch.lr), batch, beta=0.7)
         optimizer.zero_grad()
         report.total.backward()

@@ -19,7 +19,7 @@ from data.labels import Labelled, Photographs
 from data.resized import Resized
 from data.sources import Cached, FilePairs, Subset, hold_out
 from data.synthetic import SyntheticSource
-from tests.helpers.runs import write_photographs
+from tests.helpers.folders import write_photographs
 
 SIZES = dict.fromkeys("abc", (40, 48))
 
@@ -71,13 +71,13 @@ def test_what_is_done_to_a_source_keeps_its_photographs(tmp_path: Path) -> None:
 def test_labels_are_part_of_what_is_learned(tmp_path: Path) -> None:
     root = write_photographs(tmp_path, SIZES)
     source = Photographs(find_photographs(root))
-    one, other = (
+    first, other = (
         catalogue(Labelled(source, labels))
         for labels in ({"a": True, "b": False, "c": False}, {"a": True, "b": True, "c": False})
     )
-    assert [name for name in one if one[name] != other[name]] == ["b"]
+    assert [name for name in first if first[name] != other[name]] == ["b"]
     (root / "masks" / "a.png").unlink()  # masks are not looked at
-    assert catalogue(Labelled(source, {"a": True, "b": False, "c": False})) == one
+    assert catalogue(Labelled(source, {"a": True, "b": False, "c": False})) == first
 
 
 def test_drawn_photographs() -> None:
@@ -110,14 +110,14 @@ def test_photographs_that_come_or_go_move_no_other(
     names: list[str], seed: int, share: float, data: st.DataObject
 ) -> None:
     fewer = data.draw(st.lists(st.sampled_from(names), min_size=8, unique=True))
-    told: list[str] = []
+    notes: list[str] = []
     sides = [
-        [{part.name(index) for index in range(len(part))} for part in hold_out(Named(some), share, seed, told.append)]
+        [{part.name(index) for index in range(len(part))} for part in hold_out(Named(some), share, seed, notes.append)]
         for some in (names, fewer)
     ]
     (kept, held), (kept_of_fewer, held_of_fewer) = sides
     assert kept | held == set(names) and not kept & held and kept and held
-    assert told or (kept_of_fewer <= kept and held_of_fewer <= held)
+    assert notes or (kept_of_fewer <= kept and held_of_fewer <= held)
 
 
 def test_the_side_by_hand_and_its_share() -> None:
@@ -132,11 +132,11 @@ def test_the_side_by_hand_and_its_share() -> None:
     ("share", "sides", "word"), [(1e-9, (3, 1), "none is held out"), (1 - 1e-9, (1, 3), "none is kept")]
 )
 def test_no_side_of_a_small_set_is_empty_and_that_is_told(share: float, sides: tuple[int, int], word: str) -> None:
-    told: list[str] = []
-    parts = hold_out(Named(list("abcd")), share, 0, told.append)
+    notes: list[str] = []
+    parts = hold_out(Named(list("abcd")), share, 0, notes.append)
     assert tuple(map(len, parts)) == sides
     lone = parts[1 if sides[1] == 1 else 0].name(0)
-    assert len(told) == 1 and word in told[0] and told[0].endswith(f", {lone}, is taken")
+    assert len(notes) == 1 and word in notes[0] and notes[0].endswith(f", {lone}, is taken")
 
 
 def test_one_photograph_cannot_be_shared() -> None:

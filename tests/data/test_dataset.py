@@ -152,7 +152,7 @@ def test_mask_tensor_is_a_copy() -> None:
     assert (mask == 0.5).all()
 
 
-def test_whole_image() -> None:
+def test_a_whole_image_is_cut_to_the_multiple() -> None:
     batch = whole_image(Coordinates([(21, 30)]), 0, multiple=4, distance=True)
     assert batch.hr.shape == (1, 3, 20, 28)
     assert batch.distance.shape == (1, 1, 20, 28)
@@ -160,6 +160,6 @@ def test_whole_image() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"horizontal_flip": 1.5}, {"photometric": -0.1}, {"crop": 0}])
-def test_bad_values(wrong: dict) -> None:
+def test_bad_values_name_themselves(wrong: dict) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         CrackDataset(Coordinates([(8, 8)]), **{"crop": 8, "seed": 0, **wrong})

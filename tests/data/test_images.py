@@ -12,6 +12,7 @@ from PIL import Image
 from contracts.errors import UserError
 from data.images import image_size, list_images, read_image
 from data.masks import read_mask
+from tests.helpers.errors import error_of
 
 HEIGHT, WIDTH = 24, 40
 
@@ -132,9 +133,7 @@ def test_unreadable_files_are_named(tmp_path: Path, photo: np.ndarray) -> None:
     Image.fromarray(photo).save(cut)
     cut.write_bytes(cut.read_bytes()[:-200])
     for path in (text, cut):
-        with pytest.raises(UserError, match=path.name) as caught:
-            read_image(path)
-        assert "\n" not in str(caught.value)
+        assert path.name in error_of(read_image, path)
     with pytest.raises(UserError, match="no such file.*absent.jpg"):
         read_mask(tmp_path / "absent.jpg")
     floating = tmp_path / "float.tif"

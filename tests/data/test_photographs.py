@@ -96,7 +96,7 @@ def test_bands_beyond_colour_are_left_out(
 
 @pytest.mark.parametrize("full", [1, 255])
 @pytest.mark.parametrize("colour", [False, True])
-def test_floats(tmp_path: Path, photo: np.ndarray, full: int, colour: bool) -> None:
+def test_floats_are_read_by_their_range(tmp_path: Path, photo: np.ndarray, full: int, colour: bool) -> None:
     path, values = tmp_path / "float.tif", photo if colour else photo[:, :, 0]
     tifffile.imwrite(path, (values / np.float32(255) * full).astype(np.float32))
     found = read_photograph(path)

@@ -19,6 +19,7 @@ from data.resized import Resized
 from data.sources import Cached, FilePairs, Subset, fingerprint, split_random
 from data.synthetic import SyntheticSource
 from tests.helpers.drawn_sets import COUNT, assert_reads_as_drawn, drawn, read_set, write_set
+from tests.helpers.errors import assert_holds, error_of
 
 INVERSE = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
@@ -32,8 +33,8 @@ def write_turned(root: Path, tag: int, numbers: range = range(COUNT), stored: bo
         photo, mask = (np.ascontiguousarray(array[:height]) for array in drawn(number))
         marked = {"exif": exif} if number in numbers else {}
         if marked:
-            photo, kept = upright(photo, INVERSE[tag]), upright(mask, INVERSE[tag])
-            mask = kept if stored else mask
+            photo, turned = upright(photo, INVERSE[tag]), upright(mask, INVERSE[tag])
+            mask = turned if stored else mask
         Image.fromarray(np.ascontiguousarray(photo)).save(root / f"images/{number:03d}.png", **marked)
         Image.fromarray(np.ascontiguousarray(mask * np.uint8(255))).save(root / f"masks/{number:03d}.png")
     return root
@@ -115,12 +116,10 @@ def test_files_that_cannot_be_read_are_told_together(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:900])
     (root / "masks/002.png").write_text("no picture")
     Image.new("L", (96, 95)).save(root / "masks/003.png")
-    with pytest.raises(UserError) as caught:
-        read_set(root)
-    message = str(caught.value)
-    assert "\n" not in message and message.startswith("3 of 6 photographs cannot be used")
+    message = error_of(read_set, root)
+    assert message.startswith("3 of 6 photographs cannot be used")
     assert message.endswith("replace or remove these files")
-    assert all(name in message for name in ("images/001.png", "masks/002.png", "images/004.png"))
+    assert_holds(message, ["images/001.png", "masks/002.png", "images/004.png"])
     with pytest.raises(UserError, match="2 of 6.*001.png.*004.png"):
         Photographs(find_photographs(root))
 

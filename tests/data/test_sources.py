@@ -54,8 +54,8 @@ def test_load_is_the_same_with_any_cache(folder: Path, cache_mb: float) -> None:
             expected = np.array(Image.open(folder / f"images/{source.name(index)}.png"))
             np.testing.assert_array_equal(image, expected)
             np.testing.assert_array_equal(mask, expected[:, :, 0] > 250)
-    kept = sum(source.load(index)[0] is source.load(index)[0] for index in range(5))
-    assert kept == {0: 0, 0.015: 2, 10: 5}[cache_mb]
+    cached = sum(source.load(index)[0] is source.load(index)[0] for index in range(5))
+    assert cached == {0: 0, 0.015: 2, 10: 5}[cache_mb]
 
 
 def test_cached_arrays_cannot_be_changed(folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_bad_fractions(fractions: list[float]) -> None:
         split_random(Numbers(8), fractions, seed=0)
 
 
-def test_fingerprint(folder: Path) -> None:
+def test_a_fingerprint_follows_names_and_files(folder: Path) -> None:
     source = Cached(FilePairs(find_pairs(folder)))
     before = fingerprint(source)
     assert len(before) == 64

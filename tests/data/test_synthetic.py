@@ -91,7 +91,7 @@ def test_seeds_and_numbers_differ() -> None:
 
 
 @pytest.mark.parametrize("size", [32, 33, 64, 127, 200, 256])
-def test_any_size(size: int) -> None:
+def test_images_have_the_size_asked_for(size: int) -> None:
     source = SyntheticSource(12, size=size, seed=2)
     for index in range(12):
         image, mask = source.load(index)

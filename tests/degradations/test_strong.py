@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import product
 
 import numpy as np
@@ -11,11 +12,11 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from contracts.errors import UserError
 from degradations.exposure import expose
 from degradations.pipeline import Pipeline
 from degradations.presets import build_pipeline
 from degradations.rescale import FILTERS, LEVELS, WAYS_BACK, rescale
+from tests.helpers.errors import error_of
 
 DOWN = {"type": "downscale"}
 PILLOWS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -53,8 +54,8 @@ def test_rescale_is_what_the_filters_of_others_give(name: str, factor: float, ba
     image = noise(2, 3, 31, 45)
     size = round(31 * factor), round(45 * factor)
     there = {"nearest": nearest, "area": area}.get(name, lambda plane, sides: pillow(plane, sides, name))
-    made = rescale(image, factor, name, back)
-    for plane, found in zip(image.flatten(0, 1).numpy(), made.flatten(0, 1).numpy(), strict=True):
+    rescaled = rescale(image, factor, name, back)
+    for plane, found in zip(image.flatten(0, 1).numpy(), rescaled.flatten(0, 1).numpy(), strict=True):
         expected = pillow(there(plane, size).astype(np.float32), (31, 45), back)
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
@@ -65,8 +66,8 @@ def test_rescale_moves_nothing(name: str, back: str) -> None:
     rows, columns = np.mgrid[:41, :33]
     blot = np.exp(-((rows - 20.0) ** 2 + (columns - 16.0) ** 2) / 32)
     for factor in (0.5, 0.6, 1.4):
-        made = rescale(torch.from_numpy(blot)[None, None], factor, name, back)[0, 0].numpy()
-        assert ndimage.center_of_mass(made) == pytest.approx((20, 16), abs=0.15)
+        rescaled = rescale(torch.from_numpy(blot)[None, None], factor, name, back)[0, 0].numpy()
+        assert ndimage.center_of_mass(rescaled) == pytest.approx((20, 16), abs=0.15)
 
 
 def test_a_grey_area_stays_and_detail_goes() -> None:
@@ -170,6 +171,4 @@ def test_strong_keeps_less_of_the_picture_than_field() -> None:
     ],
 )
 def test_mistakes_are_named(step: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
-        Pipeline([DOWN, step])
-    assert "\n" not in str(caught.value)
+    assert re.search(message, error_of(Pipeline, [DOWN, step]))

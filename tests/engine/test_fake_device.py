@@ -19,18 +19,18 @@ from tests.helpers.runs import ROOT
 
 def faults(device: str, group: str) -> dict[str, str]:
     """What went wrong with the cases of a group there, by name; run by a process of their own."""
-    place = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    environment = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [sys.executable, "-m", "tests.helpers.fake_device_cases", device, group],
-        env={**os.environ, **place},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    found = dict(line.split("\t", 1) for line in done.stdout.splitlines())
+    lines = dict(line.split("\t", 1) for line in done.stdout.splitlines())
     asked = [name for name in GROUPS[group] if device == "cuda" or name in DIFFERENTIATED]
     ended = f"its process ended with {done.returncode}: {done.stderr[-2000:]}"
-    return {name: found.get(name, ended) for name in asked if found.get(name) != "ok"}
+    return {name: lines.get(name, ended) for name in asked if lines.get(name) != "ok"}
 
 
 @pytest.mark.slow

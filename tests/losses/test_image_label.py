@@ -56,7 +56,7 @@ def test_half_precision_is_widened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"pooling": "maxx"}, "did you mean 'max'"),
         ({"sharpness": 0.0}, "sharpness 0.0"),
@@ -65,8 +65,8 @@ def test_half_precision_is_widened() -> None:
         ({"positive": -1.0}, "positive -1.0"),
     ],
 )
-def test_mistakes_are_named(arguments: dict, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_mistakes_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         ImageLabelLoss(**arguments)
 
 

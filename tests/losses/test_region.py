@@ -89,7 +89,7 @@ def test_bce_is_torch_bce() -> None:
 
 
 @pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
-def test_gradient(name: str) -> None:
+def test_the_gradient_is_that_by_differences(name: str) -> None:
     prob, mask, distance = batch(side=10)
     loss = SEGMENTATION_LOSSES[name]()
     logits = prob.logit().requires_grad_()
@@ -155,7 +155,7 @@ def test_several_side_maps_share_one_mask() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0, 1))
-def test_ranges(seed: int, density: float) -> None:
+def test_losses_lie_in_their_ranges(seed: int, density: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     prob = torch.rand(2, 1, 6, 6, generator=generator, dtype=torch.float64)
     mask = (torch.rand(2, 1, 6, 6, generator=generator) < density).double()

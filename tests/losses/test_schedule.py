@@ -24,12 +24,12 @@ def test_alpha_values(step: int, expected: float) -> None:
     assert alpha_paper(step, 10) >= 0.01
 
 
-def test_alpha_arguments() -> None:
+def test_alpha_keeps_to_start_decrement_and_floor() -> None:
     assert alpha_paper(25, 10, start=0.8, decrement=0.2, floor=0.3) == pytest.approx(0.4)
     assert alpha_paper(95, 10, start=0.8, decrement=0.2, floor=0.3) == 0.3
     with pytest.raises(ValueError, match="epoch_steps must be positive"):
         alpha_paper(1, 0)
 
 
-def test_rising() -> None:
+def test_the_rising_share_goes_from_0_to_1() -> None:
     assert [alpha_rising(epoch, 4) for epoch in (-1, 0, 1, 4, 9)] == [0.0, 0.0, 0.25, 1.0, 1.0]

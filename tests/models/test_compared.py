@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError
-from models.seg.segnet import SegNet, unpool
+from models.seg.segnet import unpool
 from models.sr import DBPN, SrcNet
 
 
@@ -106,20 +105,3 @@ def test_values_return_to_where_they_came_from() -> None:
     values, places = F.max_pool2d(x, 2, return_indices=True)
     returned = torch.tensor([[[[7.0, 0.0, 0.0, 9.0], [0.0, 0.0, 0.0, 0.0]]]])
     assert torch.equal(unpool(values + torch.tensor([7.0, 4.0]), places, (2, 4)), returned)
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda: DBPN(scale=3), "scale 3"),
-        (lambda: DBPN(stages=11), "stages 11 is out of range; DBPN has 2 to 10"),
-        (lambda: DBPN(width=0), "width 0"),
-        (lambda: SrcNet(scale=3), "scale 3"),
-        (lambda: SrcNet(width=7), "width 7"),
-        (lambda: SrcNet(blocks=0), "blocks 0"),
-        (lambda: SegNet(width=0), "width 0"),
-    ],
-)
-def test_wrong_arguments_are_named(build, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        build()

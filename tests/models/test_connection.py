@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
 from engine.build.checkpoint import find_checkpoint
+from engine.build.models import build_model
 from engine.evaluate.run import evaluate
 from engine.predict.photo import search
 from engine.predict.tiled_model import TiledModel
@@ -74,12 +75,15 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_changes_all_of_it(trained: Path) -> None:
-    torch.manual_seed(0)
-    found, fresh = find_checkpoint(weights=str(trained)), TwoHeads(4, 4)
-    assert found.step == 6 and set(found.weights) == set(fresh.state_dict())
+    checkpoint = find_checkpoint(weights=str(trained))
+    torch.manual_seed(checkpoint.options.seed)
+    start = build_model(checkpoint.options)
+    assert checkpoint.step == 6 and set(checkpoint.weights) == set(start.state_dict())
+    unchanged = [name for name, value in start.named_parameters() if torch.equal(value, checkpoint.weights[name])]
+    assert unchanged == []
     with pytest.raises(UserError, match="network.type: unknown|unknown network.type"):
         del WHOLE_NETWORKS["two_heads"]
-        found.model()
+        checkpoint.model()
 
 
 def test_evaluation_scores_it(trained: Path, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from torch import nn
 from contracts.errors import UserError
 from models.joint import JointModel
 from models.layers import softmax_pooling
-from models.reference_keys import FAMILIES, load_reference, reference_keys
+from models.reference_keys import FAMILIES, load_reference
 from models.seg.crackformer import CrackFormer
 from models.seg.lambda_block import LambdaAttention, TransformerBlock, apply_lambdas, group_norm
 from models.sr.bicubic import Bicubic
+from tests.helpers.network_checks import checkpoint
 
 
 def test_lambdas_are_content_plus_correlation_with_the_surroundings() -> None:
@@ -84,12 +85,6 @@ def test_joint_model_crops_five_side_outputs() -> None:
     assert [side.shape for side in output.aux] == [(1, 5, 36, 44)]
 
 
-@pytest.mark.parametrize("width", [0, 24, -16])
-def test_wrong_widths_are_named(width: int) -> None:
-    with pytest.raises(UserError, match=f"width {width} must be a multiple of 16"):
-        CrackFormer(width=width)
-
-
 def test_images_too_small_to_pool_are_named() -> None:
     with pytest.raises(UserError, match="32 pixels or more, got 16 x 48"):
         CrackFormer(width=16)(torch.zeros(1, 3, 16, 48))
@@ -97,8 +92,7 @@ def test_images_too_small_to_pool_are_named() -> None:
 
 def test_unused_reference_weights_are_allowed_and_others_are_not() -> None:
     network = CrackFormer(width=16)
-    own = network.state_dict()
-    state = {key: own[name] for key, name in reference_keys("crackformer", own).items()}
+    state = checkpoint(network, "crackformer")
     for unused in ("down3.nn3.conv.conv1.weight", "up1.nn2.conv.bn2.bias"):
         state[f"segmentation_model.{unused}"] = torch.zeros(1)
     load_reference("crackformer", network, state)

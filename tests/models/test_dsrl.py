@@ -176,17 +176,3 @@ def test_one_sample_cannot_train(network: DSRL) -> None:
     with pytest.raises(UserError, match="cannot train on one sample at a time; give batches of 2 or more"):
         network.train()(lr(1))
     assert isinstance(network.eval().segment(lr(1)), Segmented)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"up_steps": 5}, "up_steps 5 must be 3"),
-        ({"up_steps": 4, "scale": 2}, "4 up_steps enlarge by 4, more than scale 2"),
-        ({"width": 0}, "width 0 must be positive"),
-        ({"encoder": "resnet10"}, "did you mean 'resnet101'"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        DSRL(**arguments)

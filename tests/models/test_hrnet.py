@@ -6,13 +6,14 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from contracts.errors import UserError
 from models.encoders import hrnet
 from models.encoders.hrnet import HRNet
-from models.reference_keys import load_reference, reference_keys
+from models.reference_keys import load_reference
 from models.seg.hrnet_ocr import HRNetOCR, ObjectContext
+from tests.helpers.network_checks import checkpoint
 
 SMALL = {"width": 4, "pixel_channels": 16, "context_channels": 8}
 
@@ -79,19 +80,6 @@ def test_training_on_a_single_image_names_the_batch_size() -> None:
         HRNetOCR(**SMALL).train()(torch.randn(1, 3, 64, 64))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"width": 0}, "width 0 must be at least 1"),
-        ({**SMALL, "context_channels": 0}, "context_channels 0 must be at least 1"),
-        ({**SMALL, "pretrained": "imagnet"}, "neither 'none', 'imagenet' nor a file"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        HRNetOCR(**arguments)
-
-
 def test_imagenet_weights_come_from_timm(theirs: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -105,15 +93,6 @@ def test_imagenet_weights_come_from_timm(theirs: nn.Module, monkeypatch: pytest.
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
 
 
-def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*arguments: object, **options: object) -> nn.Module:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(UserError, match="no ImageNet weights for hrnet_w4 .*local weight file"):
-        HRNet(4, pretrained="imagenet")
-
-
 def test_weights_of_another_width_are_refused(weights: str) -> None:
     with pytest.raises(UserError, match="does not fit the encoder"):
         HRNet(4, pretrained=weights)
@@ -121,8 +100,7 @@ def test_weights_of_another_width_are_refused(weights: str) -> None:
 
 def test_transforms_without_influence_are_allowed_in_a_checkpoint_and_others_are_not() -> None:
     network = HRNetOCR(**SMALL)
-    own = network.state_dict()
-    state: dict[str, Tensor] = {key: own[name] for key, name in reference_keys("hrnet_ocr", own).items()}
+    state = checkpoint(network, "hrnet_ocr")
     block = "segmentation_model.ocr_distri_head.object_context_block"
     state[f"{block}.f_pixel.0.weight"] = state[f"{block}.f_object.3.0.bias"] = torch.zeros(1)
     load_reference("hrnet_ocr", network, state)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from contracts.errors import UserError
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.joint import JointModel
@@ -142,15 +141,6 @@ def test_handover_starts_as_the_plain_joint_model_and_can_learn() -> None:
         last.bias.fill_(1.0)
     torch.testing.assert_close(handing(lr).logits, plain(lr).logits + 1)
     assert torch.equal(handing.segment(lr).logits, plain.segment(lr).logits)  # an image without features
-
-
-def test_contradictions_are_named() -> None:
-    with pytest.raises(UserError, match="no features to hand over"):
-        JointModel(Bicubic(), Probe(), handover=True)
-    with pytest.raises(UserError, match="enlarges by 2"):
-        JointModel(Bicubic(scale=2), Probe(), scale=4)
-    with pytest.raises(UserError, match="unknown normalisation 'instanse'"):
-        JointModel(Bicubic(), Probe(), normalise="instanse")
 
 
 def test_trains_under_bfloat16_autocast_with_its_kernel_in_float32() -> None:

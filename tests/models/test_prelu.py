@@ -16,8 +16,8 @@ SLOPES = [0.25, 0.01, 2 * RECOVERABLE, 0.5 * RECOVERABLE, 0.0, -0.3]
 def values_and_gradients(activation: nn.Module, layer: nn.Module, x: Tensor) -> list[Tensor]:
     """Output and gradients through ``activation`` between two convolutions."""
     y = layer(activation(layer(x)))
-    wanted = [x, activation.weight, *layer.parameters()]
-    return [y, *torch.autograd.grad(y.square().sum(), wanted)]
+    inputs = [x, activation.weight, *layer.parameters()]
+    return [y, *torch.autograd.grad(y.square().sum(), inputs)]
 
 
 @pytest.mark.parametrize("slope", SLOPES)

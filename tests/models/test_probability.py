@@ -17,10 +17,10 @@ def enlarged(logits: Tensor, size: tuple[int, int], align_corners: bool = True) 
     return logits_of(F.interpolate(both_probabilities(logits), size, mode="bilinear", align_corners=align_corners))
 
 
-def exact_middle(one: float, other: float) -> float:
+def exact_middle(left: float, right: float) -> float:
     """The logit of the mean of two probabilities, from 60 digits."""
     getcontext().prec = 60
-    p = sum(1 / (1 + (-Decimal(x)).exp()) for x in (one, other)) / 2
+    p = sum(1 / (1 + (-Decimal(x)).exp()) for x in (left, right)) / 2
     return float(p.ln() - (1 - p).ln())
 
 
@@ -42,7 +42,7 @@ def test_agrees_with_the_plain_way_where_that_is_exact(align_corners: bool) -> N
 
 @pytest.mark.parametrize("scale", [1.0, 12.0])
 @pytest.mark.parametrize("align_corners", [True, False])
-def test_gradient(scale: float, align_corners: bool) -> None:
+def test_the_gradient_is_that_by_differences(scale: float, align_corners: bool) -> None:
     logits = scale * torch.randn(1, 1, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(lambda x: enlarged(x, (7, 5), align_corners), logits.requires_grad_())
 

@@ -19,7 +19,6 @@ from contracts.errors import UserError
 from engine.train.stages import STAGE_SPECS
 from engine.train.step import set_trainable
 from models.encoders import lite_weights
-from models.encoders import timm_encoders as encoders
 from models.encoders.timm_encoders import ENCODERS, LITE0, build_encoder
 from models.joint import JointModel
 from models.seg import SEG_NETWORKS
@@ -176,21 +175,6 @@ def test_dropout_rates_are_arguments() -> None:
     assert rates == (0.5, 0.0, 0.2)
 
 
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda: FPN(encoder="resnet19"), "did you mean 'resnet18'"),
-        (lambda: PSPNet(width=0), "width 0"),
-        (lambda: FPN(width=0), "width 0"),
-        (lambda: EncoderUNet(width=0), "width 0"),
-        (lambda: FPN(pretrained="imagnet"), "neither 'none', 'imagenet' nor a file"),
-    ],
-)
-def test_wrong_arguments_are_named(build, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        build()
-
-
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec(lite_weights.PACKAGE) is None,
     reason=f"optional package {lite_weights.REQUIREMENT} is not installed",
@@ -238,15 +222,6 @@ def test_altered_lite0_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(lite_weights.importlib.util, "find_spec", lambda name: Spec)
     with pytest.raises(UserError, match="SHA-256 differs"):
         lite_weights.lite0_file()
-
-
-def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*arguments: object, **options: object) -> nn.Module:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(encoders.timm, "create_model", offline)
-    with pytest.raises(UserError, match="set pretrained to a local weight file"):
-        build_encoder("resnet18", (3, 4), dilated=True, pretrained="imagenet")
 
 
 @pytest.mark.parametrize("name", ["resnet18", LITE0])

@@ -53,7 +53,7 @@ def restore(network: nn.Module, lr: Tensor) -> Tensor:
 def test_every_parameter_gets_a_gradient(network: nn.Module) -> None:
     lr = torch.rand(2, 3, 8, 9, requires_grad=True)
     assert not parameters_without_gradient(network, restore(network.train(), lr).square().mean())
-    assert lr.grad is not None
+    assert lr.grad.isfinite().all() and lr.grad.abs().max() > 0
 
 
 def test_saved_weights_restore_the_function(network: nn.Module) -> None:
@@ -114,9 +114,9 @@ def test_kbpn_equals_its_plain_formulation(scale: int, size: tuple[int, int], bl
 
 
 def gradients(loss: Tensor, network: nn.Module, lr: Tensor) -> dict[str, Tensor]:
-    wanted = {"lr": lr, **dict(network.named_parameters())}
-    found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
-    return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
+    inputs = {"lr": lr, **dict(network.named_parameters())}
+    values = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    return {name: value for name, value in zip(inputs, values, strict=True) if value is not None}
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -187,21 +187,6 @@ def test_initial_weights_are_kaiming_normal() -> None:
     assert transposed.std().item() == pytest.approx((2 / (64 * 64)) ** 0.5, rel=0.02)
     assert network.stages[0].up.compress[0].bias.abs().max() == 0
     assert network.stages[0].up.compress[1].weight.item() == pytest.approx(0.01)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"scale": 3}, "scale 3"),
-        ({"stages": 0}, "stages 0"),
-        ({"width": 5}, "width 5"),
-        ({"kernel_side": 20}, "kernel_side 20"),
-        ({"estimated_side": 9}, "estimated_side 9"),
-    ],
-)
-def test_impossible_sizes_are_named(changes: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        small_kbpn(**changes)
 
 
 def test_kernel_of_another_side_is_named() -> None:

@@ -94,19 +94,3 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, stored[name]) for name, tensor in encoder.state_dict().items())
     with pytest.raises(UserError, match=r"does not fit the encoder: 'features.0.weight'"):
         load_pretrained(VGGEncoder(2 * SMALL), str(tmp_path / "vgg16.pth"))
-
-
-def test_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*arguments: object, **options: object) -> nn.Module:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(UserError, match="ConnectionError while downloading.*set pretrained to a local weight file"):
-        UNet(pretrained="imagenet", width=SMALL)
-
-
-def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(UserError, match="did you mean 'deconv'"):
-        UNet(decoder="decon")
-    with pytest.raises(UserError, match="width 0 must be positive"):
-        UNet(width=0)

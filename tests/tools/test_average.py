@@ -12,7 +12,7 @@ from engine.runtime.checkpoint import load_file, save_atomic
 from tools import average
 
 
-def written(place: Path, factor: float, step: int, digests: list[str], **more: torch.Tensor) -> Path:
+def written(path: Path, factor: float, step: int, digests: list[str], **more: torch.Tensor) -> Path:
     """Weights of one layer with batch norm, all numbers multiples of ``factor``."""
     model = {
         "seg.weight": factor * torch.arange(6.0).reshape(2, 3),
@@ -21,8 +21,8 @@ def written(place: Path, factor: float, step: int, digests: list[str], **more: t
         **more,
     }
     meta = {"git": f"commit{step}", "photographs": {"train": digests, "val": []}}
-    save_atomic({"model": model, "step": step, "options": {"name": f"run{step}"}, "meta": meta}, place)
-    return place
+    save_atomic({"model": model, "step": step, "options": {"name": f"run{step}"}, "meta": meta}, path)
+    return path
 
 
 @pytest.fixture
@@ -36,11 +36,13 @@ def two(tmp_path: Path) -> list[str]:
 def test_numbers_lie_between(two: list[str], tmp_path: Path, share: float, factor: float) -> None:
     out = tmp_path / "new/models/latest.pth"
     average.main([*two, "--share", str(share), "--out", str(out)])
-    found = load_file(out, "options", "step", "meta")
-    torch.testing.assert_close(found["model"]["seg.weight"], factor * torch.arange(6.0).reshape(2, 3))
-    torch.testing.assert_close(found["model"]["seg.running_var"], torch.full((2,), factor))
-    assert found["model"]["seg.num_batches_tracked"] == found["step"] == 7 and found["options"] == {"name": "run7"}
-    assert found["meta"] == {"git": "commit7", "photographs": {"train": ["both", "new", "old"], "val": []}}
+    averaged = load_file(out, "options", "step", "meta")
+    torch.testing.assert_close(averaged["model"]["seg.weight"], factor * torch.arange(6.0).reshape(2, 3))
+    torch.testing.assert_close(averaged["model"]["seg.running_var"], torch.full((2,), factor))
+    assert averaged["model"]["seg.num_batches_tracked"] == averaged["step"] == 7 and averaged["options"] == {
+        "name": "run7"
+    }
+    assert averaged["meta"] == {"git": "commit7", "photographs": {"train": ["both", "new", "old"], "val": []}}
 
 
 def test_other_architectures_are_refused(two: list[str], tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from contracts.errors import UserError
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
-from tests.helpers.runs import ROOT, assert_error, contents, finish, start
-from tools.gpu_check import pieces
+from tests.helpers.folders import contents
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, assert_error
+from tools.gpu_check import groups
 from tools.gpu_check.__main__ import check, main, parse
 from tools.gpu_check.cases import GROUPS, squares
 from tools.gpu_check.commands import distance
@@ -33,12 +35,12 @@ COMMAND = ("-m", "tools.gpu_check", "--device", "cpu")
 
 def report(folder: Path) -> dict[str, dict]:
     """The findings of a report by name; every one of them has a row in the table for readers."""
-    found = json.loads((folder / "gpu_check.json").read_text())["findings"]
+    findings = json.loads((folder / "gpu_check.json").read_text())["findings"]
     rows = (folder / "report.md").read_text().splitlines()
-    assert [f"| {one['state']} | {one['name']} |" for one in found] == [
+    assert [f"| {finding['state']} | {finding['name']} |" for finding in findings] == [
         "|".join(row.split("|")[:3]) + "|" for row in rows if row.startswith("| ") and not row.startswith("| state")
     ]
-    return {one["name"]: one for one in found}
+    return {finding["name"]: finding for finding in findings}
 
 
 @pytest.fixture(autouse=True)
@@ -53,24 +55,21 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_rehearsal_passes(tmp_path: Path) -> None:
     outcome = finish(start(*COMMAND, "--only", "train", "losses", cwd=tmp_path))
-    found = report(tmp_path / "experiments" / "gpu_check")
+    findings = report(tmp_path / "experiments" / "gpu_check")
     assert outcome.code == 0, outcome
-    assert {"train", *GROUPS["losses"]} == set(found) and {one["state"] for one in found.values()} == {OK}
-    assert f"{len(found)} ok, 0 FAILED, 0 skipped in 0:" in outcome.out.splitlines()[-1]
+    assert {"train", *GROUPS["losses"]} == set(findings) and {finding["state"] for finding in findings.values()} == {OK}
+    assert f"{len(findings)} ok, 0 FAILED, 0 skipped in 0:" in outcome.out.splitlines()[-1]
 
 
 @pytest.mark.slow
 def test_what_fails_is_told_and_does_not_stop_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "nonsense")
     assert main(["--device", "cpu", "--out", str(tmp_path / "out"), "--only", "train", "evaluate", "speed"]) == 1
-    found = report(tmp_path / "out")
-    assert [(name, one["state"]) for name, one in found.items()] == [
-        ("train", FAILED),
-        ("evaluate", SKIPPED),
-        ("speed", OK),
-    ]
-    assert found["train"]["told"].startswith("exit code 2: error: unknown W&B mode 'nonsense'")
-    assert "no weights of the check 'train'" in found["evaluate"]["told"]
+    findings = report(tmp_path / "out")
+    states = {name: finding["state"] for name, finding in findings.items()}
+    assert [*states.items()] == [("train", FAILED), ("evaluate", SKIPPED), ("speed", OK)]
+    assert findings["train"]["told"].startswith("exit code 2: error: unknown W&B mode 'nonsense'")
+    assert "no weights of the check 'train'" in findings["evaluate"]["told"]
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
@@ -116,15 +115,15 @@ def subject(network: nn.Module) -> Subject:
 
 @pytest.mark.parametrize(("bits", "within"), [(23, True), (10, False)])
 def test_too_few_bits_are_found(bits: int, within: bool) -> None:
-    found = differences(subject(Rounds(bits)), CPU)
-    assert [one.what for one in found] == ["out off by", "gradient off by", "in float64"]
-    assert found[0].within is found[1].within is within and found[2].within
+    figures = differences(subject(Rounds(bits)), CPU)
+    assert [figure.what for figure in figures] == ["out off by", "gradient off by", "in float64"]
+    assert figures[0].within is figures[1].within is within and figures[2].within
 
 
 def test_rounding_alone_exceeds_a_limit_of_nothing() -> None:
-    found = differences(Subject(nn.Conv2d(8, 8, 3), subject(Rounds(23)).inputs, outputs, floor=0.0), CPU, factor=0.0)
-    assert not found[0].within and 0 < found[0].value < 1e-5
-    assert judged("x", 1.0, found).state == FAILED
+    figures = differences(Subject(nn.Conv2d(8, 8, 3), subject(Rounds(23)).inputs, outputs, floor=0.0), CPU, factor=0.0)
+    assert not figures[0].within and 0 < figures[0].value < 1e-5
+    assert judged("x", 1.0, figures).state == FAILED
 
 
 class Returns(nn.Module):
@@ -139,11 +138,11 @@ class Returns(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "weight", "told"),
+    ("dtype", "weight", "message"),
     [(torch.bfloat16, 1.0, "out is torch.bfloat16, not float32"), (torch.float32, 1e39, "out is not finite")],
 )
-def test_what_autocast_may_not_give(dtype: torch.dtype, weight: float, told: str) -> None:
-    with pytest.raises(Failed, match=told):
+def test_what_autocast_may_not_give(dtype: torch.dtype, weight: float, message: str) -> None:
+    with pytest.raises(Failed, match=message):
         in_bfloat16(subject(Returns(dtype, weight)), CPU)
     assert in_bfloat16(subject(Returns(torch.float32, 1.0)), CPU) == Figure("bfloat16 off by", 0.0)
 
@@ -186,19 +185,25 @@ class Dies(Setting):
 
 def test_a_piece_that_brings_its_process_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GROUPS, "losses", dict.fromkeys("abcde"))
-    found: list[Finding] = []
-    pieces.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, found.append), "losses")
-    assert [(one.name, one.state) for one in found] == [("a", OK), ("b", FAILED), ("c", OK), ("d", FAILED), ("e", OK)]
-    assert found[1].told.startswith("its process ended with -11")
+    findings: list[Finding] = []
+    groups.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, findings.append), "losses")
+    assert [(finding.name, finding.state) for finding in findings] == [
+        ("a", OK),
+        ("b", FAILED),
+        ("c", OK),
+        ("d", FAILED),
+        ("e", OK),
+    ]
+    assert findings[1].told.startswith("its process ended with -11")
 
 
-@pytest.mark.parametrize(("share", "state", "told"), [(0.5, FAILED, "its time"), (60, SKIPPED, "all time")])
-def test_a_check_without_time_is_cut_off(share: float, state: str, told: str, tmp_path: Path) -> None:
-    found: list[Finding] = []
-    check("losses", Setting(CPU, tmp_path, time.monotonic() + 0.5, found.append), share)
-    assert [(one.name, one.state) for one in found] == [("losses", state)]
+@pytest.mark.parametrize(("share", "state", "message"), [(0.5, FAILED, "its time"), (60, SKIPPED, "all time")])
+def test_a_check_without_time_is_cut_off(share: float, state: str, message: str, tmp_path: Path) -> None:
+    findings: list[Finding] = []
+    check("losses", Setting(CPU, tmp_path, time.monotonic() + 0.5, findings.append), share)
+    assert [(finding.name, finding.state) for finding in findings] == [("losses", state)]
     others = len(GROUPS["losses"]) - 1
-    assert found[0].told == f"cut off in loss boundary_combo, with {others} more to come: {told} was up"
+    assert findings[0].told == f"cut off in loss boundary_combo, with {others} more to come: {message} was up"
 
 
 # -- folder and command line ----------------------------------------------------------------------
@@ -208,7 +213,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     arguments = ["--device", "cpu", "--out", str(tmp_path / "out"), "--minutes", "0.01"]
     assert main(arguments) == 0
     before = contents(tmp_path / "out")
-    assert {one["told"] for one in report(tmp_path / "out").values()} == {"the 0.01 minutes are over"}
+    assert {finding["told"] for finding in report(tmp_path / "out").values()} == {"the 0.01 minutes are over"}
     assert main(arguments) == 0
     (moved,) = set(tmp_path.iterdir()) - {tmp_path / "out"}
     assert contents(moved) == before and f"moved the earlier report to {moved}" in capsys.readouterr().out
@@ -219,10 +224,10 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"), [(["--only", "trian"], "did you mean 'train'"), (["--minutes", "0"], "--minutes 0.0")]
+    ("wrong", "message"), [(["--only", "trian"], "did you mean 'train'"), (["--minutes", "0"], "--minutes 0.0")]
 )
-def test_wrong_calls_are_refused(wrong: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_wrong_calls_are_refused(wrong: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         parse(["--device", "cpu", *wrong])
 
 

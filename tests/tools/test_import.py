@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.build.checkpoint import find_checkpoint
 from engine.runtime.checkpoint import save_atomic
-from models.reference_keys import load_reference, reference_keys
+from models.reference_keys import load_reference
 from models.seg import CrackFormer, SegNet
 from models.sr import DBPN
+from tests.helpers.errors import assert_holds, error_of, exit_line
+from tests.helpers.network_checks import checkpoint
 from tools.import_csbsr.__main__ import main
 from tools.import_csbsr.released import build_empty, converted, imported, read_released
 from tools.import_csbsr.variants import Variant, recognise
@@ -57,17 +59,11 @@ def listed(shared: Path, *parts: str | None) -> dict[str, Tensor]:
     return state
 
 
-def released_names(family: str, network: nn.Module) -> dict[str, Tensor]:
-    """The network's tensors under the authors' names."""
-    own = network.state_dict()
-    return {theirs: own[ours] for theirs, ours in reference_keys(family, own).items()}
-
-
 @pytest.fixture(scope="module")
 def pair() -> dict[str, Tensor]:
     """DBPN with CrackFormer under the authors' names, without memory."""
     with torch.device("meta"):
-        return released_names("dbpn", DBPN()) | released_names("crackformer", CrackFormer())
+        return checkpoint(DBPN(), "dbpn") | checkpoint(CrackFormer(), "crackformer")
 
 
 def small_file(state: dict[str, Tensor], path: Path) -> Path:
@@ -79,11 +75,7 @@ def small_file(state: dict[str, Tensor], path: Path) -> Path:
 
 def refusal(state: dict[str, Tensor]) -> str:
     """What is said about a checkpoint that does not fit: one line."""
-    with pytest.raises(UserError) as caught:
-        converted(recognise(state), state)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return error_of(lambda: converted(recognise(state), state))
 
 
 # -- recognition --------------------------------------------------------------------------------
@@ -95,9 +87,9 @@ def test_networks_are_recognised_by_their_names(sr: str | None, seg: str, shared
     variant = recognise(listed(shared, sr, seg))
     (sr_label, expected), (seg_label, seg_type) = SR_PARTS[sr], SEG_PARTS[seg]
     assert variant.name == f"{sr_label}_{seg_label}" + ("_stages2" if sr == "kbpn_x4_stage2" else "")
-    found = variant.networks["network_sr"]
-    assert expected.items() <= found.items()
-    assert ("stages" in found) == ("stages" in expected)
+    network_sr = variant.networks["network_sr"]
+    assert expected.items() <= network_sr.items()
+    assert ("stages" in network_sr) == ("stages" in expected)
     assert variant.networks["network_seg"]["type"] == seg_type
 
 
@@ -125,7 +117,7 @@ def test_dsrl_is_one_network(shared: Path) -> None:
     assert options.network_sr is None and [stage.name for stage in options.train.stages] == ["joint"]
     weights = converted(variant, state)
     assert {name.split(".")[0] for name in weights} == {"encoder", "sr", "seg"}
-    assert weights.keys() == {name for name, _ in build_empty(variant).state_dict().items()}
+    assert weights.keys() == build_empty(variant).state_dict().keys()
 
 
 def test_dsrl_beside_another_network_is_refused(shared: Path) -> None:
@@ -149,18 +141,18 @@ def test_blur_skip_needs_a_kernel(shared: Path) -> None:
 @torch.no_grad()
 def test_an_imported_file_computes_what_the_networks_do(family, cls, unused, tmp_path, capsys) -> None:
     sr, seg = DBPN().eval(), cls().eval()
-    shapes = {name: t.shape for name, t in (released_names("dbpn", sr) | released_names(family, seg)).items()}
+    shapes = {name: t.shape for name, t in (checkpoint(sr, "dbpn") | checkpoint(seg, family)).items()}
     state = {name: t.float() if t.is_floating_point() else t for name, t in synthesise(shapes).items()}
     released = {f"module.{name}": tensor for name, tensor in {**state, unused: torch.ones(2)}.items()}
     torch.save(released, tmp_path / "released.pth")
     main([str(tmp_path / "released.pth"), "-o", str(tmp_path / "mine")])
-    told = capsys.readouterr().out
-    assert f"dbpn (4 stages) and {family}" in told and f"predict.py PHOTO --weights {tmp_path}" in told
+    printed = capsys.readouterr().out
+    assert f"dbpn (4 stages) and {family}" in printed and f"predict.py PHOTO --weights {tmp_path}" in printed
 
-    found = find_checkpoint(weights=str(tmp_path / "mine" / "models" / "latest.pth"))
-    assert found.options == find_checkpoint(str(tmp_path / "mine" / "options.yml"), str(found.path)).options
-    assert found.meta["imported_from"] == "released.pth" and len(found.meta["sha256"]) == 64
-    model = found.model().double()  # crackformer amplifies the rounding of float32
+    loaded = find_checkpoint(weights=str(tmp_path / "mine" / "models" / "latest.pth"))
+    assert loaded.options == find_checkpoint(str(tmp_path / "mine" / "options.yml"), str(loaded.path)).options
+    assert loaded.meta["imported_from"] == "released.pth" and len(loaded.meta["sha256"]) == 64
+    model = loaded.model().double()  # crackformer amplifies the rounding of float32
     load_reference("dbpn", sr, state)
     load_reference(family, seg, state)
     sr, seg = sr.double(), seg.double()
@@ -207,14 +199,14 @@ def test_another_shape_is_named(pair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "message"),
     [
         ({"optimizer": 1, "epoch": 2}, "2 unexpected (epoch, optimizer); expected sr_model"),
         ({"parallel_model.up_conv_last.bias": 1}, "1 unexpected (parallel_model.up_conv_last.bias)"),
     ],
 )
-def test_tensors_of_neither_network_are_refused(pair, extra, told) -> None:
-    assert told in refusal({**pair, **extra})
+def test_tensors_of_neither_network_are_refused(pair, extra, message) -> None:
+    assert message in refusal({**pair, **extra})
 
 
 def test_a_network_not_known_is_refused(pair) -> None:
@@ -247,7 +239,7 @@ def test_a_pickled_object_is_refused_and_not_run(pair, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ([torch.zeros(1)], "no dictionary of tensors"),
         ({}, "no dictionary of tensors"),
@@ -257,11 +249,9 @@ def test_a_pickled_object_is_refused_and_not_run(pair, tmp_path) -> None:
         ({"sr_model.x": torch.tensor([1.0, float("nan")])}, "'sr_model.x' holds numbers that are not finite"),
     ],
 )
-def test_what_is_no_released_checkpoint_is_refused(content, told, tmp_path) -> None:
+def test_what_is_no_released_checkpoint_is_refused(content, message, tmp_path) -> None:
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(UserError, match="other.pth") as caught:
-        read_released(tmp_path / "other.pth")
-    assert told in str(caught.value)
+    assert_holds(error_of(read_released, tmp_path / "other.pth"), ["other.pth", message])
 
 
 @pytest.mark.parametrize("content", [b"", b"these are my weights\n", b"PK\x03\x04" + bytes(300), b"\x80\x02}q\x00."])
@@ -285,11 +275,9 @@ def test_nothing_is_overwritten(pair, tmp_path, monkeypatch, capsys) -> None:
     main(["released.pth"])
     weights = tmp_path / "experiments" / "released_cssr_crackformer" / "models" / "latest.pth"
     before = weights.read_bytes()
-    with pytest.raises(SystemExit, match="2"):
-        run_main(lambda: main(["released.pth"]))
-    error = capsys.readouterr().err
+    error = exit_line(lambda: main(["released.pth"]), capsys)
     assert error.startswith("error: experiments/released_cssr_crackformer is there already")
-    assert error.count("\n") == 1 and "-o DIR" in error and weights.read_bytes() == before
+    assert "-o DIR" in error and weights.read_bytes() == before
 
 
 def test_a_misfit_writes_nothing(pair, tmp_path) -> None:
@@ -308,5 +296,5 @@ def test_stages_come_from_the_names(pair) -> None:
 def test_help_teaches(capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    told = capsys.readouterr().out
-    assert "predict.py photo.jpg --weights" in told and "sr_model.*" in told
+    printed = capsys.readouterr().out
+    assert "predict.py photo.jpg --weights" in printed and "sr_model.*" in printed

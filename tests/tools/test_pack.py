@@ -72,7 +72,7 @@ def test_the_best_quality_that_fits_is_taken(root: Path, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--megabytes", "0.001"], "MB at least; give more"),
         (["--root", "nowhere"], "nowhere"),
@@ -80,9 +80,9 @@ def test_the_best_quality_that_fits_is_taken(root: Path, tmp_path: Path, capsys:
     ],
 )
 def test_what_cannot_be_packed_is_refused_before_anything_is_written(
-    root: Path, tmp_path: Path, more: list[str], told: str
+    root: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         packed(root, tmp_path / "out", *more)
     assert not (tmp_path / "out").exists()
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from models.reference_keys import load_reference, reference_keys
 from models.seg import PSPNet
+from tests.helpers.errors import exit_line
 from tools.parity import __main__ as tool
 from tools.parity.verdict import judge
 from tools.parity.weights import synthesise
@@ -96,10 +97,8 @@ def test_unreadable_and_incomplete_fixtures_are_user_errors(fixtures: Path, tmp_
 
 
 def test_a_bad_folder_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_code:
-        run_main(lambda: run(Path("no/such/folder")))
-    assert exit_code.value.code == 2
-    assert capsys.readouterr().err.splitlines() == ["error: --fixtures: no folder no/such/folder"]
+    line = exit_line(lambda: run(Path("no/such/folder")), capsys)
+    assert line == "error: --fixtures: no folder no/such/folder\n"
 
 
 def test_weight_rule_by_kind() -> None:
@@ -113,18 +112,18 @@ def test_weight_rule_by_kind() -> None:
         "segmentation_model.norm.running_var": [5],
         "segmentation_model.norm.num_batches_tracked": [],
     }
-    made = synthesise(keys)
+    weights = synthesise(keys)
     seeds = {key: zlib.crc32(key.encode()) for key in keys}
     normal = {key: np.random.default_rng(seeds[key]).standard_normal(shape) for key, shape in keys.items()}
     factors = {"sr_model.a.weight": (2 / 12) ** 0.5, "segmentation_model.a.weight": (1 / 12) ** 0.5}
     for key, factor in factors.items():
-        np.testing.assert_allclose(made[key], factor * normal[key])
+        np.testing.assert_allclose(weights[key], factor * normal[key])
     _, _, slope, weight, bias, mean, variance, tracked = keys
-    assert made[slope].item() == 0.25 and made[tracked].item() == 0 and made[tracked].dtype == torch.int64
-    np.testing.assert_allclose(made[weight], 1 + 0.1 * normal[weight])
-    np.testing.assert_allclose(made[bias], 0.05 * normal[bias])
-    np.testing.assert_allclose(made[mean], 0.1 * normal[mean])
-    np.testing.assert_allclose(made[variance], 1 + 0.1 * np.abs(normal[variance]))
+    assert weights[slope].item() == 0.25 and weights[tracked].item() == 0 and weights[tracked].dtype == torch.int64
+    np.testing.assert_allclose(weights[weight], 1 + 0.1 * normal[weight])
+    np.testing.assert_allclose(weights[bias], 0.05 * normal[bias])
+    np.testing.assert_allclose(weights[mean], 0.1 * normal[mean])
+    np.testing.assert_allclose(weights[variance], 1 + 0.1 * np.abs(normal[variance]))
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,9 @@ CURVES = np.sort(RNG.random((41, 99)), axis=1)[:, ::-1] * VALUES[:, None]
 
 def interval_of(samples: tuple[np.ndarray, ...], statistic, paired: bool = False) -> tuple[float, float]:
     """SciPy's percentile interval; it draws the indices of resamples as ``resamples`` does."""
-    found = bootstrap(
-        samples,
-        statistic,
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        paired=paired,
-        vectorized=False,
-        rng=np.random.default_rng(SEED),
-    )
-    return found.confidence_interval.low, found.confidence_interval.high
+    way = {"n_resamples": RESAMPLES, "confidence_level": LEVEL, "method": "percentile", "vectorized": False}
+    interval = bootstrap(samples, statistic, paired=paired, rng=np.random.default_rng(SEED), **way).confidence_interval
+    return interval.low, interval.high
 
 
 def bounds(figure: dict) -> tuple[float, float]:

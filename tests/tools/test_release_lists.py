@@ -21,24 +21,24 @@ LISTS = {"train": TRAIN, "val": VAL}
 
 
 def test_a_source_is_left_out_of_every_folder() -> None:
-    found = leave_out("A", LISTS, TAGS)
-    assert found.test == ["A/1", "A/2", "A/3"] and found.elsewhere == 1
-    assert found.kept == {"train": ["B/1", "mixed/C_1", "mixed/C_2"], "val": ["B/2", "mixed/C_3"]}
+    lists = leave_out("A", LISTS, TAGS)
+    assert lists.test == ["A/1", "A/2", "A/3"] and lists.elsewhere == 1
+    assert lists.kept == {"train": ["B/1", "mixed/C_1", "mixed/C_2"], "val": ["B/2", "mixed/C_3"]}
 
 
 def test_a_folder_that_is_called_like_its_groups_is_tested_alone() -> None:
-    found = leave_out("A", LISTS, {line: tag.replace("a", "A") for line, tag in TAGS.items()})
-    assert found.test == ["A/1", "A/2", "A/3"] and found.elsewhere == 1 and "mixed/A_9" not in found.kept["train"]
+    lists = leave_out("A", LISTS, {line: tag.replace("a", "A") for line, tag in TAGS.items()})
+    assert lists.test == ["A/1", "A/2", "A/3"] and lists.elsewhere == 1 and "mixed/A_9" not in lists.kept["train"]
 
 
 def test_without_groups_the_folder_alone_tells() -> None:
-    found = leave_out("A", LISTS, {})
-    assert found.kept["train"] == ["B/1", "mixed/A_9", "mixed/C_1", "mixed/C_2"] and found.elsewhere == 0
+    lists = leave_out("A", LISTS, {})
+    assert lists.kept["train"] == ["B/1", "mixed/A_9", "mixed/C_1", "mixed/C_2"] and lists.elsewhere == 0
 
 
 def test_a_source_within_a_folder() -> None:
-    found = leave_out("c", LISTS, TAGS)
-    assert found.test == ["mixed/C_1", "mixed/C_2", "mixed/C_3"] and found.kept["val"] == ["A/3", "B/2"]
+    lists = leave_out("c", LISTS, TAGS)
+    assert lists.test == ["mixed/C_1", "mixed/C_2", "mixed/C_3"] and lists.kept["val"] == ["A/3", "B/2"]
 
 
 def test_mistakes_are_named() -> None:

@@ -16,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.runtime import shipped
 from engine.runtime.checkpoint import load_file, save_atomic
 from engine.runtime.weights_folder import read_config
+from tests.helpers.errors import exit_line
 from tests.helpers.runs import ROOT
 from tools.ship.__main__ import main, portable, ship
 from tools.ship.card import make_card
@@ -61,10 +62,10 @@ def experiment(tiny_weights: Path, tmp_path: Path) -> Path:
 
 def test_the_best_weights_are_shipped(experiment: Path, weights_root: Path, capsys: pytest.CaptureFixture) -> None:
     main([str(experiment), "--name", "small"])
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     size = (weights_root / "small" / "model.safetensors").stat().st_size / 1e6
-    assert f"{weights_root / 'small'}: {size:.2f} MB, of {experiment}/models/best.pth (step 7)" in told
-    difference = float(re.search(r"probabilities differ by (\S+) at most", told).group(1))
+    assert f"{weights_root / 'small'}: {size:.2f} MB, of {experiment}/models/best.pth (step 7)" in printed
+    difference = float(re.search(r"probabilities differ by (\S+) at most", printed).group(1))
     assert 0 < difference < 0.01
     assert sorted(path.name for path in (weights_root / "small").iterdir()) == [
         "README.md", "config.json", "model.safetensors", "photographs.json",
@@ -96,7 +97,7 @@ def changed(experiment: Path, factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"),
+    ("factor", "message"),
     [
         (3e4, r"in float16 probabilities differ by .*, over 0.03; nothing was"),
         (float("nan"), "'seg.head.* is not finite"),
@@ -104,13 +105,13 @@ def changed(experiment: Path, factor: float) -> None:
 )
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_weights_that_rounding_spoils_are_not_shipped(
-    factor: float, told: str, overwrite: bool, experiment: Path, weights_root: Path
+    factor: float, message: str, overwrite: bool, experiment: Path, weights_root: Path
 ) -> None:
     if overwrite:
         ship(experiment, "small")
     before = {path: path.read_bytes() for path in weights_root.rglob("*") if path.is_file()}
     changed(experiment, factor)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ship(experiment, "small", overwrite=overwrite)
     assert {path: path.read_bytes() for path in weights_root.rglob("*") if path.is_file()} == before
     assert len([*weights_root.iterdir()] if weights_root.is_dir() else []) == (1 if overwrite else 0)
@@ -124,16 +125,16 @@ def test_names_that_are_none(name: str, experiment: Path, weights_root: Path) ->
 
 def test_options_are_for_other_machines(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    kept = load_file(tiny_weights)["options"]
-    kept["wandb"].update(entity="somebody", mode="online")
-    kept["path"]["experiments_root"] = "/home/somebody/runs"
+    options = load_file(tiny_weights)["options"]
+    options["wandb"].update(entity="somebody", mode="online")
+    options["path"]["experiments_root"] = "/home/somebody/runs"
     lists = [str(tmp_path / "data" / "a.txt"), "b.txt"]
-    kept["datasets"]["test"] = {"type": "folder", "root": str(tmp_path / "data"), "lists": lists}
-    found = portable(kept, "x")
-    assert "somebody" not in json.dumps(found) and str(tmp_path) not in json.dumps(found)
-    assert found["datasets"]["test"]["root"] == "data"
-    assert found["datasets"]["test"]["lists"] == [os.path.join("data", "a.txt"), "b.txt"]
-    assert found["network_seg"] == kept["network_seg"] and found["train"] == kept["train"]
+    options["datasets"]["test"] = {"type": "folder", "root": str(tmp_path / "data"), "lists": lists}
+    shipped_options = portable(options, "x")
+    assert "somebody" not in json.dumps(shipped_options) and str(tmp_path) not in json.dumps(shipped_options)
+    assert shipped_options["datasets"]["test"]["root"] == "data"
+    assert shipped_options["datasets"]["test"]["lists"] == [os.path.join("data", "a.txt"), "b.txt"]
+    assert shipped_options["network_seg"] == options["network_seg"] and shipped_options["train"] == options["train"]
 
 
 # -- the card -------------------------------------------------------------------------------------
@@ -144,9 +145,9 @@ def test_a_card_tells_the_recipe(tiny_weights: Path) -> None:
     content["options"] = {**content["options"], "name": "joint"}
     card = make_card("compact", content, "3.13 million numbers")
     meta = content["meta"]
-    for told in ("options/joint.yml", "Steps: 1, of 1", meta["data"], str(meta["git"] or "not known"), "float32",
+    for message in ("options/joint.yml", "Steps: 1, of 1", meta["data"], str(meta["git"] or "not known"), "float32",
                  "6 trained on, 2 chosen by", "network_sr: kbpn", "| drawn photographs | training | 6 |"):  # fmt: skip
-        assert told in card, told
+        assert message in card, message
     assert card.count("Not measured.") == 2 and "None collected yet." in card
     assert PHRASES[RESEARCH] not in card.replace("non-commercial.", "") and "{" not in card
 
@@ -221,13 +222,13 @@ def test_failures_are_shown_with_their_pictures(experiment: Path, weights_root: 
     card = (weights_root / "small" / "README.md").read_text()
     assert "A joint is taken for a crack.\n\n![joint](pictures/joint.png)\n\nMoss hides it." in card
     assert (weights_root / "small" / "pictures" / "joint.png").read_bytes() == (tmp_path / "joint.png").read_bytes()
-    for told in (" Small and quick.", "- Not for tunnels.", "- Drone photographs.", "0.703 (0.690 to 0.715)"):
-        assert told in card
+    for message in (" Small and quick.", "- Not for tunnels.", "- Drone photographs.", "0.703 (0.690 to 0.715)"):
+        assert message in card
     assert "Not measured" not in card
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[]", "give entries such as"),
         ("limit: [a]", r"unknown entry 'limit' \(did you mean 'limits'\?\)"),
@@ -242,28 +243,25 @@ def test_failures_are_shown_with_their_pictures(experiment: Path, weights_root: 
         ("{", "not valid YAML"),
     ],
 )
-def test_card_data_of_another_kind(text: str, told: str, tmp_path: Path) -> None:
+def test_card_data_of_another_kind(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, side in (("large.png", 400), ("s.png", 9), ("in/s.png", 9)):
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)).save(tmp_path / name)
     (tmp_path / "card.yml").write_text(text)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         read_card_data(tmp_path / "card.yml")
 
 
 def test_mistakes_come_before_any_work(
     experiment: Path, weights_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    for arguments, told in (
+    for arguments, message in (
         ([experiment, "--name", "a", "--results", tmp_path / "absent.json"], "absent.json does not exist"),
         ([experiment, "--name", "a", "--card-data", tmp_path / "absent.yml"], "absent.yml does not exist"),
         ([tmp_path / "absent", "--name", "a"], "weights"),
         ([tmp_path, "--name", "a"], "no weights in"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            run_main(lambda given=arguments: main([str(one) for one in given]))
-        error = capsys.readouterr().err
-        assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+        assert message in exit_line(lambda words=arguments: main([*map(str, words)]), capsys)
     assert not weights_root.exists()
 
 
@@ -279,6 +277,6 @@ def test_the_examples_of_the_help_can_be_typed(monkeypatch: pytest.MonkeyPatch) 
 def test_a_shipped_model_can_be_shipped_again(tiny_folder: Path, weights_root: Path) -> None:
     """With another card, say: nothing is lost a second time."""
     folder = ship(tiny_folder / "model.safetensors", "again")
-    one, other = load_file(tiny_folder), load_file(folder)
-    assert all(torch.equal(value, other["model"][name]) for name, value in one["model"].items())
-    assert one["meta"] == other["meta"]
+    first, again = load_file(tiny_folder), load_file(folder)
+    assert all(torch.equal(value, again["model"][name]) for name, value in first["model"].items())
+    assert first["meta"] == again["meta"]

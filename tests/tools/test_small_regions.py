@@ -30,7 +30,14 @@ def test_an_options_file_from_the_command_line(capsys: pytest.CaptureFixture) ->
     assert "| 50 | - |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--areas", "0"], ["--mm-per-pixel", "0"], ["--force_yml", "datasets:test=null"]])
-def test_what_means_nothing_is_refused(wrong: list[str]) -> None:
-    with pytest.raises(UserError):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--areas", "0"], "--areas 0: give areas of 1 pixel or more"),
+        (["--mm-per-pixel", "0"], "--mm-per-pixel 0.0: give a length above 0"),
+        (["--force_yml", "datasets:test=null"], "tiny.yml: no datasets.test to look at"),
+    ],
+)
+def test_what_means_nothing_is_refused(wrong: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         main(["-opt", str(TINY), *wrong])

@@ -69,7 +69,7 @@ def test_missing_log_is_empty(tmp_path):
     assert read_metrics(tmp_path / "absent.jsonl") == []
 
 
-def test_keys():
+def test_keys_name_phase_condition_and_metric():
     assert keys.val_key("degraded", "dice") == "val/degraded/dice"
     assert keys.test_key("hr", "iou_max") == "test/hr/iou_max"
     assert keys.baseline_key("classical", "clean", "dice") == "test/classical/clean/dice"

@@ -195,7 +195,7 @@ def test_disabled_does_not_start_wandb(tmp_path, monkeypatch, capfd):
     assert len(tracker.run_id) == 8
 
 
-def test_modes(monkeypatch, tmp_path, capsys):
+def test_the_mode_follows_key_and_environment(monkeypatch, tmp_path, capsys):
     mode = wandb_sink.effective_mode
     assert mode("auto") == "offline" and capsys.readouterr().out == ""
     assert mode("online") == "offline" and "wandb login" in capsys.readouterr().out

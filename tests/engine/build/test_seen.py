@@ -10,44 +10,44 @@ import pytest
 
 from engine.runtime.checkpoint import load_file
 from tests.helpers.drawn_sets import write_set
-from tests.helpers.runs import TINY, Outcome, assert_error, run_here
+from tests.helpers.runs import TRAIN, Outcome, assert_error, run_here, run_well
 
 WEIGHTS = "experiments/tiny/models/latest.pth"
 
 
-def train(place: Path, *changes: str) -> Outcome:
-    return run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", *changes, cwd=place)
+def train(work: Path, *changes: str) -> Outcome:
+    return run_here(*TRAIN, "train:total_iter=1", *changes, cwd=work)
 
 
-def evaluate(place: Path, weights: Path, test: str, *arguments: str) -> Outcome:
+def evaluate(work: Path, weights: Path, test: str, *arguments: str) -> Outcome:
     quick = ["evaluation:surface_step=0", "evaluation:panels=0", "evaluation:classical=false"]
     change = [f"datasets:test={test}", *quick]
-    return run_here("evaluate.py", "--clean", "--weights", weights, *arguments, "--force_yml", *change, cwd=place)
+    return run_here("evaluate.py", "--clean", "--weights", weights, *arguments, "--force_yml", *change, cwd=work)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on photographs 0 to 3, validated on 3 and 4, to be read only."""
-    place = tmp_path_factory.mktemp("seen")
-    write_set(place / "train", numbers=range(4))
-    write_set(place / "val", numbers=range(3, 5))
+    work = tmp_path_factory.mktemp("seen")
+    write_set(work / "train", numbers=range(4))
+    write_set(work / "val", numbers=range(3, 5))
     outcome = train(
-        place, "datasets:train={type: folder, root: train, augmentation: {crop: 32}}",
+        work, "datasets:train={type: folder, root: train, augmentation: {crop: 32}}",
         "datasets:train:loader={batch_size: 2, workers: 0}",
         "datasets:val={type: folder, root: val}",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    (place / "told.txt").write_text(outcome.out)
-    return place
+    (work / "told.txt").write_text(outcome.out)
+    return work
 
 
 def test_training_tells_of_its_photographs(trained: Path) -> None:
-    told = (trained / "told.txt").read_text()
-    assert "datasets.train: 4 photographs, " in told and "validation: 2 photographs, " in told
-    assert "% crack, 0 masks empty" in told
-    assert "warning: 1 photographs to validate with are trained on too, first '003'" in told
-    kept = load_file(trained / WEIGHTS)["meta"]["photographs"]
-    assert [len(kept["train"]), len(kept["val"]), len({*kept["train"], *kept["val"]})] == [4, 2, 5]
+    printed = (trained / "told.txt").read_text()
+    assert "datasets.train: 4 photographs, " in printed and "validation: 2 photographs, " in printed
+    assert "% crack, 0 masks empty" in printed
+    assert "warning: 1 photographs to validate with are trained on too, first '003'" in printed
+    digests = load_file(trained / WEIGHTS)["meta"]["photographs"]
+    assert [len(digests["train"]), len(digests["val"]), len({*digests["train"], *digests["val"]})] == [4, 2, 5]
 
 
 def test_photographs_trained_on_are_refused(trained: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_photographs_trained_on_are_refused(trained: Path, tmp_path: Path) -> No
     assert_error(refused, "datasets.test", "trained on 2 of these 4", "'002', '003'", "--allow-training-photographs")
 
 
-def test_the_way_round_is_noted(trained: Path, tmp_path: Path) -> None:
+def test_photographs_trained_on_but_allowed_are_counted_in_the_results(trained: Path, tmp_path: Path) -> None:
     write_set(tmp_path / "mixed", numbers=range(2, 6))
     arguments = ["--allow-training-photographs", "--out", "results"]
     outcome = evaluate(tmp_path, trained / WEIGHTS, "{type: folder, root: mixed}", *arguments)
@@ -107,6 +107,5 @@ def test_names_that_are_no_utf8_everywhere(tmp_path: Path, tiny_weights: Path) -
     assert outcome.code == 0, outcome.err
     assert "stra\\xdfe" in (tmp_path / "out/per_image.csv").read_text(encoding="utf-8")
     arguments = ["mine/images", "-o", "masks", "--weights", tiny_weights, "--rle", "all.csv"]
-    outcome = run_here("predict.py", *arguments, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("predict.py", *arguments, cwd=tmp_path)
     assert "stra\\xdfe.png," in (tmp_path / "all.csv").read_text(encoding="utf-8")

@@ -18,7 +18,8 @@ from engine.build.checkpoint import find_checkpoint
 from engine.evaluate.run import evaluate
 from engine.options.load import force, parse_options
 from metrics.names import CONFUSION
-from tests.helpers.runs import TINY, Outcome, assert_error, run_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import TINY, TRAIN, Outcome, assert_error, run_here, run_well
 
 NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 
@@ -27,21 +28,18 @@ NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with the experiment "tiny", trained for three steps."""
     folder = tmp_path_factory.mktemp("trained")
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=3", cwd=folder)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, "train:total_iter=3", cwd=folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def evaluated(trained: Path) -> Outcome:
     """What ``python evaluate.py --degraded``, and nothing else, says in that folder."""
-    outcome = run_here("evaluate.py", "--degraded", cwd=trained)
-    assert outcome.code == 0, outcome.err
-    return outcome
+    return run_well("evaluate.py", "--degraded", cwd=trained)
 
 
 @pytest.fixture
-def place(trained: Path, tmp_path: Path) -> Path:
+def work(trained: Path, tmp_path: Path) -> Path:
     """A fresh working folder that holds only the trained weights."""
     (tmp_path / "experiments" / "tiny" / "models").mkdir(parents=True)
     shutil.copy(weights(trained), weights(tmp_path))
@@ -61,11 +59,10 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def run(place: Path, *arguments: object) -> dict:
+def run(work: Path, *arguments: object) -> dict:
     """Evaluate into ``place``/out; return the results."""
-    outcome = run_here("evaluate.py", *arguments, "--out", place / "out", cwd=place)
-    assert outcome.code == 0, outcome.err
-    return results_of(place / "out")
+    run_well("evaluate.py", *arguments, "--out", work / "out", cwd=work)
+    return results_of(work / "out")
 
 
 # -- a default run --------------------------------------------------------------------------------
@@ -145,58 +142,58 @@ def test_the_same_figures_are_tracked(trained: Path, evaluated: Outcome) -> None
         ([], ["hr", "clean", "degraded"]),
     ],
 )
-def test_flags_choose_the_conditions(place: Path, flags: list[str], conditions: list[str]) -> None:
-    results = run(place, *flags)
+def test_flags_choose_the_conditions(work: Path, flags: list[str], conditions: list[str]) -> None:
+    results = run(work, *flags)
     assert [name for name in results if name not in ("classical", "meta")] == conditions
-    assert {row["condition"] for row in rows_of(place / "out")} == set(conditions)
-    assert not (place / "experiments" / "tiny" / "results").exists()
+    assert {row["condition"] for row in rows_of(work / "out")} == set(conditions)
+    assert not (work / "experiments" / "tiny" / "results").exists()
 
 
-def test_options_file_and_weights_can_be_named(place: Path) -> None:
-    moved = shutil.move(weights(place), place / "mine.pth")
+def test_options_file_and_weights_can_be_named(work: Path) -> None:
+    moved = shutil.move(weights(work), work / "mine.pth")
     change = ["--force_yml", "datasets:test:count=1"]
-    results = run(place, "-opt", TINY, "--weights", moved, "--clean", *change)
-    assert results["meta"]["test_images"] == 1 and results["meta"]["weights"] == str(place / "mine.pth")
+    results = run(work, "-opt", TINY, "--weights", moved, "--clean", *change)
+    assert results["meta"]["test_images"] == 1 and results["meta"]["weights"] == str(work / "mine.pth")
 
 
-def test_photographs_of_any_size(place: Path) -> None:
+def test_photographs_of_any_size(work: Path) -> None:
     sizes = {"odd": (71, 62), "small": (33, 90)}
-    root = write_photographs(place / "photographs", sizes)
-    results = run(place, "--force_yml", f"datasets:test={{type: folder, root: {root}}}")
+    root = write_photographs(work / "photographs", sizes)
+    results = run(work, "--force_yml", f"datasets:test={{type: folder, root: {root}}}")
     assert results["degraded"]["images"] == 2
-    names = [row["name"] for row in rows_of(place / "out") if row["system"] == "model"]
+    names = [row["name"] for row in rows_of(work / "out") if row["system"] == "model"]
     assert sorted(names) == ["odd"] * 3 + ["small"] * 3
 
 
-def test_evaluating_twice_gives_the_same_and_keeps_the_first(place: Path) -> None:
-    first = run(place, "--degraded")
-    outcome = run_here("evaluate.py", "--degraded", "--out", place / "out", cwd=place)
-    (archived,) = place.glob("out_archived_*")
+def test_evaluating_twice_gives_the_same_and_keeps_the_first(work: Path) -> None:
+    first = run(work, "--degraded")
+    outcome = run_here("evaluate.py", "--degraded", "--out", work / "out", cwd=work)
+    (archived,) = work.glob("out_archived_*")
     assert archived.name in outcome.out
     assert results_of(archived) == first
-    second = results_of(place / "out")
+    second = results_of(work / "out")
     assert [second[key] for key in ("clean", "degraded", "classical")] == [first[key] for key in list(first)[:3]]
 
 
-def test_reference_rules_of_the_distances(place: Path) -> None:
-    root = write_photographs(place / "empty", {"a": (64, 96)}, crack=False)
+def test_reference_rules_of_the_distances(work: Path) -> None:
+    root = write_photographs(work / "empty", {"a": (64, 96)}, crack=False)
     changes = [f"datasets:test={{type: folder, root: {root}}}", "evaluation:classical=false"]
-    ours = run(place, "--clean", "--force_yml", *changes)["clean"]
-    theirs = run(place, "--clean", "--force_yml", *changes, "compat=reference")["clean"]
+    ours = run(work, "--clean", "--force_yml", *changes)["clean"]
+    theirs = run(work, "--clean", "--force_yml", *changes, "compat=reference")["clean"]
     assert (ours["hd95_outliers"], theirs["hd95_outliers"]) == (1, 1)
     assert (ours["hd95"], theirs["hd95"]) == pytest.approx((math.hypot(64, 96), 96))
     halves = [
-        run(place, "--hr", "--force_yml", f"corrections:hd_percentile_95={value}", "evaluation:classical=false")["hr"]
+        run(work, "--hr", "--force_yml", f"corrections:hd_percentile_95={value}", "evaluation:classical=false")["hr"]
         for value in ("true", "false")
     ]
     assert halves[1]["hd95"] < halves[0]["hd95"]
     assert halves[1]["dice"] == halves[0]["dice"]
 
 
-def test_all_crack_is_as_precise_as_cracks_are_frequent(place: Path) -> None:
-    root = write_photographs(place / "two", {"a": (64, 96), "b": (96, 96)})
+def test_all_crack_is_as_precise_as_cracks_are_frequent(work: Path) -> None:
+    root = write_photographs(work / "two", {"a": (64, 96), "b": (96, 96)})
     changes = [f"datasets:test={{type: folder, root: {root}}}", "evaluation={all_crack: true, classical: false}"]
-    figures = run(place, "--hr", "--force_yml", *changes)
+    figures = run(work, "--hr", "--force_yml", *changes)
     masks = [np.asarray(Image.open(path).convert("L")) > 127 for path in sorted((root / "masks").iterdir())]
     assert list(figures) == ["hr", "all_crack", "meta"]
     assert figures["all_crack"]["hr"]["recall"] == 1
@@ -206,20 +203,20 @@ def test_all_crack_is_as_precise_as_cracks_are_frequent(place: Path) -> None:
 # -- where results go -----------------------------------------------------------------------------
 
 
-def test_results_replace_nothing_else(place: Path) -> None:
-    (place / "photographs").mkdir()
-    (place / "photographs" / "a.txt").write_text("mine")
-    (place / "file").write_text("mine")
+def test_results_replace_nothing_else(work: Path) -> None:
+    (work / "photographs").mkdir()
+    (work / "photographs" / "a.txt").write_text("mine")
+    (work / "file").write_text("mine")
     for out in ("photographs", "file", "."):
-        outcome = run_here("evaluate.py", "--clean", "--out", out, cwd=place)
+        outcome = run_here("evaluate.py", "--clean", "--out", out, cwd=work)
         assert_error(outcome, f"--out {out}", "new folder")
-    assert (place / "photographs" / "a.txt").read_text() == (place / "file").read_text() == "mine"
+    assert (work / "photographs" / "a.txt").read_text() == (work / "file").read_text() == "mine"
 
 
-def test_options_without_a_test_set(place: Path) -> None:
-    checkpoint = find_checkpoint(str(TINY), str(weights(place)))
+def test_options_without_a_test_set(work: Path) -> None:
+    checkpoint = find_checkpoint(str(TINY), str(weights(work)))
     tree = checkpoint.options.model_dump(mode="json")
     with pytest.raises(UserError, match="datasets.test: missing"):
         options = parse_options(force(tree, ["datasets:test=null"]), "here")
-        evaluate(replace(checkpoint, options=options), ["clean"], place / "out")
-    assert not (place / "out").exists()
+        evaluate(replace(checkpoint, options=options), ["clean"], work / "out")
+    assert not (work / "out").exists()

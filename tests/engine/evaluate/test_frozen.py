@@ -13,7 +13,8 @@ from PIL import Image
 
 from engine.options.load import force, parse_options
 from engine.runtime.checkpoint import load_file
-from tests.helpers.runs import assert_error, run_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import assert_error, run_here
 from tools.freeze import freeze
 
 SIZES = {"a": (40, 48), "b": (40, 48)}
@@ -66,16 +67,16 @@ def test_its_own_degradation_and_seed_count(evaluate: Callable, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("meta", "told"),
+    ("meta", "message"),
     [
         ({"scale": 2}, "scale 2, not 4 as the options"),
         ({"kernel_side": 25}, "kernel_side 25, not 21 as the options"),
         ({"data": "0" * 64}, "made of other photographs"),
     ],
 )
-def test_other_settings_are_named(evaluate: Callable, tmp_path: Path, meta: dict, told: str) -> None:
+def test_other_settings_are_named(evaluate: Callable, tmp_path: Path, meta: dict, message: str) -> None:
     edit(tmp_path / "frozen" / "manifest.json", **meta)
-    assert_error(evaluate(), "datasets.test.frozen", str(tmp_path / "frozen"), told)
+    assert_error(evaluate(), "datasets.test.frozen", str(tmp_path / "frozen"), message)
     assert not (tmp_path / "out").exists()
 
 

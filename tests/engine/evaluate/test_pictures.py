@@ -11,8 +11,9 @@ from PIL import Image
 
 from engine.evaluate.pictures import drawn
 from engine.runtime.experiment import put_in_place, staging_for
+from tests.helpers.folders import contents, full_after, write_photographs
 from tests.helpers.run_records import experiment, log_of
-from tests.helpers.runs import TINY, assert_error, contents, full_after, run_here, tiny, train_here, write_photographs
+from tests.helpers.runs import TRAIN, assert_error, run_here, run_well, tiny, train_here
 from tracking.tracker import Tracker
 from tracking.wandb_sink import WandbSettings
 
@@ -23,8 +24,10 @@ def test_a_picture_that_fails_is_told_and_left_out(capsys: pytest.CaptureFixture
     grey = np.zeros((2, 2, 3), np.uint8)
     made = drawn({"first": lambda: grey, "second": lambda: np.zeros(-1), "third": lambda: grey + 1})
     assert list(made) == ["first", "third"]
-    told = capsys.readouterr().out
-    assert told == "picture second left out, as it cannot be drawn (ValueError: negative dimensions are not allowed)\n"
+    printed = capsys.readouterr().out
+    assert (
+        printed == "picture second left out, as it cannot be drawn (ValueError: negative dimensions are not allowed)\n"
+    )
 
 
 def test_training_and_evaluation_of_elongated_photographs(tmp_path: Path) -> None:
@@ -34,8 +37,7 @@ def test_training_and_evaluation_of_elongated_photographs(tmp_path: Path) -> Non
     train_here(options)
     assert any("val/degraded/dice" in entry for entry in log_of(tmp_path))
     assert len(list(experiment(tmp_path).folder.glob("visualization/val/degraded/**/*.png"))) == 3
-    outcome = run_here("evaluate.py", "--force_yml", "evaluation:panels=3", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", "--force_yml", "evaluation:panels=3", cwd=tmp_path)
     results = experiment(tmp_path).results
     assert json.loads((results / "results.json").read_text())["degraded"]["images"] == 3
     panels = list(results.glob("*/panel_*.png"))
@@ -50,7 +52,7 @@ def test_training_and_evaluation_of_elongated_photographs(tmp_path: Path) -> Non
 
 def test_figures_are_there_though_the_disk_has_no_room_for_pictures(tiny_weights: Path, tmp_path: Path) -> None:
     command = ["evaluate.py", "--weights", tiny_weights, "--out", "out", "--force_yml", "evaluation:panels=2"]
-    assert run_here(*command, cwd=tmp_path).code == 0
+    run_well(*command, cwd=tmp_path)
     before = contents(tmp_path / "out")
     largest = max(len(data) for name, data in before.items() if not name.endswith(".png"))
     with full_after(largest + 1000):
@@ -68,7 +70,7 @@ def test_figures_are_there_though_the_disk_has_no_room_for_pictures(tiny_weights
 
 def test_earlier_results_stay_if_the_new_ones_find_no_room(tiny_weights: Path, tmp_path: Path) -> None:
     command = ["evaluate.py", "--weights", tiny_weights, "--out", "out"]
-    assert run_here(*command, cwd=tmp_path).code == 0
+    run_well(*command, cwd=tmp_path)
     before = contents(tmp_path)
     with full_after(200):
         outcome = run_here(*command, cwd=tmp_path)
@@ -84,15 +86,15 @@ def test_a_training_goes_on_without_its_pictures(
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     with full_after(2000):
         tracker.images({"val/a": noise, "val/b": noise[:8, :8]}, 3)
-    told = capsys.readouterr().out
-    assert told.count("\n") == 1 and "val/a/00000003.png: cannot be written" in told
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and "val/a/00000003.png: cannot be written" in printed
     assert [path.name for path in tmp_path.rglob("*.png*")] == ["00000003.png"]
     tracker.finish()
 
 
 def test_a_full_disk_ends_a_training_in_one_line(tmp_path: Path) -> None:
     with full_after(20_000):
-        outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1", cwd=tmp_path)
+        outcome = run_here(*TRAIN, "train:total_iter=1", cwd=tmp_path)
     assert_error(outcome, "models/latest.pth: cannot be written", "make room")
     assert not list(tmp_path.rglob("*.tmp"))
 

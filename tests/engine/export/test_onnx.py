@@ -25,7 +25,8 @@ from models.seg.fpn import FPN
 from models.seg.pspnet import cell_weights
 from models.sr import SR_NETWORKS
 from models.sr.bicubic import Bicubic
-from tests.helpers.runs import Outcome, assert_error, contents, run_here
+from tests.helpers.folders import contents
+from tests.helpers.runs import Outcome, assert_error, run_here
 from tests.helpers.small_networks import SMALL_SEG, SMALL_SR
 
 onnx = pytest.importorskip("onnx", reason="the optional extra onnx is not installed")
@@ -168,10 +169,10 @@ def photographs(folder: Path) -> Path:
 
 @pytest.mark.parametrize("restore", ["always", "never"])
 def test_predictions_are_those_of_torch(restore: str, exported: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    given = photographs(tmp_path / "in")
+    folder = photographs(tmp_path / "in")
     for name, weights, precision in (("onnx", exported, "auto"), ("torch", tiny_weights, "float32")):
         more = ("--restore", restore, "--tile", "32", "--overlap", "8", "--precision", precision, "--weights", weights)
-        outcome = predict(given, "-o", tmp_path / name, *more, cwd=tmp_path)
+        outcome = predict(folder, "-o", tmp_path / name, *more, cwd=tmp_path)
         assert outcome.code == 0, outcome.err
         assert ("(step 1), in onnxruntime" in outcome.out) == (name == "onnx")
         assert stamp_of(tmp_path / name / "small_mask.png")["--precision"] == "float32"
@@ -191,20 +192,25 @@ def test_the_file_tells_what_it_is(exported: Path, tiny_weights: Path) -> None:
     session = onnxruntime.InferenceSession(exported)
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("lr", [1, 3, "h", "w"])]
     assert [one.name for one in session.get_outputs()] == ["restored", "kernel", "logits", "probability"]
-    told = session.get_modelmeta().custom_metadata_map
-    assert told["scale"] == "4" and told["stride"] == "32" and told["normalise"] == "instance" and told["step"] == "1"
-    assert json.loads(told["options"])["name"] == "tiny" and told["weights"] == tiny_weights.name
-    found = session.run(["probability"], {"lr": tile(19, 26).numpy()})[0]
-    assert found.shape == (1, 1, 76, 104) and found.min() >= 0 and found.max() <= 1
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert (
+        metadata["scale"] == "4"
+        and metadata["stride"] == "32"
+        and metadata["normalise"] == "instance"
+        and metadata["step"] == "1"
+    )
+    assert json.loads(metadata["options"])["name"] == "tiny" and metadata["weights"] == tiny_weights.name
+    probability = session.run(["probability"], {"lr": tile(19, 26).numpy()})[0]
+    assert probability.shape == (1, 1, 76, 104) and probability.min() >= 0 and probability.max() <= 1
 
 
 def test_an_export_is_not_replaced_unasked(exported: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    given = ("--export", "onnx", "-o", tmp_path / "m.onnx", "--weights", tiny_weights)
+    command = ("--export", "onnx", "-o", tmp_path / "m.onnx", "--weights", tiny_weights)
     (tmp_path / "m.onnx").write_text("mine")
     before = contents(tmp_path)
-    assert_error(predict(*given, cwd=tmp_path), "m.onnx exists; give --overwrite")
+    assert_error(predict(*command, cwd=tmp_path), "m.onnx exists; give --overwrite")
     assert contents(tmp_path) == before
-    assert predict(*given, "--overwrite", cwd=tmp_path).code == 0
+    assert predict(*command, "--overwrite", cwd=tmp_path).code == 0
     assert len((tmp_path / "m.onnx").read_bytes()) == len(exported.read_bytes())
 
 
@@ -225,8 +231,8 @@ def test_mistakes_get_one_line(exported: Path, tiny_weights: Path, tmp_path: Pat
         "other.onnx is no model of this project": (photo, "--weights", other),
     }
     before = contents(tmp_path)
-    for told, arguments in mistakes.items():
-        assert_error(predict(*arguments, cwd=tmp_path), told)
+    for message, arguments in mistakes.items():
+        assert_error(predict(*arguments, cwd=tmp_path), message)
     assert contents(tmp_path) == before
 
 

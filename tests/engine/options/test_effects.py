@@ -26,7 +26,7 @@ JOINT, SR = "train:stages=[{name: joint}]", "train:stages=[{name: sr}]"
 DSRL = ("network_sr=null", "network_seg=null", "network={type: dsrl}", JOINT)
 
 
-def told_of(*changes: str) -> str:
+def reasons(*changes: str) -> str:
     """What is said of these changes, by the schema or by a look at effects."""
     try:
         return "; ".join(without_effect(changed(*changes)))
@@ -76,9 +76,9 @@ def told_of(*changes: str) -> str:
     ],
 )
 def test_what_would_do_nothing_is_told(changes: list[str], path: str, reason: str) -> None:
-    told = told_of(*changes)
-    assert told.startswith(f"{path}") and reason in told and "\n" not in told
-    assert told.count("; ") == 1, told  # one fault, with its repair
+    message = reasons(*changes)
+    assert message.startswith(f"{path}") and reason in message and "\n" not in message
+    assert message.count("; ") == 1, message  # one fault, with its repair
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_would_do_nothing_is_told(changes: list[str], path: str, reason: st
     ],
 )  # fmt: skip
 def test_what_does_something_is_not_told(changes: list[str]) -> None:
-    assert told_of(*changes) == ""
+    assert reasons(*changes) == ""
 
 
 def test_stages_are_those_that_there_are() -> None:
@@ -133,8 +133,8 @@ def test_the_number_of_images_to_draw_limits_no_folder(order: int) -> None:
 
 
 def test_what_is_given_with_the_new_type_stays() -> None:
-    given = ["datasets:test:count=7", "datasets:test:type=folder", "datasets:test:root=a", "datasets:test:seed=4"]
-    test = tiny(Path("nowhere"), *given).datasets.test
+    changes = ["datasets:test:count=7", "datasets:test:type=folder", "datasets:test:root=a", "datasets:test:seed=4"]
+    test = tiny(Path("nowhere"), *changes).datasets.test
     assert (test.type, test.count, test.seed) == ("folder", 7, 4)
 
 
@@ -149,27 +149,27 @@ def test_of_optimiser_scheduler_and_alpha_what_the_new_kind_lacks_is_left_behind
         "optimizer": {"betas": [0.5, 0.9], "lr": 0.1, "weight_decay": 0.2},
         "scheduler": {"type": "cosine", "final": 0.1, "warmup_iter": 3},
     }
-    kept = {**MINIMAL, "train": train, "loss": {"alpha": {"schedule": "linear", "start": 0.9, "floor": 0.5}}}
+    saved = {**MINIMAL, "train": train, "loss": {"alpha": {"schedule": "linear", "start": 0.9, "floor": 0.5}}}
     changes = ["train:optimizer:type=sgd", "train:scheduler:type=constant", "loss:alpha:schedule=constant"]
-    options = change_options(kept, changes, "kept")
+    options = change_options(saved, changes, "kept")
     chosen = options.train.optimizer
     assert (chosen.lr, chosen.weight_decay, chosen.betas) == (0.1, 0.2, [0.9, 0.999])
     assert (options.train.scheduler.warmup_iter, options.train.scheduler.final) == (3, 0.0)
     assert (options.loss.alpha.start, options.loss.alpha.floor) == (0.9, 0.01)
-    decayed = change_options(kept, ["train:scheduler:type=linear", "loss:alpha:schedule=paper"], "kept")
+    decayed = change_options(saved, ["train:scheduler:type=linear", "loss:alpha:schedule=paper"], "kept")
     assert (decayed.train.scheduler.final, decayed.loss.alpha.floor) == (0.1, 0.5)
 
 
 def test_arguments_of_another_network_or_step_do_not_stay() -> None:
-    kept = {
+    saved = {
         **MINIMAL,
         "network_sr": {"type": "kbpn", "stages": 1},
         "degradation": {"preset": None, "steps": [{"type": "blur", "kernel": "disk"}, {"type": "downscale"}]},
     }
-    options = change_options(kept, ["network_sr:type=edsr", "network_sr:width=8"], "kept")
+    options = change_options(saved, ["network_sr:type=edsr", "network_sr:width=8"], "kept")
     assert options.network_sr.arguments() == {"width": 8}
-    assert change_options(kept, ["network_sr:type=kbpn"], "kept").network_sr.arguments() == {"stages": 1}
-    assert change_options(kept, ["degradation:steps:0:type=jpeg"], "kept").degradation.steps[0] == {"type": "jpeg"}
+    assert change_options(saved, ["network_sr:type=kbpn"], "kept").network_sr.arguments() == {"stages": 1}
+    assert change_options(saved, ["degradation:steps:0:type=jpeg"], "kept").degradation.steps[0] == {"type": "jpeg"}
 
 
 # -- names and paths ------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_every_option_that_names_a_file_knows_the_home_folder() -> None:
         and not field.metadata
         and any(word in (field.description or "") for word in ("file", "folder", "weights of a", "rendered"))
     ]
-    assert plain == ["Options.name"] or plain == []
+    assert plain == ["Options.name"]  # which is no path
 
 
 def test_a_base_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,13 +228,13 @@ def test_a_base_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def sections(model: type[BaseModel]) -> list[type[BaseModel]]:
     """The sections below a model, and itself."""
-    found = [model]
+    below = [model]
     for field in model.model_fields.values():
         for inner in (field.annotation, *typing.get_args(field.annotation)):
-            for one in (inner, *typing.get_args(inner)):
-                if isinstance(one, type) and issubclass(one, BaseModel):
-                    found += [section for section in sections(one) if section not in found]
-    return found
+            for kind in (inner, *typing.get_args(inner)):
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    below += [section for section in sections(kind) if section not in below]
+    return below
 
 
 def test_every_option_is_read_outside_the_options() -> None:

@@ -16,7 +16,7 @@ from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file, save_atomic
 from engine.train.build import build_schedule
-from tests.helpers.runs import ROOT, assert_error, run_here, train_here
+from tests.helpers.runs import ROOT, assert_error, run_here, run_well, train_here
 from tools import sizes
 
 PAPER = ROOT / "options" / "paper"
@@ -89,8 +89,7 @@ def test_row_trains_and_evaluates(name: str, tmp_path: Path) -> None:
     train_here(options)
     latest = tmp_path / "experiments" / options.name / "models" / "latest.pth"
     assert load_file(latest, "step")["step"] == STEPS
-    outcome = run_here("evaluate.py", "--weights", latest, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well("evaluate.py", "--weights", latest, cwd=tmp_path)
     results = json.loads((tmp_path / "experiments" / options.name / "results" / "results.json").read_text())
     for condition in options.evaluation.conditions:
         assert {"iou", "iou_max", "aiu", "hd95", "dice"} <= results[condition].keys()

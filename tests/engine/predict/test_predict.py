@@ -13,11 +13,12 @@ from PIL import Image
 from skimage.morphology import remove_small_objects
 
 import predict as script
-from contracts.errors import UserError, run_main
+from contracts.errors import UserError
 from engine.build.models import build_model
 from engine.options.load import load_options
 from engine.predict.plan import Settings, output_names, photographs, plan
 from engine.runtime.checkpoint import save_atomic
+from tests.helpers.errors import exit_line
 from tests.helpers.photographs import save
 
 # -- which files ----------------------------------------------------------------------------------
@@ -30,9 +31,9 @@ def test_names_never_collide():
 
 
 def test_each_photograph_once(tmp_path):
-    one, other = save(tmp_path, "one.png"), save(tmp_path, "two.png")
+    first, second = save(tmp_path, "one.png"), save(tmp_path, "two.png")
     (tmp_path / "notes.txt").write_text("not a photograph")
-    assert photographs([one, tmp_path, other]) == [one, other]
+    assert photographs([first, tmp_path, second]) == [first, second]
 
 
 def test_auto_restores_small_photographs_only(tmp_path):
@@ -83,7 +84,7 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def test_files_and_folders(command, tmp_path, capsys):
+def test_files_and_folders_get_all_results_at_their_size(command, tmp_path, capsys):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     save(tmp_path / "in", "b.jpg", (24, 33), exif=exif)
@@ -118,7 +119,7 @@ def test_nothing_is_overwritten_unasked(command, tmp_path):
     assert (out / "a_mask.png").stat().st_mtime_ns > before[out / "a_mask.png"]
 
 
-def test_threshold(command, tmp_path):
+def test_a_higher_threshold_marks_fewer_pixels(command, tmp_path):
     path = save(tmp_path, "a.png")
     shares = []
     for number, threshold in enumerate((0.01, 0.5, 0.99)):
@@ -171,15 +172,12 @@ def test_mistakes_get_one_line_and_write_nothing(kind, command, tmp_path, capsys
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    with pytest.raises(SystemExit, match="2"):
-        run_main(lambda: command(*arguments))
-    told = capsys.readouterr().err
-    assert told.startswith("error: ") and told.count("\n") == 1 and expected in told
+    assert expected in exit_line(lambda: command(*arguments), capsys)
     assert list(work.iterdir()) == []
 
 
 def test_help_is_quick_and_loads_nothing_heavy(root):
     code = "import sys, predict; sys.argv = ['predict.py', '--help']\ntry: predict.parse()\n"
     code += "finally: print('torch' in sys.modules, 'numpy' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
-    assert "python predict.py photo.jpg folder/ -o results/" in told and told.endswith("False False\n")
+    printed = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
+    assert "python predict.py photo.jpg folder/ -o results/" in printed and printed.endswith("False False\n")

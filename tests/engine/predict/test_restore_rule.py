@@ -14,7 +14,8 @@ from contracts.errors import UserError
 from engine.predict.restore_rule import SMALL, THIN, UNDECIDED, how, is_thin, least_seen, restores, width_of
 from engine.predict.resume import stamp_of
 from metrics.centreline import mean_width
-from tests.helpers.runs import ROOT, Outcome, assert_error, finish, start
+from tests.helpers.processes import finish, start
+from tests.helpers.runs import ROOT, Outcome, assert_error
 
 SIDE = 256
 HAIRLINE = (1, 134)  # width and level: hardly darker than the wall, and so found narrow
@@ -106,9 +107,9 @@ def test_results_tell_what_was_decided(tmp_path: Path) -> None:
     outcome = run("--overwrite")
     assert "hairline.png 256x256 restored x4 (cracks" in outcome.out, outcome
     assert "wide.png 256x256 not restored (cracks" in outcome.out, outcome
-    kept = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"hairline_restored.png", "hairline_mask_x4.png"} <= kept
-    assert not {"wide_restored.png", "wide_mask_x4.png"} & kept
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"hairline_restored.png", "hairline_mask_x4.png"} <= names
+    assert not {"wide_restored.png", "wide_mask_x4.png"} & names
     assert [stamp_of(tmp_path / f"out/{name}_mask.png")["restored"] for name in ("hairline", "wide")] == [True, False]
     assert "all 2 photographs were done before" in run("--resume").out
     (tmp_path / "out/wide_restored.png").write_bytes(b"of somebody else")

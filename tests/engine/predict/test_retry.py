@@ -100,6 +100,6 @@ def test_an_answer_that_float32_does_not_have_either() -> None:
 def test_the_line_about_a_photograph_says_so(tiny_weights: Path, tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     command = ["predict.py", "a.png", "--weights", tiny_weights, "--threshold", "0.9999", "--overwrite"]
-    for precision, told in (("bfloat16", True), ("float32", False)):
+    for precision, again in (("bfloat16", True), ("float32", False)):
         outcome = run_here(*command, "--precision", precision, cwd=tmp_path)
-        assert outcome.code == 0 and (f"; {AGAIN}found nothing\n" in outcome.out) == told, outcome
+        assert outcome.code == 0 and (f"; {AGAIN}found nothing\n" in outcome.out) == again, outcome

@@ -14,7 +14,7 @@ from PIL import Image
 
 from contracts.errors import UserError
 from engine.predict.rle import decode, encode, write_submission
-from tests.helpers.runs import assert_error, run_here
+from tests.helpers.runs import assert_error, run_here, run_well
 
 
 def test_runs_go_down_the_columns_from_one() -> None:
@@ -39,8 +39,7 @@ def test_submission_holds_the_masks(tiny_weights: Path, tmp_path: Path) -> None:
     for name, size in (("b.png", (40, 56)), ("a.jpg", (64, 32))):
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / name)
     command = ["predict.py", "b.png", "a.jpg", "--weights", tiny_weights, "--rle", "out/submission.csv"]
-    outcome = run_here(*command, "--threshold", "0.4", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well(*command, "--threshold", "0.4", cwd=tmp_path)
     with (tmp_path / "out" / "submission.csv").open() as file:
         heading, *lines = list(csv.reader(file))
     assert heading == ["ImageId", "EncodedPixels"] and [name for name, _ in lines] == ["b.png", "a.jpg"]
@@ -64,12 +63,12 @@ def test_photographs_of_one_name_cannot_be_told_apart(resume: bool, tiny_weights
         Image.new("RGB", (32, 32)).save(tmp_path / folder / "1.png")
     Image.new("RGB", (32, 32)).save(tmp_path / "b" / "1.jpg")
     command = ["predict.py", "a", "b", "--weights", tiny_weights, "--rle", "x.csv", *(["--resume"] if resume else [])]
-    told = ["a/1.png and b/1.png would both be '1.png'", "rename one", "for each folder"]
-    assert_error(run_here(*command, cwd=tmp_path), "--rle x.csv", *told)
+    parts = ["a/1.png and b/1.png would both be '1.png'", "rename one", "for each folder"]
+    assert_error(run_here(*command, cwd=tmp_path), "--rle x.csv", *parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     (tmp_path / "a" / "1.png").unlink()
     Image.new("RGB", (32, 32)).save(tmp_path / "a" / "2.png")
-    assert run_here(*command, cwd=tmp_path).code == 0  # 1.png and 1.jpg are two names
+    run_well(*command, cwd=tmp_path)  # 1.png and 1.jpg are two names
     with (tmp_path / "x.csv").open() as file:
         assert [row[0] for row in csv.reader(file)] == ["ImageId", "2.png", "1.jpg", "1.png"]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.runtime.distributed import ALONE, ProcessGroup
-from tests.helpers.runs import TINY, contents, on_two_processes, run_here, write_photographs
+from tests.helpers.folders import contents, write_photographs
+from tests.helpers.processes import on_two_processes
+from tests.helpers.runs import TRAIN, run_here, run_well
 
 CHANGES = ["train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3"]
 SECONDS = "seconds"
@@ -17,7 +19,7 @@ SECONDS = "seconds"
 
 @pytest.mark.slow
 def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
-    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *CHANGES, cwd=tmp_path).code == 0
+    run_well(*TRAIN, *CHANGES, cwd=tmp_path)
     one = run_here("evaluate.py", "--out", "one", cwd=tmp_path)
     two = on_two_processes("evaluate.py", "--out", "two", cwd=tmp_path)
     assert one.code == two.code == 0, two.err
@@ -28,18 +30,16 @@ def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
     assert results[0] == results[1] and results[0]["degraded"]["images"] == 5
     rows = [list(csv.reader((tmp_path / name / "per_image.csv").open())) for name in ("one", "two")]
     assert rows[0] == rows[1]
-    pictures = [
-        {path: data for path, data in contents(tmp_path / name).items() if str(path).endswith(".png")}
-        for name in ("one", "two")
-    ]
+    files = [contents(tmp_path / name) for name in ("one", "two")]
+    pictures = [{path: data for path, data in held.items() if path.endswith(".png")} for held in files]
     assert pictures[0] == pictures[1] and pictures[0]
 
 
 @pytest.mark.slow
 def test_two_processes_predict_like_one(tmp_path: Path) -> None:
     photographs = write_photographs(tmp_path / "mine", {"a": (40, 48), "b": (33, 50), "c": (64, 32)}) / "images"
-    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *CHANGES, cwd=tmp_path).code == 0
-    assert run_here("predict.py", photographs, "-o", "one", cwd=tmp_path).code == 0
+    run_well(*TRAIN, *CHANGES, cwd=tmp_path)
+    run_well("predict.py", photographs, "-o", "one", cwd=tmp_path)
     two = on_two_processes("predict.py", photographs, "-o", "two", cwd=tmp_path)
     assert two.code == 0, two.err
     assert contents(tmp_path / "one") == contents(tmp_path / "two") and len(contents(tmp_path / "one")) > 3

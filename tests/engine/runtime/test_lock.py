@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import UserError
 from engine.runtime.lock import NAME, Lock, Owner, alive, identity
+from tests.helpers.folders import contents
+from tests.helpers.processes import TORCHRUN, finish, start, wait_for
 from tests.helpers.run_records import experiment, load, log_of
-from tests.helpers.runs import ROOT, TINY, TORCHRUN, assert_error, contents, finish, run_here, start, tiny, train_here
+from tests.helpers.runs import RESUME, ROOT, TINY, TRAIN, assert_error, run_here, run_well, tiny, train_here
 
-LONG = ["--force_yml", "train:total_iter=100000", "logger:save_checkpoint_freq=2"]
+LONG = ["train:total_iter=100000", "logger:save_checkpoint_freq=2"]
 
 
 def hold(folder: Path, **changed: object) -> Path:
@@ -43,8 +44,8 @@ def ended_process() -> int:
 def test_taken_once_and_given_back(tmp_path: Path) -> None:
     first, second = Lock(tmp_path), Lock(tmp_path)
     assert first.take() is None and first.take() is None
-    told = f"process {os.getpid()} on {socket.gethostname()} has been training it since"
-    with pytest.raises(UserError, match=told):
+    owner = f"process {os.getpid()} on {socket.gethostname()} has been training it since"
+    with pytest.raises(UserError, match=owner):
         second.take()
     second.release()  # not its own
     assert (tmp_path / NAME).is_file()
@@ -56,8 +57,8 @@ def test_taken_once_and_given_back(tmp_path: Path) -> None:
 def test_the_lock_of_a_process_that_ended_is_taken_over(tmp_path: Path) -> None:
     pid = ended_process()
     path = hold(tmp_path, pid=pid, started="2026-01-02 03:04:05" + " " * 200)
-    told = Lock(tmp_path).take()
-    assert told is not None and f"process {pid}" in told and "2026-01-02 03:04:05" in told and "taking over" in told
+    note = Lock(tmp_path).take()
+    assert note is not None and f"process {pid}" in note and "2026-01-02 03:04:05" in note and "taking over" in note
     assert Owner(**json.loads(path.read_text())).pid == os.getpid()
 
 
@@ -128,28 +129,14 @@ def test_of_many_that_start_at_once_one_wins(ended: bool, tmp_path: Path) -> Non
 # -- trainings ------------------------------------------------------------------------------------
 
 
-def wait_for(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
-    while not ready():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_a_second_training_of_the_name_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     folder = experiment(tmp_path).folder
-    first = start(
-        ROOT / "train_joint.py",
-        "-opt",
-        TINY,
-        *LONG,
-        cwd=tmp_path,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    usual = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    first = start(*TRAIN, *LONG, cwd=tmp_path, **usual)
     wait_for(first, lambda: experiment(tmp_path).state.is_file())
-    for more in ([], ["--auto_resume"]):
-        outcome = run_here("train_joint.py", "-opt", TINY, *more, *LONG, cwd=tmp_path)
+    for command in (TRAIN, RESUME):
+        outcome = run_here(*command, *LONG, cwd=tmp_path)
         assert_error(outcome, "experiments/tiny", f"process {first.pid} on {socket.gethostname()}", "another name")
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
     before = len(log_of(tmp_path))
@@ -161,15 +148,13 @@ def test_a_second_training_of_the_name_is_refused_and_the_first_goes_on(tmp_path
 
 @pytest.mark.slow
 def test_a_training_that_was_killed_is_taken_over_and_resumed(tmp_path: Path) -> None:
-    first = start(ROOT / "train_joint.py", "-opt", TINY, *LONG, cwd=tmp_path)
+    first = start(*TRAIN, *LONG, cwd=tmp_path)
     wait_for(first, lambda: experiment(tmp_path).state.is_file())
     first.send_signal(signal.SIGKILL)
     finish(first)
     assert (experiment(tmp_path).folder / NAME).is_file()
     step = load(experiment(tmp_path).state)["step"]
-    command = ["train_joint.py", "-opt", TINY, "--auto_resume", "--force_yml"]
-    outcome = run_here(*command, f"train:total_iter={step + 2}", "logger:save_checkpoint_freq=2", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    outcome = run_well(*RESUME, f"train:total_iter={step + 2}", "logger:save_checkpoint_freq=2", cwd=tmp_path)
     assert f"process {first.pid}" in outcome.out and f"resuming after step {step}" in outcome.out
     assert not (experiment(tmp_path).folder / NAME).exists()
 
@@ -196,12 +181,11 @@ def test_under_torchrun_all_processes_are_refused_by_one_line(tmp_path: Path) ->
     path = hold(experiment(tmp_path).folder, host="elsewhere")
     outcome = finish(start(*TORCHRUN, ROOT / "train_joint.py", "-opt", TINY, cwd=tmp_path))
     assert outcome.code != 0
-    assert [line for line in outcome.err.splitlines() if line.startswith("error: ")] == [
-        (
-            f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
-            f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
-            "else give another name"
-        )
-    ]
+    (error,) = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert error == (
+        f"error: experiments/tiny: process {os.getpid()} on elsewhere has been training it since "
+        f"{json.loads(path.read_text())['started']}; if it no longer runs there, remove experiments/tiny/{NAME}, "
+        "else give another name"
+    )
     assert "exitcode  : 2" in outcome.err and "exitcode  : 1" not in outcome.err, outcome.err
     assert [file.name for file in experiment(tmp_path).folder.iterdir()] == [NAME]

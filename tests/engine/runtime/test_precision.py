@@ -30,7 +30,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("native", "wanted", "begun", "name", "told"),
+    ("native", "asked", "begun", "name", "message"),
     [
         (True, "auto", None, "bfloat16", "amx_bf16"),
         (False, "auto", None, "float32", "no quicker"),
@@ -44,11 +44,11 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_the_choice(
-    native: bool, wanted: str, begun: str | None, name: str, told: str, monkeypatch: pytest.MonkeyPatch
+    native: bool, asked: str, begun: str | None, name: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hardware(monkeypatch, native)
-    chosen = choose(wanted, CPU, begun)
-    assert chosen.name == name and told in chosen.why and str(chosen) == f"{name} ({chosen.why})"
+    chosen = choose(asked, CPU, begun)
+    assert chosen.name == name and message in chosen.why and str(chosen) == f"{name} ({chosen.why})"
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -69,10 +69,10 @@ def test_without_onednn_a_cpu_computes_in_float32(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_torch_that_does_not_tell_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = cpu_multiplies()
+    by_torch = cpu_multiplies()
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
     if platform.system() == "Linux" and platform.machine() == "x86_64":
-        assert cpu_multiplies() == told  # by the kernel's list, on this very CPU
+        assert cpu_multiplies() == by_torch  # by the kernel's list, on this very CPU
     for flags, native in (("fpu amx_tile amx_bf16 sse", True), ("fpu avx512_bf16 amx_int8", False), ("", False)):
         (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvmx flags\t: amx_bf16\nflags\t\t: {flags}\nbugs\t\t:\n")
         assert cpu_multiplies(tmp_path / "cpuinfo") == native
@@ -100,12 +100,10 @@ def test_a_training_in_bfloat16_is_close_and_keeps_float32(tmp_path: Path) -> No
     half, full = losses_of(tmp_path / "half"), losses_of(tmp_path / "full")
     assert half != full and half[0] == pytest.approx(full[0], rel=0.02)
     state = load(experiment(tmp_path / "half").state)
-    kept = [*state["trained"].values(), *(one["exp_avg"] for one in state["optimizer"]["state"].values())]
-    assert {one.dtype for one in kept if one.is_floating_point()} == {torch.float32}
-    assert [load(experiment(tmp_path / name).latest)["meta"]["precision"] for name in ("half", "full")] == [
-        "bfloat16",
-        "float32",
-    ]
+    saved = [*state["trained"].values(), *(one["exp_avg"] for one in state["optimizer"]["state"].values())]
+    assert {one.dtype for one in saved if one.is_floating_point()} == {torch.float32}
+    precisions = [load(experiment(tmp_path / name).latest)["meta"]["precision"] for name in ("half", "full")]
+    assert precisions == ["bfloat16", "float32"]
 
 
 def test_the_log_and_the_facts_of_the_run_tell_it(
@@ -127,13 +125,8 @@ def test_resumed_elsewhere_it_goes_on_to_the_bit_as_it_was_begun(
     native: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Training, validation and a dropout that draws; the other machine would have chosen the other precision."""
-    changes = (
-        "train:precision=auto",
-        "train:total_iter=5",
-        "val:val_freq=2",
-        "network_seg:dropout=0.3",
-        "logger:save_checkpoint_freq=2",
-    )
+    steps = ("train:total_iter=5", "val:val_freq=2", "logger:save_checkpoint_freq=2")
+    changes = ("train:precision=auto", "network_seg:dropout=0.3", *steps)
     whole, moved = tmp_path / "whole", tmp_path / "moved"
     hardware(monkeypatch, native)
     train_here(tiny(whole, *changes))
@@ -143,8 +136,8 @@ def test_resumed_elsewhere_it_goes_on_to_the_bit_as_it_was_begun(
     capsys.readouterr()
     train_here(tiny(moved, *changes), auto_resume=True)
     name = "bfloat16 (as it was begun, slow here)" if native else "float32 (as it was begun)"
-    told = capsys.readouterr().out
-    assert f"in {name}\n" in told and "train.precision: " not in told
+    printed = capsys.readouterr().out
+    assert f"in {name}\n" in printed and "train.precision: " not in printed
     assert_same_run(whole, moved)
 
 
@@ -154,8 +147,8 @@ def test_a_resumed_training_changes_its_precision_if_asked(tmp_path: Path, capsy
     assert capsys.readouterr().out.count("train.precision: float32 until step 1, bfloat16 from then on\n") == 1
     assert load(experiment(tmp_path).state)["meta"]["precision"] == "bfloat16"
     train_here(tiny(tmp_path, "train:precision=auto", "train:total_iter=3"), auto_resume=True)
-    told = capsys.readouterr().out
-    assert "in bfloat16 (as it was begun" in told and "train.precision: " not in told
+    printed = capsys.readouterr().out
+    assert "in bfloat16 (as it was begun" in printed and "train.precision: " not in printed
     with pytest.raises(UserError, match="train.grad_clip"):  # nothing else of that section may change with it
         train_here(tiny(tmp_path, "train:total_iter=4", "train:grad_clip=9"), auto_resume=True)
 
@@ -177,11 +170,11 @@ def test_states_that_do_not_tell_were_in_float32_unless_asked(
 def test_recomputed_gradients_are_the_same_numbers_in_bfloat16() -> None:
     torch.manual_seed(0)
     plain, lr = KBPN(stages=2, width=8, corrector_width=4, modulation_width=8), torch.rand(2, 3, 12, 10)
-    saving, found = copy.deepcopy(plain), []
+    saving, gradients = copy.deepcopy(plain), []
     checkpoint_gradients(saving)
     for network in (plain, saving):
         with Precision(torch.bfloat16, "").autocast("cpu"):
             loss = network(lr).sr.square().mean()
-        found.append(torch.autograd.grad(loss, list(network.parameters()), allow_unused=True))
-    pairs = [pair for pair in zip(*found, strict=True) if pair[0] is not None]
+        gradients.append(torch.autograd.grad(loss, list(network.parameters()), allow_unused=True))
+    pairs = [pair for pair in zip(*gradients, strict=True) if pair[0] is not None]
     assert len(pairs) > 20 and all(torch.equal(one, other) for one, other in pairs)

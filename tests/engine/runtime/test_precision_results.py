@@ -19,8 +19,10 @@ from engine.evaluate.evaluation import EvaluatedImage
 from engine.predict.resume import stamp_of, stamped
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
+from tests.helpers.folders import contents, write_photographs
+from tests.helpers.processes import TORCHRUN, finish, start
 from tests.helpers.run_records import hardware, load
-from tests.helpers.runs import ROOT, Outcome, assert_error, contents, finish, run_here, start, write_photographs
+from tests.helpers.runs import ROOT, Outcome, assert_error, run_here, run_well
 
 CPU, BFLOAT16 = torch.device("cpu"), Precision(torch.bfloat16, "for a test")
 PRECISIONS = ("float32", "bfloat16")
@@ -58,23 +60,22 @@ def test_predictions_of_an_evaluation_are_float32_and_agree(tiny_weights: Path) 
             assert 0 < np.abs(exact.sr - found.sr).max() < 0.02
 
 
-def evaluated(weights: Path, place: Path, *changes: str) -> tuple[Outcome, dict]:
+def evaluated(weights: Path, work: Path, *changes: str) -> tuple[Outcome, dict]:
     more = ("--force_yml", *changes) if changes else ()
-    outcome = run_here("evaluate.py", "--degraded", "--weights", weights, "--out", place / "out", *more, cwd=place)
-    assert outcome.code == 0, outcome.err
-    return outcome, json.loads((place / "out" / "results.json").read_text())
+    outcome = run_well("evaluate.py", "--degraded", "--weights", weights, "--out", work / "out", *more, cwd=work)
+    return outcome, json.loads((work / "out" / "results.json").read_text())
 
 
 def test_results_tell_their_precision_and_are_close(tiny_weights: Path, tmp_path: Path) -> None:
-    found = {}
+    results = {}
     for name in PRECISIONS:
-        outcome, found[name] = evaluated(tiny_weights, tmp_path, f"evaluation:precision={name}")
+        outcome, results[name] = evaluated(tiny_weights, tmp_path, f"evaluation:precision={name}")
         assert f" on cpu in {name} (as asked" in outcome.out
-        assert found[name]["meta"]["test_precision"] == name and found[name]["meta"]["precision"] == "float32"
-    full, half = (found[name]["degraded"] for name in PRECISIONS)
+        assert results[name]["meta"]["test_precision"] == name and results[name]["meta"]["precision"] == "float32"
+    full, half = (results[name]["degraded"] for name in PRECISIONS)
     assert full != half and full.keys() == half.keys()
     assert half["psnr"] == pytest.approx(full["psnr"], abs=0.02) and half["aiu"] == pytest.approx(full["aiu"], abs=0.02)
-    assert found["float32"]["classical"] == found["bfloat16"]["classical"]
+    assert results["float32"]["classical"] == results["bfloat16"]["classical"]
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -82,8 +83,8 @@ def test_an_evaluation_follows_the_hardware(
     native: bool, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hardware(monkeypatch, native)
-    _, found = evaluated(tiny_weights, tmp_path, "evaluation:precision=auto")
-    assert found["meta"]["test_precision"] == ("bfloat16" if native else "float32")
+    _, results = evaluated(tiny_weights, tmp_path, "evaluation:precision=auto")
+    assert results["meta"]["test_precision"] == ("bfloat16" if native else "float32")
 
 
 UNLIKE = """\
@@ -100,10 +101,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_unlike_machines_evaluate_in_one_precision(tiny_weights: Path, tmp_path: Path) -> None:
     """A process that would choose for itself would mix two into the same table."""
     (tmp_path / "unlike.py").write_text(UNLIKE)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2, tmp_path / "unlike.py"]
     asked = ["--degraded", "--weights", tiny_weights, "--out", "two", "--force_yml", "evaluation:precision=auto"]
     with mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)):
-        outcome = finish(start(*launcher, ROOT / "evaluate.py", *asked, cwd=tmp_path))
+        outcome = finish(start(*TORCHRUN, "unlike.py", ROOT / "evaluate.py", *asked, cwd=tmp_path))
     assert outcome.code == 0, outcome.err
     two = json.loads((tmp_path / "two" / "results.json").read_text())
     _, one = evaluated(tiny_weights, tmp_path, "evaluation:precision=bfloat16")
@@ -114,14 +114,14 @@ def test_unlike_machines_evaluate_in_one_precision(tiny_weights: Path, tmp_path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def work(tmp_path: Path) -> Path:
     """A working folder with a photograph of four tiles in mine/images."""
     write_photographs(tmp_path / "mine", {"a": (40, 48)})
     return tmp_path
 
 
-def predict(place: Path, weights: Path, *more: object) -> Outcome:
-    return run_here("predict.py", "mine/images", "--weights", weights, "--tile", 32, "--overlap", 8, *more, cwd=place)
+def predict(work: Path, weights: Path, *more: object) -> Outcome:
+    return run_here("predict.py", "mine/images", "--weights", weights, "--tile", 32, "--overlap", 8, *more, cwd=work)
 
 
 def pixels(file: Path) -> np.ndarray:
@@ -129,17 +129,17 @@ def pixels(file: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("restore", ["always", "never"])
-def test_masks_in_both_precisions_agree(restore: str, place: Path, tiny_weights: Path) -> None:
-    assert predict(place, tiny_weights, "--restore", restore, "--precision", "float32", "-o", "first").code == 0
-    median = float(np.median(pixels(place / "first" / "a_probability.png"))) / 255
+def test_masks_in_both_precisions_agree(restore: str, work: Path, tiny_weights: Path) -> None:
+    assert predict(work, tiny_weights, "--restore", restore, "--precision", "float32", "-o", "first").code == 0
+    median = float(np.median(pixels(work / "first" / "a_probability.png"))) / 255
     for name in PRECISIONS:
         outcome = predict(
-            place, tiny_weights, "--restore", restore, "--threshold", median, "--precision", name, "-o", name
+            work, tiny_weights, "--restore", restore, "--threshold", median, "--precision", name, "-o", name
         )
         assert outcome.code == 0 and f" on cpu in {name} (as asked" in outcome.out
-        told = stamp_of(place / name / "a_mask.png")
-        assert told["--precision"] == name and told["device"] == "cpu"
-    full, half = (place / name for name in PRECISIONS)
+        stamp = stamp_of(work / name / "a_mask.png")
+        assert stamp["--precision"] == name and stamp["device"] == "cpu"
+    full, half = (work / name for name in PRECISIONS)
     assert iou(pixels(full / "a_mask.png") > 0, pixels(half / "a_mask.png") > 0) > LEAST_IOU
     if restore == "always":
         difference = np.abs(pixels(full / "a_restored.png") - pixels(half / "a_restored.png"))
@@ -158,47 +158,47 @@ def test_tiles_are_float32_and_those_of_bfloat16(tiny_weights: Path) -> None:
     assert not torch.equal(TiledModel(model, CPU, 64).restore(photo)[0].image, image)
 
 
-def asking(weights: Path, place: Path, wanted: str) -> Path:
+def asking(weights: Path, work: Path, precision: str) -> Path:
     """The same weights with options that ask for another precision of evaluations."""
-    content, file = load(weights), place / f"{wanted}.pth"
-    content["options"]["evaluation"]["precision"] = wanted
+    content, file = load(weights), work / f"{precision}.pth"
+    content["options"]["evaluation"]["precision"] = precision
     torch.save(content, file)
     return file
 
 
-@pytest.mark.parametrize("wanted", PRECISIONS)
+@pytest.mark.parametrize("asked", PRECISIONS)
 def test_predictions_follow_the_options_unless_told(
-    wanted: str, place: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    asked: str, work: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hardware would have it otherwise; some networks must not be rounded, wherever they run."""
-    other = PRECISIONS[wanted == "float32"]
-    hardware(monkeypatch, native=wanted == "float32")
-    weights = asking(tiny_weights, place, wanted)
-    for name, more in ((wanted, ()), (other, ("--precision", other))):
-        assert f" on cpu in {name} (as asked" in predict(place, weights, *more, "-o", name).out
-        assert stamp_of(place / name / "a_mask.png")["--precision"] == name
+    other = PRECISIONS[asked == "float32"]
+    hardware(monkeypatch, native=asked == "float32")
+    weights = asking(tiny_weights, work, asked)
+    for name, more in ((asked, ()), (other, ("--precision", other))):
+        assert f" on cpu in {name} (as asked" in predict(work, weights, *more, "-o", name).out
+        assert stamp_of(work / name / "a_mask.png")["--precision"] == name
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_a_batch_is_not_resumed_in_another_precision(
-    native: bool, place: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    native: bool, work: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Begun under "auto" on one machine, gone on with on another."""
     here, there = ("bfloat16", "float32") if native else ("float32", "bfloat16")
-    weights = asking(tiny_weights, place, "auto")
+    weights = asking(tiny_weights, work, "auto")
     hardware(monkeypatch, native)
-    assert predict(place, weights, "-o", "out").code == 0
+    assert predict(work, weights, "-o", "out").code == 0
     hardware(monkeypatch, not native)
-    before = contents(place)
-    refused = predict(place, weights, "-o", "out", "--resume")
+    before = contents(work)
+    refused = predict(work, weights, "-o", "out", "--resume")
     assert_error(refused, "--resume: out/a_", f"with --precision {here}, not {there}", "--overwrite")
-    assert contents(place) == before
-    asked = predict(place, weights, "-o", "out", "--resume", "--precision", here)
+    assert contents(work) == before
+    asked = predict(work, weights, "-o", "out", "--resume", "--precision", here)
     assert asked.out.startswith("all 1 photographs were done before")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"device": "cuda"}, "with device cuda, not cpu"),
         ({"device": None}, "by another version, which does not tell its device"),
@@ -206,18 +206,20 @@ def test_a_batch_is_not_resumed_in_another_precision(
     ],
 )
 def test_what_another_device_or_version_made_is_not_mixed_in(
-    change: dict, told: str, place: Path, tiny_weights: Path
+    change: dict, message: str, work: Path, tiny_weights: Path
 ) -> None:
-    assert predict(place, tiny_weights, "-o", "out").code == 0
-    file = place / "out" / "a_mask.png"
-    made = {key: value for key, value in {**stamp_of(file), **change}.items() if key not in change or value is not None}
+    assert predict(work, tiny_weights, "-o", "out").code == 0
+    file = work / "out" / "a_mask.png"
+    stamp = {
+        key: value for key, value in {**stamp_of(file), **change}.items() if key not in change or value is not None
+    }
     Image.open(file).save(file)  # without its stamp
-    file.write_bytes(stamped(file.read_bytes(), made))
-    assert_error(predict(place, tiny_weights, "-o", "out", "--resume"), "out/a_mask.png was made", told)
+    file.write_bytes(stamped(file.read_bytes(), stamp))
+    assert_error(predict(work, tiny_weights, "-o", "out", "--resume"), "out/a_mask.png was made", message)
 
 
-def test_an_exported_model_is_not_asked_for_bfloat16(place: Path) -> None:
-    outcome = predict(place, place / "model.onnx", "--precision", "bfloat16")
+def test_an_exported_model_is_not_asked_for_bfloat16(work: Path) -> None:
+    outcome = predict(work, work / "model.onnx", "--precision", "bfloat16")
     assert_error(outcome, "--precision bfloat16", "model.onnx was exported in float32", "leave --precision out")
-    outcome = run_here("predict.py", "--export", "onnx", "--precision", "bfloat16", cwd=place)
+    outcome = run_here("predict.py", "--export", "onnx", "--precision", "bfloat16", cwd=work)
     assert_error(outcome, "--precision bfloat16", "exported in float32", "leave --precision out")

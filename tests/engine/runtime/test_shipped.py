@@ -18,19 +18,20 @@ from engine.runtime.checkpoint import load_file
 from engine.runtime.shipped import default_weights, resolve
 from engine.runtime.weights_folder import made_at, read_config
 from models.whole import count_parameters
+from tests.helpers.folders import change_config
 from tests.helpers.photographs import save as save_photograph
-from tests.helpers.runs import ROOT, assert_error, change_config, run_here
+from tests.helpers.runs import ROOT, assert_error, run_here
 
 # -- by default -----------------------------------------------------------------------------------
 
 
-def own_run(place: Path, seconds: float, folder: Path) -> Path:
+def own_run(work: Path, seconds: float, folder: Path) -> Path:
     """Weights of one's own whose file is so many seconds younger than the shipped weights are."""
-    path = place / "experiments" / "mine" / "models" / "latest.pth"
+    path = work / "experiments" / "mine" / "models" / "latest.pth"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
-    made = made_at(folder, read_config(folder)["made"]) + seconds
-    os.utime(path, (made, made))
+    time = made_at(folder, read_config(folder)["made"]) + seconds
+    os.utime(path, (time, time))
     return path
 
 
@@ -80,11 +81,11 @@ def test_photographs_that_a_stranger_lacks(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
-    kept = load_file(shipped_weights)["options"]
-    options = change_options(kept, [f"datasets:test={test}"], "x")
-    changed, told = with_test_set(options, shipped_weights)
-    assert told is not None and "drawn test set of options/joint.yml instead" in told
-    assert ("absent" in told) == (test != "null") and "\n" not in told
+    saved = load_file(shipped_weights)["options"]
+    options = change_options(saved, [f"datasets:test={test}"], "x")
+    changed, note = with_test_set(options, shipped_weights)
+    assert note is not None and "drawn test set of options/joint.yml instead" in note
+    assert ("absent" in note) == (test != "null") and "\n" not in note
     drawn = changed.datasets.test
     assert (drawn.type, drawn.count, drawn.seed, drawn.size) == ("synthetic", 40, 3, 448)
     assert changed.model_copy(update={"datasets": options.datasets}) == options

@@ -19,8 +19,10 @@ from engine.build.models import build_model
 from engine.runtime.checkpoint import load_file
 from engine.runtime.weights_folder import HALF_ERROR, halved, relative_error, write_folder
 from tests.helpers.drawn_sets import write_set
+from tests.helpers.errors import assert_holds, error_of
+from tests.helpers.folders import change_config, contents
 from tests.helpers.photographs import save as save_photograph
-from tests.helpers.runs import TINY, assert_error, change_config, contents, run_here, tiny
+from tests.helpers.runs import TRAIN, assert_error, run_here, run_well, tiny
 
 # -- what is kept ---------------------------------------------------------------------------------
 
@@ -53,7 +55,7 @@ def test_the_file_is_half_as_large(tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "dtype"),
     [
         (torch.tensor([1.0, 1 / 3, -2.5]), torch.float16),
         (torch.tensor([[1.0, 1e-9]]), torch.float16),  # beside a 1 it is nothing
@@ -69,11 +71,11 @@ def test_the_file_is_half_as_large(tiny_folder: Path) -> None:
         (torch.tensor([True]), torch.bool),
     ],
 )
-def test_what_float16_would_lose_stays_float32(value: torch.Tensor, kept: torch.dtype) -> None:
-    found = halved("x", value)
-    assert found.dtype == kept
-    expected = value.numpy().astype(np.float16) if kept == torch.float16 else value.float().numpy()
-    assert np.array_equal(found.float().numpy(), expected.astype(np.float32))
+def test_what_float16_would_lose_stays_float32(value: torch.Tensor, dtype: torch.dtype) -> None:
+    stored = halved("x", value)
+    assert stored.dtype == dtype
+    expected = value.numpy().astype(np.float16) if dtype == torch.float16 else value.float().numpy()
+    assert np.array_equal(stored.float().numpy(), expected.astype(np.float32))
 
 
 def test_the_error_of_rounding() -> None:
@@ -162,13 +164,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_damaged_folders_are_told_in_one_line(kind: str, copy: Path) -> None:
-    damage, told = DAMAGES[kind]
+    damage, message = DAMAGES[kind]
     load_file(copy)
     damage(copy)
-    with pytest.raises(UserError) as caught:
-        load_file(copy)
-    message = str(caught.value)
-    assert told in message and str(copy) in message and "\n" not in message and "; " in message
+    assert_holds(error_of(load_file, copy), [message, str(copy), "; "])
 
 
 def test_tensors_of_another_architecture(copy: Path, tmp_path: Path) -> None:
@@ -203,21 +202,20 @@ def test_predictions_of_a_folder(name: str, tiny_folder: Path, tmp_path: Path) -
 
 def test_a_batch_goes_on_with_the_same_folder_only(copy: Path, tmp_path: Path) -> None:
     command = ["predict.py", save_photograph(tmp_path, "a.png"), "--weights", copy, "--restore", "never", "--resume"]
-    assert run_here(*command, cwd=tmp_path).code == 0
+    run_well(*command, cwd=tmp_path)
     assert "all 1 photographs were done before" in run_here(*command, cwd=tmp_path).out
     change_config(copy, lambda config: config["options"]["joint"].update(normalise="none"))
     assert_error(run_here(*command, cwd=tmp_path), "--resume: ", "with other weights")
 
 
 def test_a_training_starts_from_a_folder_and_learns_from_it(shipped_weights: Path, tmp_path: Path) -> None:
-    kept = load_file(shipped_weights)["model"]
+    shipped = load_file(shipped_weights)["model"]
     for name in (str(shipped_weights), "compact"):
         model = build_model(tiny(tmp_path, f"network_sr:weights={name}", f"network_seg:weights={name}"))
         for key, value in model.state_dict().items():
-            assert key not in kept or torch.equal(value, kept[key]), key
+            assert key not in shipped or torch.equal(value, shipped[key]), key
     changes = ["train:total_iter=1", "train:teacher=compact", "loss:teacher_weight=0.5"]
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    run_well(*TRAIN, *changes, cwd=tmp_path)
 
 
 def test_photographs_trained_on_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
@@ -226,7 +224,7 @@ def test_photographs_trained_on_are_refused(tmp_path: Path, tiny_weights: Path) 
         "datasets:train={type: folder, root: set, augmentation: {crop: 32}, loader: {batch_size: 2, workers: 0}}",
         "train:total_iter=1",
     ]
-    assert run_here("train_joint.py", "-opt", TINY, "--force_yml", *options, cwd=tmp_path).code == 0
+    run_well(*TRAIN, *options, cwd=tmp_path)
     content = load_file(tmp_path / "experiments/tiny/models/latest.pth")
     write_folder(tmp_path / "w", content, "")
     test = ["--force_yml", "datasets:test={type: folder, root: set}"]

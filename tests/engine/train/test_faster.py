@@ -18,18 +18,26 @@ from models.checkpointing import checkpoint_gradients
 from models.prelu import PReLU
 from models.sr.dbpn import DBPN
 from models.sr.kbpn import KBPN
-from tests.helpers.run_records import experiment
-from tests.helpers.runs import ROOT, TINY, finish, start, tiny, train_here
+from tests.helpers.errors import error_of
+from tests.helpers.processes import finish, start
+from tests.helpers.run_records import assert_same, experiment, load
+from tests.helpers.runs import TRAIN, tiny, train_here
 
 SHORT = ("train:total_iter=4", "val:val_freq=0")
 
 
+def trained(folder: Path, *changes: str) -> dict[str, torch.Tensor]:
+    """The weights that a short training below ``folder`` ends with."""
+    train_here(tiny(folder, *SHORT, *changes))
+    return load(experiment(folder).latest)["model"]
+
+
 def gradients(network: nn.Module, lr: torch.Tensor) -> tuple[list[torch.Tensor], int]:
     """All gradients of a sum over the restored image and the features, and the bytes kept for the backward pass."""
-    kept = {}
+    saved = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -37,7 +45,7 @@ def gradients(network: nn.Module, lr: torch.Tensor) -> tuple[list[torch.Tensor],
         loss = restored.sr.square().mean() + sum(one.abs().mean() for one in restored.features)
     if restored.kernel is not None:
         loss = loss + restored.kernel.square().sum()
-    return list(torch.autograd.grad(loss, list(network.parameters()))), sum(kept.values())
+    return list(torch.autograd.grad(loss, list(network.parameters()))), sum(saved.values())
 
 
 @pytest.mark.parametrize(
@@ -55,26 +63,15 @@ def test_recomputed_gradients_are_the_same_numbers(network: object) -> None:
 
 
 def test_what_cannot_recompute_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"train.gradient_checkpointing: this SR network keeps its maps; kbpn and dbpn can make theirs"
-    ):
-        train_here(
-            tiny(
-                tmp_path,
-                "network_sr={type: bicubic}",
-                "train:stages=[{name: seg}]",
-                "train:gradient_checkpointing=true",
-            )
-        )
+    changes = ("network_sr={type: bicubic}", "train:stages=[{name: seg}]", "train:gradient_checkpointing=true")
+    message = error_of(train_here, tiny(tmp_path, *changes))
+    reason = "this SR network keeps its maps; kbpn and dbpn can make theirs"
+    assert f"train.gradient_checkpointing: {reason}" in message
 
 
 def test_recomputation_trains_the_same_weights(tmp_path: Path) -> None:
-    weights = {}
-    for way in ("false", "true"):
-        train_here(tiny(tmp_path / way, *SHORT, f"train:gradient_checkpointing={way}"))
-        (file,) = (tmp_path / way).rglob("latest.pth")
-        weights[way] = load_file(file)["model"]
-    assert all(torch.equal(weights["true"][name], one) for name, one in weights["false"].items())
+    plain, recomputed = (trained(tmp_path / way, f"train:gradient_checkpointing={way}") for way in ("false", "true"))
+    assert_same(recomputed, plain)
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
@@ -96,18 +93,22 @@ def test_fused_optimiser_takes_the_same_steps(kind: str, tmp_path: Path) -> None
 
 def test_fused_optimiser_trains_channels_last_weights_the_same(tmp_path: Path) -> None:
     """Of gradients with other strides than their weights it would make nonsense, in silence."""
-    weights = {}
-    for way in ("false", "true"):
-        train_here(tiny(tmp_path / way, *SHORT, f"train:optimizer:fused={way}", "train:total_iter=1"))
-        (file,) = (tmp_path / way).rglob("latest.pth")
-        weights[way] = load_file(file)["model"]
-    torch.testing.assert_close(weights["true"], weights["false"], rtol=1e-5, atol=1e-6)
+    plain, fused = (
+        trained(tmp_path / way, f"train:optimizer:fused={way}", "train:total_iter=1") for way in ("false", "true")
+    )
+    torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
 def test_every_optimiser_takes_up_weights_in_a_later_stage(kind: str, tmp_path: Path) -> None:
     stages = "train:stages=[{name: sr, fraction: 0.5}, {name: joint}]"
-    train_here(tiny(tmp_path, *SHORT, stages, f"train:optimizer:type={kind}"))
+    options = tiny(tmp_path, *SHORT, stages, f"train:optimizer:type={kind}")
+    torch.manual_seed(options.seed)
+    started = dict(build_model(options).named_parameters())
+    train_here(options)
+    ended = load(experiment(tmp_path).latest)["model"]
+    changed = {name for name, value in started.items() if not torch.equal(value, ended[name])}
+    assert {name.split(".")[0] for name in changed} == {"sr", "seg"}
 
 
 def test_fused_sgd_is_refused_where_it_would_fail_and_can_be_left_out(tmp_path: Path) -> None:
@@ -127,14 +128,13 @@ def test_fused_sgd_is_refused_where_it_would_fail_and_can_be_left_out(tmp_path: 
 
 
 def test_without_a_compiler_training_goes_on_as_if_it_were_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train_here(tiny(tmp_path / "off", *SHORT))
+    off = trained(tmp_path / "off")
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
     chosen = [f"path:experiments_root={tmp_path / 'on' / 'experiments'}", *SHORT, "train:compile=true"]
-    outcome = finish(start(ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *chosen, cwd=tmp_path))
+    outcome = finish(start(*TRAIN, *chosen, cwd=tmp_path))
     assert outcome.code == 0 and "train.compile: off, as torch.compile failed here (" in outcome.out, outcome
-    off, on = (load_file(next((tmp_path / way).rglob("latest.pth")))["model"] for way in ("off", "on"))
-    assert all(torch.equal(on[name], one) for name, one in off.items())
+    assert_same(load(experiment(tmp_path / "on").latest)["model"], off)
 
 
 def test_compilation_leaves_no_trace_and_the_same_numbers() -> None:

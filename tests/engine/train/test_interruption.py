@@ -13,8 +13,9 @@ from contracts.errors import UserError
 from engine.evaluate.evaluator import Evaluator
 from engine.train.interruption import Interruption, Stopped
 from engine.train.trainer import Trainer
+from tests.helpers.processes import begin, stop
 from tests.helpers.run_records import assert_same_run, experiment, load, log_of
-from tests.helpers.runs import ROOT, TINY, begin, run_here, stop, tiny, train_here
+from tests.helpers.runs import ROOT, TINY, TRAIN, run_here, tiny, train_here
 
 CHANGES = ["val:val_freq=3", "network_seg:dropout=0.3"]
 
@@ -115,11 +116,11 @@ def test_stopped_and_resumed_is_like_never_stopped(
 
 def test_the_command_line_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     press_in_step(2, monkeypatch)
-    command = ["train_joint.py", "-opt", TINY, "--force_yml", "wandb:group=my group"]
+    command = [*TRAIN, "wandb:group=my group"]
     outcome = run_here(*command, cwd=tmp_path)
     last = outcome.err.splitlines()[-1]
-    told = f"python {ROOT / 'train_joint.py'} -opt {TINY} --force_yml 'wandb:group=my group' --auto_resume"
-    assert (outcome.code, last) == (130, f"stopped by Ctrl-C: step 2 is saved; to go on: {told}")
+    resume = f"python {ROOT / 'train_joint.py'} -opt {TINY} --force_yml 'wandb:group=my group' --auto_resume"
+    assert (outcome.code, last) == (130, f"stopped by Ctrl-C: step 2 is saved; to go on: {resume}")
     monkeypatch.undo()
     assert "resuming after step 2" in run_here(*command, "--auto_resume", cwd=tmp_path).out
 
@@ -141,9 +142,9 @@ def test_a_training_that_has_run_away_does_not_replace_what_is_saved(
 
 
 @pytest.mark.slow
-def test_training_with_loader_processes(tmp_path: Path) -> None:
+def test_a_training_with_loader_processes_saves_its_last_step(tmp_path: Path) -> None:
     changes = ["train:total_iter=5000", "datasets:train:loader:workers=2"]
-    process = begin(ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=tmp_path)
+    process = begin(*TRAIN, *changes, cwd=tmp_path)
     outcome = stop(process, lambda: len(log_of(tmp_path)) >= 2)
     state = load(experiment(tmp_path).state)
     *progress, last = outcome.err.splitlines()
@@ -154,7 +155,7 @@ def test_training_with_loader_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evaluation(tiny_weights: Path, tmp_path: Path) -> None:
+def test_an_evaluation_stops_in_one_line_and_leaves_no_results(tiny_weights: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = (
         "import pathlib, runpy, sys\nfrom engine.evaluate.evaluator import Evaluator\npredict = Evaluator._predict\n"

@@ -52,10 +52,10 @@ def test_stages_that_are_passed_keep_their_length(
 ) -> None:
     first = lengths(stages, before)
     assert lengths(stages, before, tuple(passed_stages(first, step))) == first  # resumed as it was: nothing moves
-    found = lengths(stages, after, tuple(passed_stages(first, step)))
-    assert found == expected and sum(found) == after
+    longer = lengths(stages, after, tuple(passed_stages(first, step)))
+    assert longer == expected and sum(longer) == after
     for later in range(step, after):  # and so it stays at every later resume
-        assert lengths(stages, after, tuple(passed_stages(found, later))) == found
+        assert lengths(stages, after, tuple(passed_stages(longer, later))) == longer
 
 
 def test_a_last_stage_of_fixed_length_cannot_take_more() -> None:
@@ -82,12 +82,8 @@ def stages_taken(options, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
 
 
 def test_a_longer_training_does_not_go_back_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stages_taken(tiny(tmp_path, "train:total_iter=4", SHARES), monkeypatch) == {
-        1: "sr",
-        2: "sr",
-        3: "joint",
-        4: "joint",
-    }
+    taken = stages_taken(tiny(tmp_path, "train:total_iter=4", SHARES), monkeypatch)
+    assert taken == {1: "sr", 2: "sr", 3: "joint", 4: "joint"}
     taken = stages_taken(tiny(tmp_path, "train:total_iter=8", SHARES), monkeypatch)
     assert taken == dict.fromkeys(range(5, 9), "joint")
     assert load(experiment(tmp_path).state)["lengths"] == [2, 6]

@@ -139,10 +139,10 @@ def test_oriented_weights_come_into_force_after_their_step() -> None:
 
 
 def test_alpha_of_the_paper_goes_on_in_a_second_joint_stage() -> None:
-    two = "train:stages=[{name: sr, iterations: 10}, {name: joint, iterations: 50}, {name: joint}]"
-    one = "train:stages=[{name: sr, iterations: 10}, {name: joint}]"
+    stages_of_two = "train:stages=[{name: sr, iterations: 10}, {name: joint, iterations: 50}, {name: joint}]"
+    stages_of_one = "train:stages=[{name: sr, iterations: 10}, {name: joint}]"
     alpha = "loss:alpha={schedule: paper}"
-    parted, whole = (plan(alpha, stages) for stages in (two, one))
+    parted, whole = (plan(alpha, stages) for stages in (stages_of_two, stages_of_one))
     assert [parted.at(step).alpha for step in range(1, 101)] == [whole.at(step).alpha for step in range(1, 101)]
 
 
@@ -189,7 +189,7 @@ def test_reference_leaves_batch_norm_scales_alone(model: JointModel, batch: Degr
 def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: DegradedBatch) -> None:
     options: Options = tiny(Path("nowhere"), "loss:alpha:schedule=constant")
     teacher = copy.deepcopy(model)
-    kept = copy.deepcopy(teacher.state_dict())
+    before = copy.deepcopy(teacher.state_dict())
     set_trainable(model, STAGE_SPECS["joint"])
     step = TrainStep(model, build_loss(options), teacher_weight=2.0)
     moment = build_schedule(options, 12).at(1)
@@ -199,7 +199,7 @@ def test_teacher_adds_soft_targets_and_stays_as_it_is(model: JointModel, batch: 
     expected = plain.detach() + 2.0 * moment.beta * terms["teacher"]
     assert float(total.detach()) == pytest.approx(float(expected), rel=1e-5)
     total.backward()
-    assert all(torch.equal(kept[key], value) for key, value in teacher.state_dict().items())
+    assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
     assert all(parameter.grad is None for parameter in teacher.parameters())
 
 
@@ -222,19 +222,19 @@ def test_sharp_photographs_have_no_kernel_to_skip_by(skipping: JointModel) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"), [(["joint:handover=true"], "joint.handover"), (["train:stages=[{name: sr}]"], "no stage")]
+    ("changes", "message"), [(["joint:handover=true"], "joint.handover"), (["train:stages=[{name: sr}]"], "no stage")]
 )
-def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_sharp_photographs_are_refused_where_they_cannot_be_segmented(changes: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         load_options("options/joint.yml", ["train:sharp_fraction=0.5", *changes])
 
 
 @pytest.mark.parametrize(
-    ("share", "batch", "parts", "told"),
+    ("share", "batch", "parts", "message"),
     [(0.1, 4, 1, "none of the 4"), (0.9, 4, 1, "all of the 4"), (0.4, 4, 4, "none of the 1"), (0.5, 4, 2, None)],
 )
 def test_a_share_without_sharp_or_degraded_samples_is_refused(
-    share: float, batch: int, parts: int, told: str | None
+    share: float, batch: int, parts: int, message: str | None
 ) -> None:
     """Silently it would train on something else than its options say."""
     changes = [
@@ -242,8 +242,8 @@ def test_a_share_without_sharp_or_degraded_samples_is_refused(
         f"datasets:train:loader:batch_size={batch}",
         f"train:accumulate_grad_batches={parts}",
     ]
-    if told is None:
+    if message is None:
         assert sharp_of(load_options("options/joint.yml", changes).train.sharp_fraction, batch // parts) == 1
         return
-    with pytest.raises(UserError, match=f"train.sharp_fraction {share} takes {told} samples"):
+    with pytest.raises(UserError, match=f"train.sharp_fraction {share} takes {message} samples"):
         load_options("options/joint.yml", changes)

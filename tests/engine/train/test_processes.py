@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.processes import TORCHRUN, finish, start
 from tests.helpers.run_records import assert_same_run, experiment, load, log_of
-from tests.helpers.runs import ROOT, TINY, TORCHRUN, finish, start, tiny, train_here
+from tests.helpers.runs import ROOT, TINY, tiny, train_here
 
 CHANGES = [  # lines at steps 1, 4 and 8, the state saved between them
     "train:total_iter=8",

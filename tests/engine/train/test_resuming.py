@@ -13,8 +13,9 @@ from PIL import Image
 
 from contracts.errors import UserError
 from engine.options import Options
+from tests.helpers.folders import contents, write_photographs
 from tests.helpers.run_records import assert_same_run, experiment, load
-from tests.helpers.runs import assert_error, contents, run_here, tiny, train_here, write_photographs
+from tests.helpers.runs import assert_error, run_here, tiny, train_here
 
 SIZES = {f"photo_{number}": (64, 64) for number in range(6)}
 
@@ -50,20 +51,22 @@ def as_bitmap(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (add, r"6 then, 7 now: 1 added \(new\)"),
         (remove, r"6 then, 5 now: 1 removed \(photo_3\)"),
         (redraw, r"6 then, 6 now: 1 changed \(photo_2\)"),
     ],
 )
-def test_other_photographs_are_refused_by_name(change: Callable[[Path], None], told: str, tmp_path: Path) -> None:
+def test_other_photographs_are_refused_by_name(change: Callable[[Path], None], message: str, tmp_path: Path) -> None:
     root = write_photographs(tmp_path / "photos", SIZES)
     as_bitmap(root)
     train_here(options_of(tmp_path, 1))
     before = contents(tmp_path / "experiments")
     change(root)
-    with pytest.raises(UserError, match=rf"^--auto_resume: .*was trained on other photographs \({told}\); put those"):
+    with pytest.raises(
+        UserError, match=rf"^--auto_resume: .*was trained on other photographs \({message}\); put those"
+    ):
         train_here(options_of(tmp_path, 2), auto_resume=True)
     assert contents(tmp_path / "experiments") == before
 

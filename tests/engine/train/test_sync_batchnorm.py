@@ -21,12 +21,12 @@ CHANNELS, STEPS = 3, 3
 def layer(kind: str) -> nn.Module:
     """A batch norm with uneven scales, shifts and settings, the same at every call."""
     torch.manual_seed(5)
-    made = nn.BatchNorm2d(CHANNELS, eps=1e-3, momentum=0.3)
+    norm = nn.BatchNorm2d(CHANNELS, eps=1e-3, momentum=0.3)
     if kind == "activated":
-        made = BatchNormAct2d(CHANNELS, eps=1e-3, momentum=0.3, act_layer=nn.LeakyReLU)
-    nn.init.normal_(made.weight, 1.0, 0.5)
-    nn.init.normal_(made.bias)
-    return made.double()
+        norm = BatchNormAct2d(CHANNELS, eps=1e-3, momentum=0.3, act_layer=nn.LeakyReLU)
+    nn.init.normal_(norm.weight, 1.0, 0.5)
+    nn.init.normal_(norm.bias)
+    return norm.double()
 
 
 def data(step: int) -> tuple[Tensor, Tensor]:
@@ -38,17 +38,17 @@ def data(step: int) -> tuple[Tensor, Tensor]:
 
 def run(norm: nn.Module, rows: slice) -> dict[str, Tensor]:
     """Train on ``rows`` of each batch, then evaluate; return all that should agree."""
-    found: dict[str, Tensor] = {}
+    results: dict[str, Tensor] = {}
     for step in range(STEPS):
         x, weights = data(step)
         x = x[rows].requires_grad_()
         y = norm(x)
         norm.zero_grad()
         (y.square() * weights[rows]).sum().backward()
-        found |= {f"y{step}": y.detach(), f"dx{step}": x.grad}
-        found |= {f"dweight{step}": norm.weight.grad.clone(), f"dbias{step}": norm.bias.grad.clone()}
+        results |= {f"y{step}": y.detach(), f"dx{step}": x.grad}
+        results |= {f"dweight{step}": norm.weight.grad.clone(), f"dbias{step}": norm.bias.grad.clone()}
     norm.eval()
-    return {**found, "evaluated": norm(data(9)[0]).detach(), **dict(norm.named_buffers())}
+    return {**results, "evaluated": norm(data(9)[0]).detach(), **dict(norm.named_buffers())}
 
 
 def half(rank: int, folder: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +13,11 @@ import torch
 from contracts.errors import UserError
 from engine.build.data import build_dataset, build_source
 from engine.options import Options
+from tests.helpers.folders import contents
+from tests.helpers.processes import TORCHRUN, finish, start, wait_for
 from tests.helpers.run_records import assert_same_run, experiment, load, log_of, losses_of
-from tests.helpers.runs import (
-    ROOT,
-    TINY,
-    assert_error,
-    contents,
-    finish,
-    run_here,
-    start,
-    tiny,
-    train_here,
-    train_until,
-)
+from tests.helpers.runs import RESUME, TRAIN, assert_error, run_here, run_well, tiny, train_here, train_until
 from tracking.keys import TRAIN_LOSS
-from tracking.metrics_log import read_metrics
 
 LONG = [
     "train:total_iter=14",
@@ -42,27 +31,18 @@ LONG = [
 # -- killed and resumed ---------------------------------------------------------------------------
 
 
-def kill_after(process, metrics: Path, step: int) -> int:
-    """SIGKILL a training once ``step`` is logged; return the exit code."""
-    deadline = time.monotonic() + 240
-    while not any(entry["step"] >= step for entry in read_metrics(metrics)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    return finish(process).code
-
-
 @pytest.mark.slow
 def test_killed_and_resumed_is_like_never_stopped(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     killed.mkdir()
-    command = ["-opt", TINY, "--auto_resume", "--force_yml", *LONG, "datasets:train:loader:workers=1"]
-    process = start(ROOT / "train_joint.py", *command, cwd=killed)
-    assert kill_after(process, experiment(killed).folder / "metrics.jsonl", step=6) == -signal.SIGKILL
+    command = [*RESUME, *LONG, "datasets:train:loader:workers=1"]
+    process = start(*command, cwd=killed)
+    wait_for(process, lambda: any(entry["step"] >= 6 for entry in log_of(killed)))
+    process.kill()
+    assert finish(process).code == -signal.SIGKILL
     stopped_at = load(experiment(killed).state)
     assert 4 <= stopped_at["step"] < 14
-    process = start(ROOT / "train_joint.py", *command, cwd=killed)
+    process = start(*command, cwd=killed)
     train_here(tiny(whole, *LONG))
     resumed = finish(process)
     assert resumed.code == 0, resumed.err
@@ -131,8 +111,7 @@ def test_two_processes_start_like_one(tmp_path: Path) -> None:
     ]
     two, one = tmp_path / "two", tmp_path / "one"
     two.mkdir()
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
-    process = start(*launcher, ROOT / "train_joint.py", "-opt", TINY, "--force_yml", *changes, cwd=two)
+    process = start(*TORCHRUN, *TRAIN, *changes, cwd=two)
     train_here(tiny(one, *changes))
     outcome = finish(process)
     assert outcome.code == 0, outcome.err
@@ -143,7 +122,7 @@ def test_two_processes_start_like_one(tmp_path: Path) -> None:
     # batch norm over few pixels amplifies rounding in the gradient: in float64 the two agree to twelve digits
     assert found[0]["train/grad_norm"] == pytest.approx(expected[0]["train/grad_norm"], rel=3e-2)
     assert found[1][TRAIN_LOSS] == pytest.approx(expected[1][TRAIN_LOSS], abs=1e-3)
-    resume = ["train_joint.py", "-opt", TINY, "--auto_resume", "--force_yml", *changes, "train:total_iter=3"]
+    resume = [*RESUME, *changes, "train:total_iter=3"]
     assert_error(run_here(*resume, cwd=two), "2 processes", "not 1")
 
 
@@ -151,8 +130,8 @@ def test_two_processes_start_like_one(tmp_path: Path) -> None:
 
 
 def test_a_second_run_moves_the_first_aside(tmp_path: Path) -> None:
-    command = ["train_joint.py", "-opt", TINY, "--force_yml", "train:total_iter=1"]
-    assert run_here(*command, cwd=tmp_path).code == 0
+    command = [*TRAIN, "train:total_iter=1"]
+    run_well(*command, cwd=tmp_path)
     first = contents(experiment(tmp_path).folder)
     second = run_here(*command, "seed=5", cwd=tmp_path)
     (archived,) = (tmp_path / "experiments").glob("tiny_archived_*")
@@ -162,17 +141,16 @@ def test_a_second_run_moves_the_first_aside(tmp_path: Path) -> None:
 
 
 def test_resuming_with_other_options_is_refused(tmp_path: Path) -> None:
-    command = ["train_joint.py", "-opt", TINY, "--force_yml"]
-    assert run_here(*command, "train:total_iter=1", cwd=tmp_path).code == 0
+    command = [*TRAIN]
+    run_well(*command, "train:total_iter=1", cwd=tmp_path)
     before = contents(tmp_path)
-    resume = ["train_joint.py", "-opt", TINY, "--auto_resume", "--force_yml", "train:total_iter=2"]
+    resume = [*RESUME, "train:total_iter=2"]
     outcome = run_here(*resume, "loss:beta=0.25", cwd=tmp_path)
     assert_error(outcome, "--auto_resume", "loss.beta", "experiments/tiny")
     outcome = run_here(*resume, "seed=2", "network_sr:width=12", cwd=tmp_path)
     assert_error(outcome, "network_sr.width", "1 more")
     assert contents(tmp_path) == before
-    longer = run_here(*resume, "logger:print_freq=2", "wandb:group=other", cwd=tmp_path)
-    assert longer.code == 0, longer.err
+    run_well(*resume, "logger:print_freq=2", "wandb:group=other", cwd=tmp_path)
     assert load(experiment(tmp_path).state)["step"] == 2
 
 
@@ -198,17 +176,12 @@ def test_weights_are_no_training_state(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    outcome = run_here(
-        "train_joint.py",
-        "-opt",
-        TINY,
-        "--force_yml",
-        "train:total_iter=8",
+    steep = (
         "train:optimizer={type: sgd, lr: 1e-6}",
         "train:stages=[{name: joint, iterations: 2}, {name: joint, lr: 1e30}]",
-        "logger={print_freq: 50, save_checkpoint_freq: 2}",
-        cwd=tmp_path,
     )
+    logger = "logger={print_freq: 50, save_checkpoint_freq: 2}"
+    outcome = run_here(*TRAIN, "train:total_iter=8", *steep, logger, cwd=tmp_path)
     assert_error(outcome, "not finite at step 4", "train.optimizer.lr", "checkpoint is kept")
     state = load(experiment(tmp_path).state)
     assert state["step"] == 2
@@ -241,6 +214,6 @@ def test_best_weights_are_those_of_the_best_validation(tmp_path: Path, best: str
 
 def test_unknown_metric_for_the_best_weights_is_named_before_training(tmp_path: Path) -> None:
     change = "val={val_freq: 2, best: degraded/dise}"
-    outcome = run_here("train_joint.py", "-opt", TINY, "--force_yml", change, cwd=tmp_path)
+    outcome = run_here(*TRAIN, change, cwd=tmp_path)
     assert_error(outcome, "val.best", "'dise'", "did you mean 'dice'?")
     assert not (tmp_path / "experiments").exists()

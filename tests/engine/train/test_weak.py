@@ -13,7 +13,8 @@ import torch
 from engine.options import Options
 from engine.options.load import load_options
 from engine.runtime.checkpoint import load_file
-from tests.helpers.runs import ROOT, run_here, train_here, write_photographs
+from tests.helpers.folders import write_photographs
+from tests.helpers.runs import ROOT, run_well, train_here
 
 SMALL = (
     "network_seg={type: unet_encoder, encoder: resnet18, width: 0.05, pretrained: none}", "train:total_iter=3",
@@ -34,6 +35,13 @@ def trained(chosen: Options) -> dict[str, torch.Tensor]:
     return load_file(Path(chosen.path.experiments_root) / chosen.name / "models" / "latest.pth")["model"]
 
 
+def evaluated(chosen: Options, *flags: str) -> dict[str, dict]:
+    """The results of the latest weights on the two drawn test photographs."""
+    folder = Path(chosen.path.experiments_root) / chosen.name
+    run_well("evaluate.py", *flags, "--weights", folder / "models" / "latest.pth", cwd=folder)
+    return json.loads((folder / "results" / "results.json").read_text())
+
+
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[key]) for key, value in one.items())
 
@@ -48,24 +56,18 @@ def folder(tmp_path: Path) -> Path:
 def test_drawn_photographs_train_and_evaluate(tmp_path: Path, pooling: str) -> None:
     drawn = ("datasets:train:count=6", "datasets:train:size=64")
     chosen = options("weak", tmp_path, *drawn, f"loss:segmentation:pooling={pooling}")
-    weights = trained(chosen)
-    assert all(value.isfinite().all() for value in weights.values())
-    latest = tmp_path / "experiments" / "weak" / "models" / "latest.pth"
-    outcome = run_here("evaluate.py", "--weights", latest, cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
-    results = json.loads((tmp_path / "experiments" / "weak" / "results" / "results.json").read_text())
-    assert 0 <= results["hr"]["dice"] <= 1
+    assert all(value.isfinite().all() for value in trained(chosen).values())
+    figures = evaluated(chosen)["hr"]
+    assert figures["images"] == 2 and 0 <= figures["dice"] <= 1
 
 
 def test_behind_a_restoring_network(tmp_path: Path) -> None:
     drawn = ("datasets:train:count=6", "datasets:train:size=64", "train:total_iter=10")
     small = ("network_sr:width=8", "network_sr:corrector_width=4", "network_sr:modulation_width=8")
     chosen = options("weak_joint", tmp_path, *drawn, *small)
-    weights = trained(chosen)
-    assert all(value.isfinite().all() for value in weights.values())
-    latest = tmp_path / "experiments" / "weak_joint" / "models" / "latest.pth"
-    outcome = run_here("evaluate.py", "--weights", latest, "--degraded", cwd=tmp_path)
-    assert outcome.code == 0, outcome.err
+    assert all(value.isfinite().all() for value in trained(chosen).values())
+    results = evaluated(chosen, "--degraded")
+    assert [results[condition]["images"] for condition in ("clean", "degraded")] == [2, 2]
 
 
 @pytest.mark.parametrize("source", ["prefix", "csv"])
