@@ -19,7 +19,7 @@ from models.whole import WHOLE_NETWORKS
 from tests.helpers.folders import contents
 from tests.helpers.processes import finish, start
 from tests.helpers.runs import ROOT, assert_error
-from tools.gpu_check import groups
+from tools.gpu_check import pieces
 from tools.gpu_check.__main__ import check, main, parse
 from tools.gpu_check.cases import GROUPS, squares
 from tools.gpu_check.commands import distance
@@ -186,7 +186,7 @@ class Dies(Setting):
 def test_a_piece_that_brings_its_process_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GROUPS, "losses", dict.fromkeys("abcde"))
     findings: list[Finding] = []
-    groups.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, findings.append), "losses")
+    pieces.compare_pieces(Dies(CPU, tmp_path, time.monotonic() + 60, findings.append), "losses")
     assert [(finding.name, finding.state) for finding in findings] == [
         ("a", OK),
         ("b", FAILED),
