@@ -57,3 +57,8 @@ def together(evaluations: Sequence[Evaluation]) -> Evaluation:
     position = {name: index for index, name in enumerate(next(iter(scores.values())).names)}
     kept = [image for evaluation in evaluations for image in evaluation.kept]
     return Evaluation(scores, baselines, sorted(kept, key=lambda image: position[image.name]))
+
+
+def pixels(image: np.ndarray) -> np.ndarray:
+    """[3,H,W] float in [0,1] -> [H,W,3] uint8."""
+    return np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)

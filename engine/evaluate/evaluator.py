@@ -24,7 +24,7 @@ from data.sources import Source
 from degradations.frozen import FrozenSet
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_upsample
-from engine.evaluate.evaluation import EvaluatedImage, Evaluation
+from engine.evaluate.evaluation import EvaluatedImage, Evaluation, pixels
 from engine.runtime.distributed import ALONE, ProcessGroup
 from engine.runtime.precision import FLOAT32, Precision
 from metrics.accumulator import Accumulator
@@ -180,8 +180,7 @@ class Evaluator:
         )
 
     def _score_baseline(self, name: str, image: np.ndarray, mask: np.ndarray) -> ImageScores:
-        pixels = np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
-        return self._score(BASELINES[name](pixels), mask)
+        return self._score(BASELINES[name](pixels(image)), mask)
 
     def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
         if condition == "degraded" and self.frozen is not None:

@@ -8,14 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from engine.evaluate.evaluation import EvaluatedImage
+from engine.evaluate.evaluation import EvaluatedImage, pixels
 from tracking.keys import panel_key
 from visualization.panels import panel
-
-
-def pixels(image: np.ndarray) -> np.ndarray:
-    """[3,H,W] float in [0,1] -> [H,W,3] uint8."""
-    return np.round(image.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
 def prediction_panel(prediction: EvaluatedImage) -> np.ndarray:

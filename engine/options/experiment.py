@@ -105,7 +105,8 @@ class Options(Section):
             raise ValueError(
                 f"train.sharp_fraction segments images alone, {what} more than that; set sharp_fraction to 0"
             )
-        if self.loss.teacher_weight > 0 and self.train.teacher is None and not self._own_teacher():
+        learns_sharp = any(stage.name == "seg_hr" for stage in self.train.stages)
+        if self.loss.teacher_weight > 0 and self.train.teacher is None and not learns_sharp:
             raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
         return self
 
@@ -133,6 +134,3 @@ class Options(Section):
             )
         if labels is not None and (loss.fail_oriented > 0 or loss.crack_oriented > 0):
             raise ValueError("loss.fail_oriented and crack_oriented need masks, which datasets.train.labels hide")
-
-    def _own_teacher(self) -> bool:
-        return any(stage.name == "seg_hr" for stage in self.train.stages)

@@ -13,7 +13,6 @@ import torch
 from contracts.errors import ArgumentError, UserError
 from engine.build.checkpoint import default_device, find_checkpoint
 from engine.export.onnx_model import metadata, model_of, read_onnx
-from engine.options import Options
 from engine.predict.resume import digest
 from engine.runtime.precision import Precision, choose
 from engine.runtime.weights_folder import CONFIG, TENSORS
@@ -55,7 +54,10 @@ def find_source(
         precision_used = choose(options.evaluation.precision if precision == "auto" else precision, device)
         description = f"{checkpoint}, on {device} in {precision_used}"
         area = options.postprocess.minimum_area
-        more = b"" if opt is None else _network(options)
+        more = b""
+        if opt is not None:  # then the file's own options do not say what the weights compute
+            network = options.model_dump(mode="json", include=set(NETWORK))
+            more = json.dumps(network, sort_keys=True).encode()
         key = digest(path / TENSORS, more + (path / CONFIG).read_bytes()) if path.is_dir() else digest(path, more)
         return Source(options.scale, area, device, precision_used, description, checkpoint.model, key)
     if opt is not None:
@@ -71,8 +73,3 @@ def find_source(
     device, exported = torch.device("cpu"), Precision(torch.float32, "as exported")
     load = partial(model_of, content)
     return Source(int(facts["scale"]), area, device, exported, description, load, digest(Path(weights)))
-
-
-def _network(options: Options) -> bytes:
-    """The options that say what the weights compute."""
-    return json.dumps(options.model_dump(mode="json", include=set(NETWORK)), sort_keys=True).encode()

@@ -68,7 +68,10 @@ def _train(options: Options, fabric: Fabric, experiment: Experiment, auto_resume
     train_source, val_source = sources
     if fabric.device.type == "cpu":
         keep_freed_memory()
-    _seed(options.seed + fabric.global_rank)
+    seed = options.seed + fabric.global_rank
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
     seen = digests_seen(train_source, val_source, seen_before(options))
     meta = {"git": commit_hash(), "data": fingerprint(train_source), PHOTOGRAPHS: seen}
     begun = None if state is None else precision_before(state, fabric.device)
@@ -108,12 +111,6 @@ def _take(lock: Lock) -> None:
     message = lock.take()
     if message is not None:
         print(message, flush=True)
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def _run(

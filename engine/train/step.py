@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -151,11 +149,6 @@ def set_trainable(model: WholeModel, spec: StageSpec, train_batchnorm: bool = Tr
     for parameter in model.frozen_parameters():
         parameter.requires_grad_(False)
     if not train_batchnorm:
-        for parameter in _norm_parameters(model.seg):
-            parameter.requires_grad_(False)
-
-
-def _norm_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            yield from layer.parameters(recurse=False)
+        for layer in model.seg.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.requires_grad_(False)

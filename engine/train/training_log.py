@@ -57,7 +57,8 @@ class TrainingLog:
         self._steps += 1
         if schedule.step == 1 or schedule.step % self.every == 0:
             means = self._flush(schedule)
-            self.progress.update(schedule.step - self.progress.done, stage=schedule.name, **_shown(means))
+            shown = {name: means[name] for name in ("loss", "sr", "seg") if name in means}  # what fits on a line
+            self.progress.update(schedule.step - self.progress.done, stage=schedule.name, **shown)
 
     def _flush(self, schedule: StepSchedule) -> dict[str, float]:
         means = {name: self._mean(name) for name in sorted(self._sums)}
@@ -96,8 +97,3 @@ class TrainingLog:
         state = states[self.fabric.global_rank] if isinstance(states, list) else states
         self._sums = {name: value.to(device) for name, value in state["sums"].items()}
         self._counts = dict(state["counts"])
-
-
-def _shown(means: dict[str, float]) -> dict[str, float]:
-    """The few values that fit on a line."""
-    return {name: means[name] for name in ("loss", "sr", "seg") if name in means}
