@@ -37,7 +37,7 @@ def load(file: Path, changes: Sequence[str] = (), crop: int | None = None, batch
         crop: side of the training crops in HR pixels; None: as in the file.
         batch: images in a step; None: as in the file.
     """
-    sizes = {"crop": crop, "batch_size": batch}
+    sizes = {"augmentation:crop": crop, "loader:batch_size": batch}
     forced = [f"datasets:train:{key}={value}" for key, value in sizes.items() if value is not None]
     return load_options(file, [*changes, *forced])
 

@@ -103,7 +103,9 @@ def test_dsrl_beside_another_network_is_refused(shared: Path) -> None:
 
 
 def test_blur_skip_needs_a_kernel(shared: Path) -> None:
-    assert "joint: seg needs the blur kernel" in refusal(listed(shared, "dbpn_x4_stage4", "pspnet_blurskip"))
+    assert "network_seg: pspnet_blurskip needs the blur kernel" in refusal(
+        listed(shared, "dbpn_x4_stage4", "pspnet_blurskip")
+    )
 
 
 # -- the same outputs ---------------------------------------------------------------------------

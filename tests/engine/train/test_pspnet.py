@@ -78,7 +78,9 @@ def test_validation_loss_is_that_of_training(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     logits, mask = rng.normal(0, 3, (64, 64)).astype(np.float32), np.zeros((64, 64), np.float32)
     mask[20:30, 5:50] = 1
-    losses = validator.losses(EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits))
+    losses = validator.losses(
+        EvaluatedImage("a", "hr", np.zeros((3, 64, 64), np.float32), mask, mask, logits=logits), 0.25
+    )
     tensors = (torch.from_numpy(one)[None, None] for one in (logits, mask, signed_distance_map(mask)))
     expected = SEGMENTATION_LOSSES["generalised_boundary_combo"](positive="ratio")(*tensors, 0.25)
     assert losses == {"loss": pytest.approx(float(expected), rel=1e-6)}
