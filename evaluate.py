@@ -36,6 +36,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--degraded", action="store_true", help="LR inputs blurred as the options say, beside the clean ones"
     )
+    parser.add_argument("--maps", action="store_true", help="keep every probability map, for pictures of compare.py")
+    parser.add_argument(
+        "--draws",
+        type=int,
+        metavar="K",
+        help="degradations of each photograph, each drawn anew (unset: as the options)",
+    )
     parser.add_argument("--out", type=user_path, metavar="DIR", help="results folder; unset: experiments/NAME/results")
     parser.add_argument(
         "--allow-training-photographs", action="store_true", help="also score photographs that were trained on"
@@ -56,8 +63,10 @@ def main() -> None:
     from engine.evaluate.run import evaluate
     from engine.evaluate.stand_in import with_test_set
 
-    allowed = ["evaluation:allow_training_photographs=true"] if arguments.allow_training_photographs else []
-    checkpoint = find_checkpoint(arguments.opt, arguments.weights, arguments.force_yml + allowed)
+    flags = ["evaluation:allow_training_photographs=true"] if arguments.allow_training_photographs else []
+    flags += ["evaluation:maps=true"] if arguments.maps else []
+    flags += [] if arguments.draws is None else [f"evaluation:draws={arguments.draws}"]
+    checkpoint = find_checkpoint(arguments.opt, arguments.weights, arguments.force_yml + flags)
     if arguments.opt is None:
         options, told = with_test_set(checkpoint.options, checkpoint.path, arguments.force_yml)
         checkpoint = replace(checkpoint, options=options)

@@ -22,12 +22,13 @@ class Accumulator:
         self._names: list[str] = []
         self._scores: list[ImageScores] = []
         self._extra: list[dict[str, float]] = []
+        self._facts: list[dict[str, float]] = []
 
     @classmethod
     def interleaved(cls, accumulators: Sequence[Accumulator]) -> Accumulator:
         """Merge several accumulators: the first image of each in turn, then the second of each, and so on."""
         merged = cls()
-        entries = [zip(each._names, each._scores, each._extra, strict=True) for each in accumulators]
+        entries = [zip(each._names, each._scores, each._extra, each._facts, strict=True) for each in accumulators]
         for images in zip_longest(*entries):
             for image in filter(None, images):
                 merged.add(*image)
@@ -41,17 +42,26 @@ class Accumulator:
     def __len__(self) -> int:
         return len(self._names)
 
-    def add(self, name: str, scores: ImageScores, extra: Mapping[str, float] | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        scores: ImageScores,
+        extra: Mapping[str, float] | None = None,
+        facts: Mapping[str, float] | None = None,
+    ) -> None:
         """Add one image.
 
         Args:
             name: of the image.
             scores: of its segmentation.
             extra: further values (psnr, ssim, ...); those that are not finite are left out.
+            facts: what is known of the image beforehand (number of its degradation draw, width of its cracks): stands
+                in its row, and in no mean.
         """
         self._names.append(name)
         self._scores.append(scores)
         self._extra.append({key: float(value) for key, value in (extra or {}).items() if np.isfinite(value)})
+        self._facts.append(dict(facts or {}))
 
     def summary(self) -> dict[str, float]:
         """Return the flat dict of the data set's figures; empty without images."""
@@ -84,8 +94,8 @@ class Accumulator:
         """
         best = int(np.argmax(self._curve("iou_curve"))) if self._names else 0
         return [
-            {"name": name, **_row(scores, best), **extra}
-            for name, scores, extra in zip(self._names, self._scores, self._extra, strict=True)
+            {"name": name, **facts, **_row(scores, best), **extra}
+            for name, scores, extra, facts in zip(self._names, self._scores, self._extra, self._facts, strict=True)
         ]
 
     def curves(self) -> dict[str, list[float]]:

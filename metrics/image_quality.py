@@ -73,6 +73,16 @@ def kernel_ssim(prediction: Images, target: Images) -> NDArray[np.float64]:
     return ssim(prediction / peak, target / peak)
 
 
+def blur_sigma(kernel: NDArray) -> float:
+    """Standard deviation of a blur kernel [k,k] in its widest direction, pixels; 0 for a single tap.
+
+    Of a Gaussian cut off by the kernel's side it is a little less than its parameter.
+    """
+    taps = np.asarray(kernel, np.float64) / np.sum(kernel)
+    points = np.stack(np.meshgrid(*(np.arange(side) for side in taps.shape), indexing="ij")).reshape(2, -1)
+    return float(np.sqrt(max(0.0, np.linalg.eigvalsh(np.cov(points, aweights=taps.ravel(), ddof=0))[-1])))
+
+
 def _numpy(images: Images) -> NDArray[np.float64]:
     if isinstance(images, Tensor):
         images = images.detach().double().cpu().numpy()

@@ -32,6 +32,10 @@ KERNEL_SSIM = "kernel_ssim"
 LOSS = "loss"  # the segmentation loss of whole images, in validation
 IMAGES = "images"
 
+DRAW = "draw"  # number of an image's degradation, from 0
+CRACK_WIDTH = "crack_width"  # mean width of the true cracks, pixels
+BLUR_SIGMA = "blur_sigma"  # standard deviation of the true blur in its widest direction, HR pixels
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -15,7 +15,7 @@ from tests.helpers.runs import ROOT
 from tests.helpers.source_files import ALLOWED, FILES, PACKAGES
 
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
-SCRIPT_MAY = {"contracts", "engine"}
+SCRIPT_MAY = {"comparison", "contracts", "engine"}
 DEVICES = ("cuda", "mps", "xpu")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 

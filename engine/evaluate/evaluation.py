@@ -15,7 +15,7 @@ class EvaluatedImage:
     """What the model made of one image under one condition; arrays on the CPU, float32, in [0, 1] but for the logits.
 
     prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
-    lr, sr and the kernels are None under the condition hr.
+    lr, sr and the kernels are None under the condition hr. draw: number of the degradation, from 0.
     """
 
     name: str
@@ -29,6 +29,7 @@ class EvaluatedImage:
     true_kernel: np.ndarray | None = None
     bicubic: np.ndarray | None = None
     logits: np.ndarray | None = None
+    draw: int = 0
 
 
 @dataclass

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 import torch
@@ -29,12 +28,14 @@ from engine.runtime.distributed import ALONE, ProcessGroup
 from engine.runtime.precision import FLOAT32, Precision
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
-from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
-from metrics.names import KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
+from metrics.centreline import mean_width
+from metrics.image_quality import blur_sigma, kernel_psnr, kernel_ssim, psnr, ssim
+from metrics.names import BLUR_SIGMA, CRACK_WIDTH, DRAW, KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
 from metrics.scores import ImageScores, ScoringRules, evaluate_image
 from metrics.small_regions import area_open
 from models.base import WholeModel
 
+DEGRADED = "degraded"  # the condition whose LR images differ from draw to draw
 SMALLEST_LR = 8  # px
 SCORERS = min(16, max(2, os.cpu_count() or 1))  # threads that measure predictions
 
@@ -49,13 +50,14 @@ class _Waiting:
     accumulator: Accumulator
     name: str
     scores: Future[ImageScores]
+    facts: Future[dict[str, float]]
     quality: Future[dict[str, float]] | None = None
     extra: dict[str, float] = field(default_factory=dict)
 
     def collect(self) -> None:
         """Wait for the scores and add them."""
         quality = {} if self.quality is None else self.quality.result()
-        self.accumulator.add(self.name, self.scores.result(), quality | self.extra)
+        self.accumulator.add(self.name, self.scores.result(), quality | self.extra, self.facts.result())
 
 
 class Evaluator:
@@ -70,6 +72,7 @@ class Evaluator:
         rules: of distances.
         minimum_area: regions of fewer pixels are no cracks, at any threshold.
         seed: of the degradation.
+        draws: of the degradation for each photograph; only the condition degraded is repeated.
         surface: every n-th threshold for HD95_min and AHD95; 0: distances at 0.5 only.
         baselines: names of metrics.baselines to score too.
         keep: number of images whose predictions are kept for pictures.
@@ -88,6 +91,7 @@ class Evaluator:
         rules: ScoringRules,
         minimum_area: int = 0,
         seed: int = 0,
+        draws: int = 1,
         surface: int = 1,
         baselines: Sequence[str] = (),
         keep: int = 0,
@@ -98,6 +102,7 @@ class Evaluator:
         self.source, self.device, self.conditions, self.scale = source, device, conditions, scale
         self.rules, self.minimum_area, self.seed, self.surface = rules, minimum_area, seed, surface
         self.baselines, self.frozen, self.group, self.precision = tuple(baselines), frozen, group, precision
+        self.draws = draws
         self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
 
     def run(
@@ -118,10 +123,11 @@ class Evaluator:
         try:
             waiting: list[_Waiting] = []
             spare = 0 if self.device.type == "cpu" else 8
-            predictions = self.predict(model)
-            while image := list(islice(predictions, len(names))):
+            for image in self._images(model):
+                width = pool.submit(mean_width, image[0].mask)
                 for prediction in image:
-                    self._submit(pool, prediction, result, waiting, {} if extra is None else extra(prediction))
+                    facts = pool.submit(_facts, prediction, width)
+                    self._submit(pool, prediction, result, waiting, {} if extra is None else extra(prediction), facts)
                 while len(waiting) > spare:
                     waiting.pop(0).collect()
                 if progress is not None:
@@ -134,12 +140,19 @@ class Evaluator:
 
     def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
         """Yield the prediction of each of its images under every condition, image by image."""
+        for image in self._images(model, limit):
+            yield from image
+
+    def _images(self, model: WholeModel, limit: int | None = None) -> Iterator[list[EvaluatedImage]]:
+        """The predictions of each of its images; all images in their first draw, then those of the next."""
         model.eval()
-        for index in self.group.of(range(min(len(self.source), limit or len(self.source)))):
+        number = min(len(self.source), limit or len(self.source))
+        for position in self.group.of(range(number * self.draws)):
+            draw, index = divmod(position, number)
             batch = self.load(index)
             image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
-            for condition in self.conditions:
-                yield self._predict(model, batch.name[0], image, mask, condition)
+            conditions = self.conditions if draw == 0 else [DEGRADED]
+            yield [self._predict(model, batch.name[0], image, mask, condition, draw) for condition in conditions]
 
     def load(self, index: int) -> HRBatch:
         """One photograph of the source, as ``evaluation_image`` cuts it."""
@@ -152,6 +165,7 @@ class Evaluator:
         result: Evaluation,
         waiting: list[_Waiting],
         extra: dict[str, float],
+        facts: Future[dict[str, float]],
     ) -> None:
         condition, own = prediction.condition, result.scores[prediction.condition]
         if len(result.kept) < len(self.kept_indices) * len(self.conditions):
@@ -160,11 +174,11 @@ class Evaluator:
                 result.kept.append(prediction)
         quality = pool.submit(_quality, prediction)
         future = pool.submit(self.score, prediction)
-        waiting.append(_Waiting(own, prediction.name, future, quality, extra))
+        waiting.append(_Waiting(own, prediction.name, future, facts, quality, extra))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
         for name, scores in result.baselines.items():
             future = pool.submit(self._score_baseline, name, plain, prediction.mask)
-            waiting.append(_Waiting(scores[condition], prediction.name, future))
+            waiting.append(_Waiting(scores[condition], prediction.name, future, facts))
 
     def score(self, prediction: EvaluatedImage) -> ImageScores:
         """Score one prediction."""
@@ -182,8 +196,8 @@ class Evaluator:
     def _score_baseline(self, name: str, image: np.ndarray, mask: np.ndarray) -> ImageScores:
         return self._score(BASELINES[name](pixels(image)), mask)
 
-    def _degrade(self, hr: Tensor, name: str, condition: str) -> tuple[Tensor, Tensor]:
-        if condition == "degraded" and self.frozen is not None:
+    def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor]:
+        if condition == DEGRADED and self.frozen is not None:
             pixels, taps = self.frozen.load(name)
             lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
             _check_size(lr, hr, name, self.scale)
@@ -191,19 +205,21 @@ class Evaluator:
         else:
             pipeline = self.conditions[condition]
             assert pipeline is not None
-            degraded = pipeline(hr, (name,), self.seed, (0,))
+            degraded = pipeline(hr, (name,), self.seed, (draw,))
             lr, kernel = degraded.lr, degraded.kernel
         # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
         return lr.to(self.device).contiguous(), kernel.to(self.device)
 
     @torch.inference_mode()
-    def _predict(self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str) -> EvaluatedImage:
+    def _predict(
+        self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str, draw: int
+    ) -> EvaluatedImage:
         if self.conditions[condition] is None:
             with self.precision.autocast(self.device.type):
                 logits = model.segment(hr).logits
             prob = self._probability(logits)
             return EvaluatedImage(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
-        lr, kernel = self._degrade(hr, name, condition)
+        lr, kernel = self._degrade(hr, name, condition, draw)
         with self.precision.autocast(self.device.type):
             output = model(lr)
         return EvaluatedImage(
@@ -218,6 +234,7 @@ class Evaluator:
             true_kernel=_array(kernel)[0],
             bicubic=_array(bicubic_upsample(lr, self.scale).clamp(0, 1)) if self.baselines else None,
             logits=_array(output.logits)[0],
+            draw=draw,
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:
@@ -249,6 +266,16 @@ def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor[0].float().cpu().numpy()
+
+
+def _facts(prediction: EvaluatedImage, width: Future[float | None]) -> dict[str, float]:
+    """What is known of an image whoever looks at it: its draw, the width of its cracks, its blur."""
+    facts: dict[str, float] = {DRAW: prediction.draw}
+    if (pixels := width.result()) is not None:
+        facts[CRACK_WIDTH] = pixels
+    if prediction.true_kernel is not None:
+        facts[BLUR_SIGMA] = blur_sigma(prediction.true_kernel)
+    return facts
 
 
 def _quality(prediction: EvaluatedImage) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,8 +19,12 @@ from engine.build.seen import count_trained_on, lines_of_test, without_photograp
 from engine.build.tracker import start_tracker
 from engine.evaluate import report
 from engine.evaluate.build import build_evaluator
-from engine.evaluate.evaluation import together
+from engine.evaluate.evaluation import EvaluatedImage, together
+from engine.evaluate.evaluator import Extra
+from engine.evaluate.maps import FOLDER as MAPS
+from engine.evaluate.maps import save_map
 from engine.evaluate.pictures import drawn
+from engine.evaluate.protocol import protocol
 from engine.options import Options
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for
@@ -58,6 +63,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         device,
         conditions,
         seed=dataset.seed,
+        draws=chosen.draws,
         surface=chosen.surface_step,
         baselines=chosen.baselines(),
         keep=chosen.panels,
@@ -71,8 +77,11 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         print("\n".join(lines_of_test(source, checkpoint.meta)))
         print(f"evaluating {checkpoint} on {device} in {precision}: {what}{shared}")
     began = time.perf_counter()
-    with Progress(len(group.of(range(len(source)))), "evaluating", quiet=not group.first) as bar:
-        gathered = group.gather(evaluator.run(model, bar.update))
+    staging = group.from_first(staging_for(folder) if group.first else folder)
+    keep = _map_keeper(staging) if chosen.maps else None
+    mine = len(group.of(range(len(source) * chosen.draws)))
+    with _removed_on_error(staging, folder), Progress(mine, "evaluating", quiet=not group.first) as bar:
+        gathered = group.gather(evaluator.run(model, bar.update, keep))
     if gathered is None:
         return {}
     evaluation = together(gathered)
@@ -89,11 +98,14 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         "compat": options.compat,
         "corrections": asdict(options.in_force),
         "trained_on": trained_on,
+        "seed": options.seed,
+        "protocol": protocol(options, source, frozen),
+        "test_options": dataset.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
-    _leave(checkpoint, folder, results, evaluation)
+    _leave(checkpoint, staging, folder, results, evaluation)
     return results
 
 
@@ -105,6 +117,11 @@ def frozen_set(options: Options, source: Source) -> FrozenSet:
     """
     test = options.datasets.test
     assert test is not None and test.frozen is not None
+    if options.evaluation.draws > 1:
+        raise UserError(
+            f"evaluation.draws {options.evaluation.draws}: datasets.test.frozen holds one degradation a photograph; "
+            "give 1, or no frozen set"
+        )
     frozen = FrozenSet(Path(test.frozen))
     difference = next(_differences(frozen, options, source), None)
     if difference is not None:
@@ -143,15 +160,32 @@ def _results_folder(weights: Path, out: Path | None) -> Path:
     return folder
 
 
-def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
-    """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
-    rows, staging = report.rows_per_image(evaluation), staging_for(folder)
+def _map_keeper(staging: Path) -> Extra:
+    """Write the map of each prediction, of the first draw alone, as soon as it is made; it adds no figures."""
+
+    def keep(image: EvaluatedImage) -> dict[str, float]:
+        if image.draw == 0:
+            save_map(staging, image)
+        return {}
+
+    return keep
+
+
+@contextmanager
+def _removed_on_error(staging: Path, folder: Path) -> Iterator[None]:
+    """Remove the new results when they do not get finished; the folder's own, if it held some, stay."""
     try:
-        report.write(staging, results, rows)
+        yield
     except BaseException:
-        if staging != folder:
-            shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(staging if staging != folder else folder / MAPS, ignore_errors=True)
         raise
+
+
+def _leave(checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
+    """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
+    rows = report.rows_per_image(evaluation)
+    with _removed_on_error(staging, folder):
+        report.write(staging, results, rows)
     try:
         pictures = drawn(report.pictures(evaluation))
         report.write_pictures(staging, pictures)

@@ -26,7 +26,11 @@ class Validation(Section):
 class Evaluation(Section):
     conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1, description="inputs to score")
     surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
+    draws: int = Field(
+        1, ge=1, description="degradations of each photograph, each drawn anew; clean and hr need but one"
+    )
     panels: int = Field(8, ge=0, description="pictures to write")
+    maps: bool = Field(False, description="keep every probability map (8 bit) below results/maps, for compare.py")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
     all_crack: bool = Field(False, description="add the baseline that calls every pixel crack")
     precision: PrecisionName = Field(

@@ -1,0 +1,1 @@
+"""Compare finished experiments: paired differences, their intervals, and where they come from."""

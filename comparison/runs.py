@@ -1,0 +1,174 @@
+"""Read what evaluations left behind, and refuse what cannot be compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import UserError, lookup
+from metrics.baselines import BASELINES
+
+MODEL = "model"
+AGAIN = "run evaluate.py on it again"
+
+
+@dataclass(frozen=True)
+class Images:
+    """The figures of one condition.
+
+    Attributes:
+        names: of the N photographs, in the order of the evaluation.
+        columns: of each figure [N,K] for K degradation draws, NaN where it does not apply.
+    """
+
+    names: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated training.
+
+    Attributes:
+        folder: that holds its results.json and per_image.csv.
+        meta: of results.json; ``protocol`` says how it was measured.
+        conditions: the figures of each photograph by condition (hr, clean, degraded).
+        system: "model", or the baseline whose figures these are.
+    """
+
+    folder: Path
+    meta: Mapping[str, Any]
+    conditions: Mapping[str, Images]
+    system: str = MODEL
+
+
+@dataclass(frozen=True)
+class System:
+    """Trainings of one recipe with different seeds."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    def common_conditions(self) -> list[str]:
+        """The conditions that all of its trainings were measured under."""
+        return [name for name in self.runs[0].conditions if all(name in run.conditions for run in self.runs)]
+
+
+def read_system(argument: str) -> System:
+    """A system from LABEL=FOLDER[,FOLDER...][:BASELINE]. Raises UserError for another form and as ``read_run``."""
+    label, equals, source = argument.rpartition("=")
+    if not equals or not label:
+        raise UserError(f"'{argument}': write a system as LABEL=FOLDER[,FOLDER...]")
+    source, _, system = source.partition(":")
+    if system:
+        lookup(BASELINES, system, "baseline")
+    folders = [Path(folder) for folder in source.split(",") if folder]
+    twice = next((folder for index, folder in enumerate(folders) if folder in folders[:index]), None)
+    if twice is not None:
+        raise UserError(f"{label}: {twice} is given twice; a training counts once")
+    return System(label, tuple(read_run(folder, system or MODEL) for folder in folders))
+
+
+def results_folder(folder: Path) -> Path:
+    """Where an experiment, or a folder of results, holds its results. Raises UserError where there are none."""
+    for place in (folder / "results", folder):
+        if (place / "results.json").is_file():
+            return place
+    raise UserError(f"{folder}: no results.json; run evaluate.py on it first")
+
+
+def read_run(folder: Path, system: str = MODEL) -> Run:
+    """Read the results of one training.
+
+    Args:
+        folder: an experiment that evaluate.py was run on, or a folder of results.
+        system: "model", or the name of a baseline that was scored beside it.
+
+    Raises:
+        UserError: for missing or damaged files, for results without a protocol (written by an earlier version), and
+            for a system that was not scored.
+    """
+    place = results_folder(folder)
+    try:
+        meta = json.loads((place / "results.json").read_text(encoding="utf-8"))["meta"]
+        with (place / "per_image.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["system"] == system]
+        conditions = {name: _images([row for row in rows if row["condition"] == name]) for name in _conditions(rows)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{place}: its results cannot be read ({reason}); {AGAIN}") from None
+    if "protocol" not in meta:
+        raise UserError(f"{place}: written before results said how they were measured; {AGAIN}")
+    if not rows:
+        raise UserError(f"{place}: '{system}' was not scored there; {AGAIN} with it")
+    whole = meta["protocol"]["images"]
+    lost = next((name for name, images in conditions.items() if len(images.names) != whole), None)
+    if lost is not None:
+        number = len(conditions[lost].names)
+        raise UserError(f"{place}/per_image.csv holds {number} of {whole} photographs under {lost}; {AGAIN}")
+    return Run(place, meta, conditions, system)
+
+
+def _conditions(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(row["condition"] for row in rows))
+
+
+def _images(rows: Sequence[Mapping[str, str]]) -> Images:
+    """The rows of one condition as arrays. Raises ValueError where a photograph lacks a draw or has one twice."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    draws = sorted({int(row.get("draw") or 0) for row in rows})
+    position = {(name, draw): (i, k) for i, name in enumerate(names) for k, draw in enumerate(draws)}
+    places = [position[row["name"], int(row.get("draw") or 0)] for row in rows]
+    if len(set(places)) != len(position) or len(places) != len(position):
+        raise ValueError(f"{len(places)} rows for {len(names)} photographs and {len(draws)} draws")
+    index = tuple(np.array(places).T)
+    columns = {}
+    for key in rows[0].keys() - {"system", "condition", "name", "draw"}:
+        columns[key] = np.full((len(names), len(draws)), np.nan)
+        columns[key][index] = [float(row[key] or "nan") for row in rows]
+    return Images(tuple(names), columns)
+
+
+def require_same_test(systems: Sequence[System], conditions: Sequence[str]) -> None:
+    """Refuse results that were not measured on the same photographs, degradations and rules.
+
+    Raises:
+        UserError: naming the first two that differ, and in what.
+    """
+    first, *others = (run for system in systems for run in system.runs)
+    ignored = {"degradation"} if "degraded" not in conditions else set()
+    for run in others:
+        for key, ours, theirs in _differences(first.meta["protocol"], run.meta["protocol"], ignored):
+            raise UserError(
+                f"{first.folder} and {run.folder} were not measured alike: {key} is {ours} there and {theirs} here; "
+                "evaluate both with the same datasets.test, degradation and rules"
+            )
+        for condition in conditions:
+            if run.conditions[condition].names != first.conditions[condition].names:
+                raise UserError(f"{first.folder} and {run.folder} hold other photographs under {condition}; {AGAIN}")
+
+
+def _differences(
+    first: Mapping[str, Any], second: Mapping[str, Any], ignored: set[str], path: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Dotted names of the entries that differ, and both values in short."""
+    for key in dict.fromkeys((*first, *second)):
+        ours, theirs = first.get(key), second.get(key)
+        if path + key in ignored or ours == theirs:
+            continue
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            yield from _differences(ours, theirs, ignored, f"{path}{key}.")
+        else:
+            yield path + key, _short(ours), _short(theirs)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
