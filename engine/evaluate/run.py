@@ -20,6 +20,7 @@ from engine.evaluate import report
 from engine.evaluate.build import build_evaluator
 from engine.evaluate.evaluation import together
 from engine.evaluate.pictures import drawn
+from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for
@@ -32,6 +33,14 @@ def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) ->
     """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them.
 
     Under torchrun the processes share the photographs, and the first alone writes; the others return nothing.
+
+    Args:
+        checkpoint: the weights.
+        conditions: the inputs to score (hr, clean, degraded).
+        out: folder of the results; None: beside the weights.
+
+    Raises:
+        UserError: for photographs, weights or a folder that cannot be used.
     """
     with joined() as group:
         return _evaluate(checkpoint, conditions, out, group)
@@ -45,7 +54,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         raise UserError("datasets.test: missing; add the photographs to evaluate on to the options file")
     source = build_source(dataset, "datasets.test")
     trained_on = count_trained_on(source, checkpoint.meta, options.evaluation.allow_training_photographs)
-    frozen = frozen_set(options, source) if dataset.frozen else None
+    frozen = _frozen_set(options, source) if dataset.frozen else None
     device = default_device()
     if device.type == "cpu":
         keep_freed_memory()
@@ -57,13 +66,15 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         source,
         device,
         conditions,
-        seed=dataset.seed,
-        surface=chosen.surface_step,
-        baselines=chosen.baselines(),
-        keep=chosen.panels,
-        frozen=frozen,
-        group=group,
-        precision=precision,
+        EvaluationSettings(
+            seed=dataset.seed,
+            surface=chosen.surface_step,
+            baselines=chosen.baselines(),
+            keep=chosen.panels,
+            frozen=frozen,
+            group=group,
+            precision=precision,
+        ),
     )
     if group.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
@@ -97,7 +108,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     return results
 
 
-def frozen_set(options: Options, source: Source) -> FrozenSet:
+def _frozen_set(options: Options, source: Source) -> FrozenSet:
     """The set that ``datasets.test.frozen`` names, checked to be made from this source for these options.
 
     Only its degradation may be another one: to try that is what such a set is for. Raises UserError that
