@@ -52,9 +52,13 @@ class Checkpoint:
 def find_checkpoint(opt: str | None = None, weights: str | None = None, changes: list[str] | None = None) -> Checkpoint:
     """The weights named; else those of the experiment of ``opt``; else ``engine.runtime.shipped.default_weights``.
 
-    opt: an options file, None: the options come from the checkpoint itself; weights: a file, a folder of weights or the
-    name of shipped ones; changes: of ``--force_yml``. Raises UserError where there are no weights, or the file lacks
-    something.
+    Args:
+        opt: an options file; None: the options come from the checkpoint itself.
+        weights: a file, a folder of weights or the name of shipped ones.
+        changes: of ``--force_yml``.
+
+    Raises:
+        UserError: where there are no weights, or the file lacks something.
     """
     options = load_options(opt, changes or []) if opt else None
     if weights is not None:

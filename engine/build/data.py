@@ -32,13 +32,23 @@ PATIENCE = 3.0  # seconds before progress is shown
 
 
 def build_source(dataset: Drawn | Folder, path: str, binary_masks: bool = True, cache_mb: int = 0) -> Source:
-    """The photographs of one entry of ``datasets``; ``path`` names it in errors."""
+    """The photographs of one entry of ``datasets``.
+
+    Args:
+        dataset: the entry.
+        path: of the entry in the options, named in errors.
+        binary_masks: whether masks become {0, 1}; else they stay grey.
+        cache_mb: memory for decoded photographs, MiB.
+
+    Raises:
+        UserError: for photographs that are missing or cannot be used.
+    """
     if isinstance(dataset, Drawn):
         drawn = SyntheticSource(dataset.count, size=dataset.size, seed=dataset.seed, crack_free=dataset.crack_free)
-        return finished(drawn, dataset, cache_mb)
+        return _finished(drawn, dataset, cache_mb)
     notes: list[str] = []
     try:
-        pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, role_of(dataset, path), notes)
+        pairs = find_pairs(Path(dataset.root), dataset.lists, dataset.part, _role_of(dataset, path), notes)
         reading = Reading(
             bits=dataset.bits,
             crack_values=None if dataset.crack_values is None else tuple(dataset.crack_values),
@@ -46,12 +56,12 @@ def build_source(dataset: Drawn | Folder, path: str, binary_masks: bool = True, 
             mask_orientation=dataset.mask_orientation,
         )
         files = FilePairs(pairs[: dataset.count], binary_masks, reading, notes, looking_at(path))
-        return finished(files, dataset, cache_mb)
+        return _finished(files, dataset, cache_mb)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def role_of(dataset: Drawn | Folder, path: str) -> str | None:
+def _role_of(dataset: Drawn | Folder, path: str) -> str | None:
     """Which half of a root an entry of ``datasets`` is meant for; None where a random split is drawn of all of it."""
     return None if dataset.split is not None else path.rpartition(".")[2]
 
@@ -73,7 +83,7 @@ def looking_at(path: str) -> Callable[[int, int], None]:
     return show
 
 
-def finished(source: Source, dataset: Drawn | Folder, cache_mb: int) -> Source:
+def _finished(source: Source, dataset: Drawn | Folder, cache_mb: int) -> Source:
     """A source with what the options ask of all of them: one fraction, one size, a cache."""
     if dataset.split is not None:
         split = dataset.split
@@ -96,9 +106,9 @@ def build_labelled(train: TrainDrawn | TrainFolder) -> Labelled:
             raise UserError(f"labels of source {labels.source} are for type folder; drawn photographs have masks")
         path = "datasets.train"
         notes: list[str] = []
-        files = find_photographs(Path(train.root), train.lists, train.part, role_of(train, path), notes)
+        files = find_photographs(Path(train.root), train.lists, train.part, _role_of(train, path), notes)
         photographs = Photographs(files[: train.count], train.bits, notes, looking_at(path))
-        source = finished(photographs, train, train.loader.cache_mb)
+        source = _finished(photographs, train, train.loader.cache_mb)
         names = [source.name(index) for index in range(len(source))]
         if labels.source == "csv":
             assert labels.file is not None
@@ -111,7 +121,18 @@ def build_labelled(train: TrainDrawn | TrainFolder) -> Labelled:
 
 
 def build_train_sources(options: Options, tell: Callable[[str], object] = print) -> tuple[Source, Source | None]:
-    """Training and validation photographs (None where the options name none); ``tell`` hears what is unusual."""
+    """The photographs that the options name.
+
+    Args:
+        options: of the experiment.
+        tell: called with a line about what is unusual.
+
+    Returns:
+        Training and validation photographs; None where the options name none of these.
+
+    Raises:
+        UserError: for photographs that are missing or cannot be used.
+    """
     train = options.datasets.train
     if train.labels is not None:
         source: Source = build_labelled(train)
@@ -129,7 +150,12 @@ def build_train_sources(options: Options, tell: Callable[[str], object] = print)
 
 
 def build_dataset(options: Options, source: Source) -> CrackDataset:
-    """Crops, flips and distance maps of the training photographs."""
+    """Crops, flips and distance maps of the training photographs.
+
+    Args:
+        options: of the experiment.
+        source: the training photographs.
+    """
     augmentation = options.datasets.train.augmentation
     vertical = augmentation.vertical_flip
     if vertical is None:
@@ -151,9 +177,15 @@ def build_dataset(options: Options, source: Source) -> CrackDataset:
 
 
 def build_degradation(options: Options, condition: str = "degraded") -> Pipeline:
-    """The degradation of a condition: "degraded" as the options say, "clean" the reduction alone.
+    """The degradation of an input condition.
 
-    Evaluation quantises to 8 bit, as every photograph is; ``train`` does not.
+    Args:
+        options: of the experiment.
+        condition: "degraded": as the options say; "clean": the reduction alone; "train": as "degraded", but not
+            quantised to 8 bit, as photographs to evaluate are.
+
+    Raises:
+        UserError: for options that describe no degradation.
     """
     degradation = options.degradation
     steps = degradation.preset if degradation.steps is None else degradation.steps
@@ -169,6 +201,12 @@ def build_degradation(options: Options, condition: str = "degraded") -> Pipeline
 
 
 def degraded_batch(degrade: Pipeline, seed: int, batch: HRBatch) -> HRBatch:
-    """The batch with its degraded images and their kernels."""
+    """The batch with its degraded images and their kernels.
+
+    Args:
+        degrade: makes them.
+        seed: of the draw.
+        batch: HR images [B,3,H,W].
+    """
     made = degrade(batch.hr, batch.name, seed, batch.epoch)
     return replace(batch, lr=made.lr, kernel=made.kernel)

@@ -37,9 +37,21 @@ def _build_network(
 
 
 def build_model(options: Options, pretrained: bool = True) -> WholeModel:
-    """The model. pretrained False builds it without reading any weights (to load others)."""
+    """The model of an experiment.
+
+    Args:
+        options: of the experiment.
+        pretrained: whether weights to start from are read; False where others are loaded afterwards.
+
+    Raises:
+        UserError: for networks that do not exist or do not go together, and for weights that are missing.
+    """
     if options.network is not None:
-        return _build_whole(options.network, options, pretrained)
+        fixed = {"scale": options.scale, "clip": options.joint.clip}
+        whole = _build_network(options.network, WHOLE_NETWORKS, "network", pretrained, **fixed)
+        if pretrained:
+            _start_from(whole, options.network, "", "network.weights")
+        return whole
     restores, segments, kernel_side = options.network_sr, options.network_seg, options.degradation.kernel_side
     assert restores is not None and segments is not None  # options without them are refused
     sr = _build_network(restores, SR_NETWORKS, "network_sr", pretrained, scale=options.scale, kernel_side=kernel_side)
@@ -63,13 +75,6 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
     if pretrained:
         _start_from(model.sr, restores, "sr.", "network_sr.weights")
         _start_from(model.seg, segments, "seg.", "network_seg.weights")
-    return model
-
-
-def _build_whole(network: Network, options: Options, pretrained: bool) -> WholeModel:
-    model = _build_network(network, WHOLE_NETWORKS, "network", pretrained, scale=options.scale, clip=options.joint.clip)
-    if pretrained:
-        _start_from(model, network, "", "network.weights")
     return model
 
 

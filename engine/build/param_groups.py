@@ -12,9 +12,16 @@ from models.base import WholeModel
 def build_optimizer(options: Options, model: WholeModel) -> torch.optim.Optimizer:
     """One optimiser with the groups "sr" (with the kernel predictors) and "seg".
 
-    Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to. That of
-    SGD with momentum cannot take up weights whose first gradient comes later than that of others: UserError. (The
-    options may say so, as those of a training that has to be resumed without it do.)
+    Fused kernels take a gradient's memory as it lies, so its strides must be the weight's, as autograd sees to.
+
+    Args:
+        options: of the experiment.
+        model: its parameters are those to train.
+
+    Raises:
+        UserError: for fused SGD with momentum and several stages: it cannot take up weights whose first gradient comes
+            later than that of others. (The options may say so, as those of a training that has to be resumed without
+            it do.)
     """
     chosen = options.train.optimizer
     if chosen.type == "sgd" and chosen.fused and chosen.momentum and len(options.train.stages) > 1:
@@ -40,6 +47,10 @@ def go_on(optimizer: torch.optim.Optimizer, state: dict) -> None:
     """Load the saved state of an optimiser, to go on with or without fused kernels, whatever it was saved with.
 
     States of weights in another layout get today's: fused kernels on a CPU would mix up their values in silence.
+
+    Args:
+        optimizer: to load it into.
+        state: as ``state_dict`` gave it.
     """
     fused = optimizer.param_groups[0]["fused"]
     optimizer.load_state_dict({**state, "param_groups": [{**group, "fused": fused} for group in state["param_groups"]]})

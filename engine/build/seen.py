@@ -19,7 +19,13 @@ FIRST = 3
 def digests_seen(train: Source, val: Source | None, before: Collection[str] = ()) -> dict[str, list[str]]:
     """The digests of the photographs to train on and to validate with, as a checkpoint keeps them.
 
-    before: of those that were trained on earlier, as ``seen_before`` tells.
+    Args:
+        train: photographs to train on.
+        val: photographs to validate with, None: none.
+        before: digests of those that were trained on earlier, as ``seen_before`` tells.
+
+    Returns:
+        Digests under "train" and "val".
     """
     own = digests_of(train)
     return {"train": [*own, *sorted(set(before) - set(own))], "val": [] if val is None else digests_of(val)}
@@ -30,12 +36,10 @@ def seen_before(options: Options) -> set[str]:
 
     What they do not tell counts as none; files that are missing or cannot be read are for others to complain of.
     """
-    networks = [
-        network for network in (options.network, options.network_sr, options.network_seg) if network is not None
-    ]
-    files = [path for path in (*(network.weights for network in networks), options.train.teacher) if path is not None]
+    networks = (options.network, options.network_sr, options.network_seg)
+    files = [*(network.weights for network in networks if network is not None), options.train.teacher]
     seen: set[str] = set()
-    for path in dict.fromkeys(files):
+    for path in dict.fromkeys(file for file in files if file is not None):
         with suppress(UserError):
             seen.update(load_file(path).get("meta", {}).get(PHOTOGRAPHS, {}).get("train", ()))
     return seen
@@ -47,7 +51,12 @@ def without_photographs(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines_of_training(train: Source, val: Source | None) -> list[str]:
-    """What is said of the photographs before a training, each line once."""
+    """What is said of the photographs before a training, each line once.
+
+    Args:
+        train: photographs to train on.
+        val: photographs to validate with, None: none.
+    """
     lines = describe(train, "datasets.train")
     if val is not None:
         notes = {line.partition(": ")[2] for line in lines}
@@ -59,7 +68,12 @@ def lines_of_training(train: Source, val: Source | None) -> list[str]:
 
 
 def lines_of_test(source: Source, meta: Mapping[str, Any]) -> list[str]:
-    """What is said of the photographs before an evaluation of weights of these facts."""
+    """What is said of the photographs before an evaluation.
+
+    Args:
+        source: photographs to test with.
+        meta: facts kept with the weights.
+    """
     chosen_by = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("val", ())))
     lines = describe(source, "datasets.test")
     if chosen_by:
@@ -69,9 +83,15 @@ def lines_of_test(source: Source, meta: Mapping[str, Any]) -> list[str]:
 
 
 def count_trained_on(source: Source, meta: Mapping[str, Any], allowed: bool) -> int:
-    """Return how many photographs to test with the weights were trained on; weights that do not tell count as none.
+    """Return how many photographs to test with the weights were trained on.
 
-    Raises UserError for any, unless ``allowed``.
+    Args:
+        source: photographs to test with.
+        meta: facts kept with the weights; those that do not tell count as trained on none.
+        allowed: whether there may be any.
+
+    Raises:
+        UserError: for any, unless ``allowed``.
     """
     seen = repeated(source, set(meta.get(PHOTOGRAPHS, {}).get("train", ())))
     if seen and not allowed:

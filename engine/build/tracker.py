@@ -15,7 +15,12 @@ def start_tracker(
 ) -> Tracker:
     """Track the run of these options in ``folder`` and, as its section ``wandb`` says, in W&B.
 
-    run_id: of the run to go on with (None: a new one); meta: facts kept with the options; last_step: see ``Tracker``.
+    Args:
+        options: of the experiment.
+        folder: of the local files.
+        run_id: of the run to go on with; None: a new one.
+        meta: facts kept with the options.
+        last_step: see ``Tracker``.
     """
     chosen = options.wandb
     settings = WandbSettings(

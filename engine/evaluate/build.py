@@ -7,31 +7,25 @@ from collections.abc import Sequence
 import torch
 
 from data.protocol import Source
-from degradations.frozen import FrozenSet
 from engine.build.data import build_degradation
 from engine.evaluate.evaluator import Evaluator
+from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
-from engine.runtime.distributed import ALONE, ProcessGroup
-from engine.runtime.precision import FLOAT32, Precision
 from metrics.scores import ScoringRules
 
 
 def build_evaluator(
-    options: Options,
-    source: Source,
-    device: torch.device,
-    conditions: Sequence[str],
-    *,
-    seed: int = 0,
-    draws: int = 1,
-    surface: int = 1,
-    baselines: Sequence[str] = (),
-    keep: int = 0,
-    frozen: FrozenSet | None = None,
-    group: ProcessGroup = ALONE,
-    precision: Precision = FLOAT32,
+    options: Options, source: Source, device: torch.device, conditions: Sequence[str], settings: EvaluationSettings
 ) -> Evaluator:
-    """The evaluator of these conditions (hr, clean, degraded), by the rules of the options; else as ``Evaluator``."""
+    """The evaluator of some photographs, by the rules of the options.
+
+    Args:
+        options: of the experiment.
+        source: the photographs.
+        device: of the model.
+        conditions: the inputs to score (hr, clean, degraded).
+        settings: how it runs.
+    """
     return Evaluator(
         source,
         device,
@@ -39,14 +33,7 @@ def build_evaluator(
         scale=options.scale,
         rules=scoring_rules(options),
         minimum_area=options.postprocess.minimum_area,
-        seed=seed,
-        draws=draws,
-        surface=surface,
-        baselines=baselines,
-        keep=keep,
-        frozen=frozen,
-        group=group,
-        precision=precision,
+        settings=settings,
     )
 
 

@@ -8,9 +8,10 @@ are 8-bit, as photographs are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,12 +21,10 @@ from contracts.errors import UserError
 from contracts.records import HRBatch
 from data.dataset import whole_image
 from data.sources import Source
-from degradations.frozen import FrozenSet
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_upsample
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation, pixels
-from engine.runtime.distributed import ALONE, ProcessGroup
-from engine.runtime.precision import FLOAT32, Precision
+from engine.evaluate.settings import EvaluationSettings
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
 from metrics.centreline import mean_width
@@ -60,6 +59,7 @@ class _Waiting:
         self.accumulator.add(self.name, self.scores.result(), quality | self.extra, self.facts.result())
 
 
+@dataclass
 class Evaluator:
     """Runs a model over a source. Reusable: training validates with it, evaluate.py reports with it.
 
@@ -71,39 +71,21 @@ class Evaluator:
         scale: how many times smaller LR images are, by side.
         rules: of distances.
         minimum_area: regions of fewer pixels are no cracks, at any threshold.
-        seed: of the degradation.
-        draws: of the degradation for each photograph; only the condition degraded is repeated.
-        surface: every n-th threshold for HD95_min and AHD95; 0: distances at 0.5 only.
-        baselines: names of metrics.baselines to score too.
-        keep: number of images whose predictions are kept for pictures.
-        frozen: rendered LR images to use instead of drawing.
-        group: which photographs this process takes.
-        precision: of the networks.
+        settings: how it runs.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        device: torch.device,
-        conditions: Mapping[str, Pipeline | None],
-        *,
-        scale: int,
-        rules: ScoringRules,
-        minimum_area: int = 0,
-        seed: int = 0,
-        draws: int = 1,
-        surface: int = 1,
-        baselines: Sequence[str] = (),
-        keep: int = 0,
-        frozen: FrozenSet | None = None,
-        group: ProcessGroup = ALONE,
-        precision: Precision = FLOAT32,
-    ) -> None:
-        self.source, self.device, self.conditions, self.scale = source, device, conditions, scale
-        self.rules, self.minimum_area, self.seed, self.surface = rules, minimum_area, seed, surface
-        self.baselines, self.frozen, self.group, self.precision = tuple(baselines), frozen, group, precision
-        self.draws = draws
-        self.kept_indices = set(np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int).tolist())
+    source: Source
+    device: torch.device
+    conditions: Mapping[str, Pipeline | None]
+    scale: int
+    rules: ScoringRules
+    minimum_area: int
+    settings: EvaluationSettings
+
+    @cached_property
+    def _kept_indices(self) -> set[int]:
+        count = len(self.source)
+        return set(np.linspace(0, count - 1, min(self.settings.keep, count)).astype(int).tolist())
 
     def run(
         self, model: WholeModel, progress: Callable[[], None] | None = None, extra: Extra | None = None
@@ -117,8 +99,9 @@ class Evaluator:
             extra: further figures of a prediction, by name.
         """
         names = list(self.conditions)
-        scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *self.baselines))
-        result = Evaluation(scores, dict(zip(self.baselines, others, strict=True)))
+        baselines = self.settings.baselines
+        scores, *others = ({name: Accumulator() for name in names} for _ in ("model", *baselines))
+        result = Evaluation(scores, dict(zip(baselines, others, strict=True)))
         pool = ThreadPoolExecutor(SCORERS)
         try:
             waiting: list[_Waiting] = []
@@ -139,15 +122,20 @@ class Evaluator:
         return result
 
     def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
-        """Yield the prediction of each of its images under every condition, image by image."""
+        """Yield the prediction of each of this process's images under every condition, image by image.
+
+        Args:
+            model: on the evaluator's device.
+            limit: number of photographs to take at most, the first; None: all.
+        """
         for image in self._images(model, limit):
             yield from image
 
     def _images(self, model: WholeModel, limit: int | None = None) -> Iterator[list[EvaluatedImage]]:
-        """The predictions of each of its images; all images in their first draw, then those of the next."""
+        """The predictions of each image: of all images in their first draw, then in the next."""
         model.eval()
         number = min(len(self.source), limit or len(self.source))
-        for position in self.group.of(range(number * self.draws)):
+        for position in self.settings.group.of(range(number * self.settings.draws)):
             draw, index = divmod(position, number)
             batch = self.load(index)
             image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()
@@ -168,44 +156,43 @@ class Evaluator:
         facts: Future[dict[str, float]],
     ) -> None:
         condition, own = prediction.condition, result.scores[prediction.condition]
-        if len(result.kept) < len(self.kept_indices) * len(self.conditions):
+        if len(result.kept) < len(self._kept_indices) * len(self.conditions):
             position = len(own) + sum(entry.accumulator is own for entry in waiting)
-            if self.group.position(position) in self.kept_indices:
+            if self.settings.group.position(position) in self._kept_indices:
                 result.kept.append(prediction)
         quality = pool.submit(_quality, prediction)
-        future = pool.submit(self.score, prediction)
+        future = pool.submit(self.score, prediction.prob, prediction.mask)
         waiting.append(_Waiting(own, prediction.name, future, facts, quality, extra))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
         for name, scores in result.baselines.items():
-            future = pool.submit(self._score_baseline, name, plain, prediction.mask)
+            future = pool.submit(lambda method: self.score(method(pixels(plain)), prediction.mask), BASELINES[name])
             waiting.append(_Waiting(scores[condition], prediction.name, future, facts))
 
-    def score(self, prediction: EvaluatedImage) -> ImageScores:
-        """Score one prediction."""
-        return self._score(prediction.prob, prediction.mask)
+    def score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
+        """Score a probability map by the evaluator's rules.
 
-    def _score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
+        Args:
+            prob: [H,W] in [0, 1].
+            mask: [H,W] in {0, 1}.
+        """
         return evaluate_image(
             prob,
             mask,
             percentile=self.rules.percentile,
             empty=self.rules.empty,
-            surface_thresholds=self.surface or None,
+            surface_thresholds=self.settings.surface or None,
         )
 
-    def _score_baseline(self, name: str, image: np.ndarray, mask: np.ndarray) -> ImageScores:
-        return self._score(BASELINES[name](pixels(image)), mask)
-
     def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor]:
-        if condition == DEGRADED and self.frozen is not None:
-            pixels, taps = self.frozen.load(name)
-            lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
+        if condition == DEGRADED and self.settings.frozen is not None:
+            levels, taps = self.settings.frozen.load(name)
+            lr = torch.from_numpy(levels).permute(2, 0, 1)[None].float().div_(255)
             _check_size(lr, hr, name, self.scale)
             kernel = torch.from_numpy(taps)[None, None]
         else:
             pipeline = self.conditions[condition]
             assert pipeline is not None
-            degraded = pipeline(hr, (name,), self.seed, (draw,))
+            degraded = pipeline(hr, (name,), self.settings.seed, (draw,))
             lr, kernel = degraded.lr, degraded.kernel
         # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
         return lr.to(self.device).contiguous(), kernel.to(self.device)
@@ -215,12 +202,12 @@ class Evaluator:
         self, model: WholeModel, name: str, hr: Tensor, mask: np.ndarray, condition: str, draw: int
     ) -> EvaluatedImage:
         if self.conditions[condition] is None:
-            with self.precision.autocast(self.device.type):
+            with self.settings.precision.autocast(self.device.type):
                 logits = model.segment(hr).logits
             prob = self._probability(logits)
             return EvaluatedImage(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
         lr, kernel = self._degrade(hr, name, condition, draw)
-        with self.precision.autocast(self.device.type):
+        with self.settings.precision.autocast(self.device.type):
             output = model(lr)
         return EvaluatedImage(
             name,
@@ -232,7 +219,7 @@ class Evaluator:
             sr=_array(output.sr.clamp(0, 1)),
             kernel=None if output.kernel is None else _array(output.kernel)[0],
             true_kernel=_array(kernel)[0],
-            bicubic=_array(bicubic_upsample(lr, self.scale).clamp(0, 1)) if self.baselines else None,
+            bicubic=_array(bicubic_upsample(lr, self.scale).clamp(0, 1)) if self.settings.baselines else None,
             logits=_array(output.logits)[0],
             draw=draw,
         )
@@ -245,7 +232,13 @@ class Evaluator:
 def evaluation_image(source: Source, index: int, scale: int) -> HRBatch:
     """A photograph as a batch of one, cut to a multiple of the scale (right and bottom).
 
-    Raises UserError for one so small that fewer than 8 pixels a side would be left of it at low resolution.
+    Args:
+        source: the photographs.
+        index: of one of them.
+        scale: how many times smaller its LR image is, by side.
+
+    Raises:
+        UserError: for one so small that fewer than 8 pixels a side would be left of it at low resolution.
     """
     batch = whole_image(source, index, scale)
     height, width = batch.hr.shape[2:]

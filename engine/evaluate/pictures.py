@@ -27,7 +27,15 @@ def prediction_panel(prediction: EvaluatedImage) -> np.ndarray:
 
 
 def panels(part: str, predictions: Iterable[EvaluatedImage]) -> dict[str, Callable[[], np.ndarray]]:
-    """How to draw the panels of ``part`` ("val", "test") by tracking key, numbered within each condition."""
+    """How to draw the panels of some predictions.
+
+    Args:
+        part: "val" or "test".
+        predictions: numbered within each condition.
+
+    Returns:
+        What draws each, uint8 RGB [H,W,3], by tracking key.
+    """
     by_condition = defaultdict(list)
     for prediction in predictions:
         by_condition[prediction.condition].append(prediction)

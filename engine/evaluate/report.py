@@ -31,7 +31,12 @@ BARS = {
 
 
 def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
-    """The content of results.json: figures by condition, each baseline's, and ``meta``."""
+    """The content of results.json: figures by condition, each baseline's, and ``meta``.
+
+    Args:
+        evaluation: scores of the model and of baselines.
+        meta: facts about the evaluation.
+    """
     content: dict[str, Any] = {name: scores.summary() for name, scores in evaluation.scores.items()}
     for baseline, group in evaluation.baselines.items():
         content[baseline] = {name: scores.summary() for name, scores in group.items() if len(scores)}
@@ -97,18 +102,40 @@ def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[s
 
 
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-    """Write results.json and per_image.csv. Raises UserError where the disk refuses."""
+    """Write results.json and per_image.csv.
+
+    Args:
+        folder: made if missing.
+        content: as ``results`` gives it.
+        rows: as ``rows_per_image`` gives them.
+
+    Raises:
+        UserError: where the disk refuses.
+    """
     write_text(folder / "results.json", json.dumps(content, indent=2) + "\n")
     write_table(folder / "per_image.csv", rows)
 
 
 def write_pictures(folder: Path, made: dict[str, np.ndarray]) -> None:
-    """Write PNGs below ``folder``; those that the disk refuses are told in a line and left out."""
+    """Write PNG files; those that the disk refuses are told in a line and left out.
+
+    Args:
+        folder: they are written below it.
+        made: pictures, uint8 RGB [H,W,3], by tracking key.
+    """
     save_all({folder / (key.removeprefix("test/") + ".png"): image for key, image in made.items()})
 
 
 def track(tracker: NullTracker, content: dict[str, Any], rows: Sequence[dict], made: dict, step: int) -> None:
-    """Hand the same figures, pictures and table to the tracker."""
+    """Hand figures, pictures and table to the tracker.
+
+    Args:
+        tracker: of the run.
+        content: as ``results`` gives it.
+        rows: as ``rows_per_image`` gives them.
+        made: pictures, uint8 RGB [H,W,3], by tracking key.
+        step: of the weights.
+    """
     values = {
         test_key(condition, name): value
         for condition, figures in _of_model(content).items()

@@ -6,16 +6,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from contracts.errors import UserError
-from data.protocol import Source
-from data.sources import fingerprint
-from degradations.frozen import FrozenSet
 from engine.build.checkpoint import Checkpoint, default_device
 from engine.build.data import build_source
-from engine.build.seen import count_trained_on, lines_of_test, without_photographs
+from engine.build.seen import count_trained_on, lines_of_test
 from engine.build.tracker import start_tracker
 from engine.evaluate import report
 from engine.evaluate.build import build_evaluator
@@ -24,8 +20,8 @@ from engine.evaluate.evaluator import Extra
 from engine.evaluate.maps import FOLDER as MAPS
 from engine.evaluate.maps import save_map
 from engine.evaluate.pictures import drawn
-from engine.evaluate.protocol import protocol
-from engine.options import Options
+from engine.evaluate.protocol import facts_of_test, frozen_set
+from engine.evaluate.settings import EvaluationSettings
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for
 from engine.runtime.memory import keep_freed_memory
@@ -37,6 +33,14 @@ def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) ->
     """Evaluate a checkpoint on ``datasets.test``; write, print and track the results; return them.
 
     Under torchrun the processes share the photographs, and the first alone writes; the others return nothing.
+
+    Args:
+        checkpoint: the weights.
+        conditions: the inputs to score (hr, clean, degraded).
+        out: folder of the results; None: beside the weights.
+
+    Raises:
+        UserError: for photographs, weights or a folder that cannot be used.
     """
     with joined() as group:
         return _evaluate(checkpoint, conditions, out, group)
@@ -62,14 +66,16 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         source,
         device,
         conditions,
-        seed=dataset.seed,
-        draws=chosen.draws,
-        surface=chosen.surface_step,
-        baselines=chosen.baselines(),
-        keep=chosen.panels,
-        frozen=frozen,
-        group=group,
-        precision=precision,
+        EvaluationSettings(
+            seed=dataset.seed,
+            draws=chosen.draws,
+            surface=chosen.surface_step,
+            baselines=chosen.baselines(),
+            keep=chosen.panels,
+            frozen=frozen,
+            group=group,
+            precision=precision,
+        ),
     )
     if group.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
@@ -86,60 +92,15 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         return {}
     evaluation = together(gathered)
     meta = {
-        **without_photographs(checkpoint.meta),
-        "weights": str(checkpoint.path),
-        "step": checkpoint.step,
-        "name": options.name,
-        "test_data": fingerprint(source),
-        "test_images": len(source),
-        "frozen": dataset.frozen,
+        **facts_of_test(checkpoint, source, frozen),
         "test_precision": precision.name,
-        "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
-        "compat": options.compat,
-        "corrections": asdict(options.in_force),
         "trained_on": trained_on,
-        "seed": options.seed,
-        "protocol": protocol(options, source, frozen),
-        "test_options": dataset.model_dump(mode="json"),
         "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
     _leave(checkpoint, staging, folder, results, evaluation)
     return results
-
-
-def frozen_set(options: Options, source: Source) -> FrozenSet:
-    """The set that ``datasets.test.frozen`` names, checked to be made from this source for these options.
-
-    Only its degradation may be another one: to try that is what such a set is for. Raises UserError that
-    names the first difference.
-    """
-    test = options.datasets.test
-    assert test is not None and test.frozen is not None
-    if options.evaluation.draws > 1:
-        raise UserError(
-            f"evaluation.draws {options.evaluation.draws}: datasets.test.frozen holds one degradation a photograph; "
-            "give 1, or no frozen set"
-        )
-    frozen = FrozenSet(Path(test.frozen))
-    difference = next(_differences(frozen, options, source), None)
-    if difference is not None:
-        raise UserError(f"datasets.test.frozen: {frozen.root} has {difference}; give the set made of this data")
-    return frozen
-
-
-def _differences(frozen: FrozenSet, options: Options, source: Source) -> Iterator[str]:
-    for key, wanted in (("scale", options.scale), ("kernel_side", options.degradation.kernel_side)):
-        if frozen.meta.get(key, wanted) != wanted:
-            yield f"{key} {frozen.meta[key]}, not {wanted} as the options"
-    names = {source.name(index) for index in range(len(source))}
-    for name in sorted(names - set(frozen.names)):
-        yield f"no image '{name}', which is in datasets.test"
-    for name in sorted(set(frozen.names) - names):
-        yield f"an image '{name}', which is not in datasets.test"
-    if frozen.meta.get("data") not in (None, fingerprint(source)):
-        yield "images of the same names, but made of other photographs"
 
 
 def _results_folder(weights: Path, out: Path | None) -> Path:

@@ -16,8 +16,14 @@ STAND_IN = Path("options") / "joint.yml"
 def with_test_set(options: Options, weights: Path, changes: Iterable[str] = ()) -> tuple[Options, str | None]:
     """The options kept in shipped weights, with drawn photographs to test on where theirs are not on this machine.
 
-    changes: of ``--force_yml``: a test set that the user named is left alone, and so are the options of other weights.
-    Returns what is to be said of it, too; None where nothing was changed. The stand-in is that of ``STAND_IN``.
+    Args:
+        options: kept in the weights.
+        weights: their path; the options of weights that are not shipped are left alone.
+        changes: of ``--force_yml``; a test set that the user named is left alone, too.
+
+    Returns:
+        The options, with the test set of ``STAND_IN`` where theirs is lacking, and what is to be said of that; None
+        where nothing was changed.
     """
     named = any(change.startswith(("datasets:test", "datasets=")) for change in changes)
     lacking = None if named or not is_shipped(weights) else _lacking(options.datasets.test)

@@ -35,20 +35,26 @@ MEAN_TOLERANCE = 1e-3  # loose: networks that unpool put values where rounding s
 def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bool) -> Path:
     """Write trained weights as an ONNX file; print what it holds; return its path.
 
-    out: the file (beside the weights, if None); opt, weights: as for ``engine.build.checkpoint.find_checkpoint``.
-    Raises UserError where onnx is missing, for a file that exists unless ``overwrite``, and for models that ONNX cannot
-    express.
+    Args:
+        out: the file; None: beside the weights.
+        opt: as for ``engine.build.checkpoint.find_checkpoint``.
+        weights: likewise.
+        overwrite: whether a file that exists is replaced.
+
+    Raises:
+        UserError: where onnx is missing, for a file that exists unless ``overwrite``, and for models that ONNX cannot
+            express.
     """
     require_packages()
     checkpoint = find_checkpoint(opt, weights)
     source = checkpoint.path
     beside = source.with_name(f"{source.name}.onnx") if source.is_dir() else source.with_suffix(".onnx")
     path = beside if out is None else out
-    check_new(path, overwrite)
+    _check_new(path, overwrite)
     model = checkpoint.model()
     kept = json.dumps(checkpoint.options.model_dump(mode="json"))
     graph = to_onnx(model, {"options": kept, "step": str(checkpoint.step), "weights": source.name})
-    difference = differences(model, model_of(graph))
+    difference = _differences(model, model_of(graph))
     largest, mean = float(difference.max()), float(difference.mean())
     if not mean <= MEAN_TOLERANCE:
         raise UserError(f"{source}: onnxruntime differs from torch by {mean:.1g} on average; nothing was written")
@@ -60,7 +66,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     return path
 
 
-def check_new(path: Path, overwrite: bool) -> None:
+def _check_new(path: Path, overwrite: bool) -> None:
     """Raise UserError for a file that exists (unless ``overwrite``), cannot be written or has another ending."""
     if path.suffix.lower() != ".onnx":
         raise UserError(f"-o {path}: give a file that ends in .onnx")  # never a photograph or weights
@@ -82,10 +88,15 @@ class Traced(nn.Module):
 
 
 @torch.no_grad()
-def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.ModelProto:
-    """A model in evaluation mode, on the CPU, as an ONNX graph; ``told`` is added to its metadata.
+def to_onnx(model: WholeModel, facts: dict[str, str] | None = None) -> onnx.ModelProto:
+    """A model as an ONNX graph.
 
-    Raises UserError for a model with an operation that ONNX lacks.
+    Args:
+        model: in evaluation mode, on the CPU.
+        facts: added to its metadata.
+
+    Raises:
+        UserError: for a model with an operation that ONNX lacks.
     """
     import onnx
 
@@ -120,14 +131,14 @@ def to_onnx(model: WholeModel, told: dict[str, str] | None = None) -> onnx.Model
             "stride": str(model.stride),
             "tensors": json.dumps(names),
             **model.described(),
-            **(told or {}),
+            **(facts or {}),
         },
     )
     return content
 
 
 @torch.no_grad()
-def differences(model: WholeModel, exported: WholeModel) -> Tensor:
+def _differences(model: WholeModel, exported: WholeModel) -> Tensor:
     """Differences [N] of restored images and probabilities on a tile of another size than that traced."""
     lr = torch.rand(1, 3, *CHECKED, generator=torch.Generator().manual_seed(1))
     ours, theirs = model(lr), exported(lr)

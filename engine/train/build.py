@@ -14,6 +14,7 @@ from engine.build.losses import build_loss, build_segmentation_loss
 from engine.build.models import build_model, build_teacher
 from engine.build.param_groups import build_optimizer
 from engine.evaluate.build import build_evaluator
+from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
 from engine.options.training import sharp_of
 from engine.runtime.experiment import Experiment
@@ -42,10 +43,12 @@ def build_validator(
         source,
         device,
         options.val.conditions,
-        seed=options.seed if options.datasets.val is None else options.datasets.val.seed,
-        surface=0,
-        keep=options.logger.pictures,
-        precision=precision,
+        EvaluationSettings(
+            seed=options.seed if options.datasets.val is None else options.datasets.val.seed,
+            surface=0,
+            keep=options.logger.pictures,
+            precision=precision,
+        ),
     )
     return Validator(evaluator, build_segmentation_loss(options), options.val.best)
 

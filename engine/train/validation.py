@@ -43,7 +43,7 @@ class Validator:
         for index in range(len(self.evaluator.source)):
             self.evaluator.load(index)
         for prediction in self.evaluator.predict(model, limit=2):
-            self.evaluator.score(prediction)
+            self.evaluator.score(prediction.prob, prediction.mask)
             if prediction.sr is not None and prediction.kernel is None and CHOOSABLE[self.metric].of == "kernel":
                 raise UserError(f"val.best {self.best}: this SR network estimates no kernel; choose another metric")
 

@@ -16,6 +16,7 @@ from contracts.records import JointOutput
 from degradations.frozen import FrozenSet
 from engine.build.data import build_source
 from engine.evaluate.build import build_evaluator
+from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
 from engine.options.load import load_options
 from tests.helpers.errors import exit_line
@@ -53,7 +54,8 @@ def test_evaluation_is_the_same_with_and_without_the_frozen_set(kind, preset, ro
 
     def seen(frozen) -> list:
         device = torch.device("cpu")
-        evaluator = build_evaluator(options, source, device, ["degraded"], seed=dataset.seed, frozen=frozen)
+        settings = EvaluationSettings(seed=dataset.seed, frozen=frozen)
+        evaluator = build_evaluator(options, source, device, ["degraded"], settings)
         return list(evaluator.predict(Enlarge()))
 
     drawn, read = seen(None), seen(FrozenSet(tmp_path / "set"))

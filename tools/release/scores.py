@@ -21,6 +21,7 @@ from engine.build.seen import count_trained_on
 from engine.evaluate.build import scoring_rules
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation
 from engine.evaluate.evaluator import Evaluator
+from engine.evaluate.settings import EvaluationSettings
 from engine.predict.photo import search
 from metrics import names
 from metrics.accumulator import Accumulator
@@ -49,11 +50,8 @@ class StrangerEvaluator(Evaluator):
     def __init__(
         self, system: System, source: Source, inputs: Mapping[str, Pipeline | None], baselines: tuple[str, ...] = ()
     ) -> None:
-        options = system.options
-        rules = scoring_rules(options)
-        super().__init__(
-            source, system.device, inputs, scale=options.scale, rules=rules, seed=SEED, surface=0, baselines=baselines
-        )
+        rules, settings = scoring_rules(system.options), EvaluationSettings(SEED, surface=0, baselines=baselines)
+        super().__init__(source, system.device, inputs, system.options.scale, rules, minimum_area=0, settings=settings)
         self.tiled = system.model
         self.clean = partial(area_open, minimum_area=system.minimum_area)
         self._hashes = {condition: hashlib.sha256() for condition in inputs}
@@ -70,7 +68,7 @@ class StrangerEvaluator(Evaluator):
             batch = self.load(index)
             name, hr, mask = batch.name[0], batch.hr[0].numpy(), batch.mask[0, 0].numpy()
             for condition, pipeline in self.conditions.items():
-                lr = None if pipeline is None else pipeline(batch.hr, (name,), self.seed, (0,)).lr
+                lr = None if pipeline is None else pipeline(batch.hr, (name,), SEED, (0,)).lr
                 pixels = to_uint8(batch.hr if lr is None else lr)[0]
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
                 prediction = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
@@ -79,7 +77,7 @@ class StrangerEvaluator(Evaluator):
 
     def _upsampled(self, lr: Tensor | None) -> NDArray[np.float32] | None:
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
-        if lr is None or not self.baselines:
+        if lr is None or not self.settings.baselines:
             return None
         return bicubic_upsample(lr, self.scale).clamp(0, 1)[0].numpy()
 

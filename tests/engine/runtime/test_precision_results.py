@@ -16,6 +16,7 @@ from engine.build.checkpoint import find_checkpoint
 from engine.build.data import build_source
 from engine.evaluate.build import build_evaluator
 from engine.evaluate.evaluation import EvaluatedImage
+from engine.evaluate.settings import EvaluationSettings
 from engine.predict.resume import stamp_of, stamped
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32, Precision
@@ -42,7 +43,7 @@ def predictions(weights: Path, chosen: Precision) -> list[EvaluatedImage]:
     checkpoint = find_checkpoint(weights=str(weights))
     options = checkpoint.options
     source = build_source(options.datasets.test, "datasets.test")
-    evaluator = build_evaluator(options, source, CPU, ["hr", "clean", "degraded"], precision=chosen)
+    evaluator = build_evaluator(options, source, CPU, ["hr", "clean", "degraded"], EvaluationSettings(precision=chosen))
     return list(evaluator.predict(checkpoint.model()))
 
 
