@@ -30,7 +30,12 @@ class Folder:
     masks: Path
 
     def pairs(self, stems: Iterable[str] | None = None, notes: list[str] | None = None) -> list[Pair]:
-        """Return the pairs of the given stems (default: of every image), as `pair_folders` does."""
+        """The pairs of photograph and mask, as `pair_folders` returns them.
+
+        Args:
+            stems: of the images to take; None: every image.
+            notes: what was assumed or passed over is appended.
+        """
         return pair_folders(self.images, self.masks, self.name, stems, notes)
 
 

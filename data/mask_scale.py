@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from contracts.errors import UserError
+from contracts.names import first_of
 from data.masks import FAINT, Kind, MaskFacts, Scale
 
 FIRST = 4  # names told
@@ -54,7 +55,7 @@ def _asked_for(
         raise UserError(f"crack_values: JPEG and its like do not keep values ('{lossy}'); say crack_from: N instead")
     scale = Scale({}, None if values is None else tuple(values), least)
     if not any(mask.share(scale) for mask in masks):
-        held = _list(sorted({int(value) for mask in masks for value in mask.values}))
+        held = first_of(sorted({int(value) for mask in masks for value in mask.values}), SHOWN)
         asked = f"crack_from: {least}" if values is None else f"crack_values: {list(values)}"
         raise UserError(f"{asked}: no mask holds such a value; they hold {held}")
     return scale
@@ -84,19 +85,13 @@ def _refusal(names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[boo
         counts[mask.values[between]] += mask.counts[between]
     common = sorted(int(value) for value in np.argsort(-counts, kind="stable")[:SHOWN] if counts[value])
     more = " and others" if np.count_nonzero(counts) > len(common) else ""
-    limits = _list(sorted({full[mask.kind] for _, mask in refused}))
-    which = ", ".join(f"'{name}'" for name, _ in refused[:FIRST]) + (", ..." if len(refused) > FIRST else "")
+    limits = first_of(sorted({full[mask.kind] for _, mask in refused}), SHOWN)
+    which = first_of([f"'{name}'" for name, _ in refused], FIRST)
     if any(mask.kind == "lossy" for _, mask in refused):
         repair = f"say from which value on it is crack, such as crack_from: {max(1, common[-1] // 2)}"
     else:
         crack = sorted({*common, *(full[mask.kind] for mask in masks if mask.values[-1] == full[mask.kind])})
         listed = f"crack_values: {crack[:SHOWN]}"
         repair = f"list those that mean crack (all else is background), as {listed}, or say crack_from: N"
-    return UserError(
-        f"{len(refused)} of {len(masks)} masks hold values that are neither 0 nor {limits}: {_list(common)}{more} "
-        f"({which}); {repair}; or correct the files"
-    )
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values[:SHOWN])) + (", ..." if len(values) > SHOWN else "")
+    finding = f"{len(refused)} of {len(masks)} masks hold values that are neither 0 nor {limits}"
+    return UserError(f"{finding}: {first_of(common, SHOWN)}{more} ({which}); {repair}; or correct the files")

@@ -69,7 +69,15 @@ def pair_folders(
 
 
 def by_stem(folder: Path, kind: str) -> dict[str, Path]:
-    """The image files of a folder by readable stem; UserError where it is missing or two files share a stem."""
+    """The image files of a folder by readable stem.
+
+    Args:
+        folder: to list.
+        kind: what messages call the files, "images" or "masks".
+
+    Raises:
+        UserError: for a missing folder and for two files of one stem.
+    """
     if not folder.is_dir():
         raise UserError(f"no folder '{folder}': the {kind} have to be there, matched by stem")
     files: dict[str, Path] = {}

@@ -126,7 +126,12 @@ def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progr
 
 
 def together(errors: Sequence[UserError], total: int) -> UserError:
-    """One error for several of ``total`` photographs: those that cannot be read by name and reason, then the repair."""
+    """One error for several photographs: those that cannot be read by name and reason, then the repair.
+
+    Args:
+        errors: at least one, of one photograph each.
+        total: number of photographs that were looked at.
+    """
     if len(errors) == 1:
         return errors[0]
     reasons = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]

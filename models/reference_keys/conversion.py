@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
+from contracts.names import first_of
 from models.reference_keys.dsrl import DSRL
 from models.reference_keys.restoration import DBPN, KBPN, SRCNET
 from models.reference_keys.rules import Family
@@ -79,8 +80,7 @@ def check_names(family: str, expected: set[str], names: set[str]) -> None:
 
 def some(what: str, names: list[str]) -> str:
     """``"2 missing (a, b)"``, naming at most three."""
-    more = ", ..." if len(names) > 3 else ""
-    return f"{len(names)} {what} ({', '.join(names[:3])}{more})" if names else f"0 {what}"
+    return f"{len(names)} {what} ({first_of(names, 3)})" if names else f"0 {what}"
 
 
 def load_reference(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
