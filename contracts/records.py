@@ -19,7 +19,13 @@ Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def to_device(record: Record, device: torch.device, non_blocking: bool = True) -> Record:
-    """Return a copy of a record whose tensors live on ``device``; other fields are kept."""
+    """Copy a record to another device.
+
+    Args:
+        record: its tensors are moved, other fields are kept.
+        device: where the tensors of the copy live.
+        non_blocking: whether copies from page-locked memory may still be under way at return.
+    """
     moved = {
         field.name: value.to(device, non_blocking=non_blocking)
         for field in fields(record)

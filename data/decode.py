@@ -152,17 +152,17 @@ def _from_pillow(image: Image.Image, path: Path) -> Decoded:
         nodata = None
         if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
             notes = (f"{frames} frames: the first is read",)
-    before, damaged = (1, ()) if image.format == "PNG" else orientation(image)
+    orientation_before, damage_before = (1, ()) if image.format == "PNG" else orientation(image)
     if image.format == "PNG":  # decoding passes over wrong checksums: the pixels may be black from there on
         with Image.open(path) as unread:
             unread.verify()
     image.load()
-    remaining, again = orientation(image)  # some versions of Pillow have turned a TIFF by now
+    remaining, damage_after = orientation(image)  # some versions of Pillow have turned a TIFF by now
     coloured = image.format == "PNG" and image.mode[0] not in "IF"
     deep = coloured and np.fromfile(path, np.uint8, PNG_DEPTH + 1)[PNG_DEPTH] == 16  # which Pillow does not tell
     values, opacity = _deep_png(path) if deep else _values(image)
-    notes = tuple(dict.fromkeys(notes + damaged + again))
-    return Decoded(*_as_seen(values, opacity, remaining, nodata), max(before, remaining), lossy, notes)
+    notes = tuple(dict.fromkeys(notes + damage_before + damage_after))
+    return Decoded(*_as_seen(values, opacity, remaining, nodata), max(orientation_before, remaining), lossy, notes)
 
 
 def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:

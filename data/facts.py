@@ -30,8 +30,8 @@ class Facts:
 
 def facts_of(source: Source) -> tuple[Facts, ...] | None:
     """The facts of each photograph in order; None from a source that has none."""
-    known = getattr(source, "facts", None)
-    return None if known is None else known()
+    facts = getattr(source, "facts", None)
+    return None if facts is None else facts()
 
 
 def digests_of(source: Source) -> list[str]:
@@ -79,12 +79,12 @@ def describe(source: Source, what: str) -> list[str]:
         return lines
     mean = sum(shares) / len(shares)
     lines[0] += f", {100 * mean:.2f}% crack, {shares.count(0)} masks empty"
-    much = [source.name(index) for index, known in enumerate(facts) if known.crack > MUCH]
-    if much:
-        names = first_of([f"'{name}'" for name in much], NAMED)
+    inverted = [source.name(index) for index, photograph in enumerate(facts) if photograph.crack > MUCH]
+    if inverted:
+        names = first_of([f"'{name}'" for name in inverted], NAMED)
         lines.append(
-            f"warning: {what}: over half of {len(much)} masks is crack ({names}, {100 * mean:.0f}% in all); if they "
-            "are inverted, say crack_values: [0], which takes black as crack, or invert the files"
+            f"warning: {what}: over half of {len(inverted)} masks is crack ({names}, {100 * mean:.0f}% in all); if "
+            "they are inverted, say crack_values: [0], which takes black as crack, or invert the files"
         )
     return lines
 

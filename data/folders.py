@@ -145,8 +145,8 @@ def _listed_pairs(root: Path, folders: dict[str, Folder], split_list: SplitLists
     for line, file in read_split_lists(split_list, root).items():
         name, _, stem = line.rpartition("/")
         if name not in folders:
-            known = ", ".join(sorted(filter(None, folders))) or "none"
-            reason = f"'{root}' has no such folder of images{nearest(name, folders)}; folders there: {known}"
+            valid = ", ".join(sorted(filter(None, folders))) or "none"
+            reason = f"'{root}' has no such folder of images{nearest(name, folders)}; folders there: {valid}"
             raise UserError(f"split list '{file}' names '{line}', but {reason}")
         if name not in images:
             images[name] = by_stem(folders[name].images, "images")

@@ -158,8 +158,8 @@ def passed_over(folder: Path) -> str:
 def no_image(folder: Path) -> UserError:
     """Return the error for a folder that holds no image."""
     others = passed_over(folder)
-    held = f"; passed over: {others}" if others else ""
-    return UserError(f"no image in folder '{folder}': it has to hold files of {', '.join(IMAGE_SUFFIXES)}{held}")
+    listed = f"; passed over: {others}" if others else ""
+    return UserError(f"no image in folder '{folder}': it has to hold files of {', '.join(IMAGE_SUFFIXES)}{listed}")
 
 
 def _files(folder: Path) -> list[Path]:

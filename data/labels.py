@@ -67,10 +67,10 @@ def labels_from_csv(path: Path, names: Iterable[str]) -> dict[str, bool]:
     """
     rows = dict(_rows(path))
     labels = {name: rows.get(name, rows.get(name.rpartition("/")[2])) for name in names}
-    without = [name for name, label in labels.items() if label is None]
-    if without:
-        more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
-        reason = f"no line for '{without[0]}'{more}{nearest(without[0], rows)}"
+    unlabelled = [name for name, label in labels.items() if label is None]
+    if unlabelled:
+        others = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
+        reason = f"no line for '{unlabelled[0]}'{others}{nearest(unlabelled[0], rows)}"
         raise UserError(f"labels '{path}': {reason}; add NAME,1 or NAME,0")
     return {name: bool(label) for name, label in labels.items()}
 

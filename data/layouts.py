@@ -98,15 +98,15 @@ def choose(
     halves = {name: role_ for name in candidates for role_, names in ROLES.items() if name.lower() in names}
     if role is None or not halves:
         return candidates
-    own = [name for name, role_ in halves.items() if role_ == role]
-    if not own:
+    chosen = [name for name, role_ in halves.items() if role_ == role]
+    if not chosen:
         raise UserError(
             f"'{root}' has the parts {', '.join(candidates)}, but none for {role}; "
             f"say which to read, as part: {next(iter(candidates))}"
         )
-    if len(candidates) > len(own):
-        notes.append(f"'{root}': {_quoted(own)} taken of {', '.join(candidates)}")
-    return {name: candidates[name] for name in own}
+    if len(candidates) > len(chosen):
+        notes.append(f"'{root}': {_quoted(chosen)} taken of {', '.join(candidates)}")
+    return {name: candidates[name] for name in chosen}
 
 
 def named(folders: dict[str, Folder], part: str, root: Path) -> Folder:

@@ -80,7 +80,7 @@ class StepSampler(Sampler):
         share = self.global_batch // self.world
         first = step * self.global_batch + self.rank * share
         positions = (divmod(position, self.length) for position in range(first, first + share))
-        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[rest])) for epoch, rest in positions]
+        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[position])) for epoch, position in positions]
 
 
 @lru_cache(maxsize=4)

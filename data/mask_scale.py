@@ -38,12 +38,12 @@ def decide_scale(
     full: dict[Kind, int] = {}
     for mask in masks:
         full[mask.kind] = max(full.get(mask.kind, 1), mask.full)
-    odd = [mask.values[-1] > 0 and (mask.full != full[mask.kind] or not mask.edges) for mask in masks]
-    soft = [not is_odd and mask.kind != "lossy" for mask, is_odd in zip(masks, odd, strict=True)]
+    unclear = [mask.values[-1] > 0 and (mask.full != full[mask.kind] or not mask.edges) for mask in masks]
+    soft = [not is_unclear and mask.kind != "lossy" for mask, is_unclear in zip(masks, unclear, strict=True)]
     if not _spread([mask for mask, is_soft in zip(masks, soft, strict=True) if is_soft]):
-        odd = [odd[index] or (soft[index] and bool(mask.between().any())) for index, mask in enumerate(masks)]
-    if any(odd):
-        raise _refusal(names, masks, odd, full)
+        unclear = [unclear[index] or (soft[index] and bool(mask.between().any())) for index, mask in enumerate(masks)]
+    if any(unclear):
+        raise _refusal(names, masks, unclear, full)
     return Scale(full)
 
 
@@ -77,8 +77,10 @@ def _spread(masks: Sequence[MaskFacts]) -> bool:
     return dented >= LEAST * total or bool(several and strong >= LEAST * total)
 
 
-def _refusal(names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[bool], full: dict[Kind, int]) -> UserError:
-    refused = [(name, mask) for name, mask, is_odd in zip(names, masks, odd, strict=True) if is_odd]
+def _refusal(
+    names: Sequence[str], masks: Sequence[MaskFacts], unclear: Sequence[bool], full: dict[Kind, int]
+) -> UserError:
+    refused = [(name, mask) for name, mask, is_unclear in zip(names, masks, unclear, strict=True) if is_unclear]
     counts = np.zeros(65536, np.int64)
     for _, mask in refused:
         between = (mask.values > 0) & (mask.values < full[mask.kind])

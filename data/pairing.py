@@ -49,12 +49,12 @@ def pair_folders(
     assumed: list[str] = []
     selected = list(image_of) if stems is None else list(stems)
     marked = _marked([stem for stem in selected if stem not in mask_of], mask_of)
-    without = [stem for stem in selected if stem not in mask_of and stem not in marked]
-    if without:
-        more = f" (and {len(without) - 1} more images)" if len(without) > 1 else ""
+    unmasked = [stem for stem in selected if stem not in mask_of and stem not in marked]
+    if unmasked:
+        others = f" (and {len(unmasked) - 1} more images)" if len(unmasked) > 1 else ""
         raise UserError(
-            f"image '{image_of[without[0]]}' has no mask{more}: expected '{masks / without[0]}' with suffix "
-            f".png, .jpg or another{nearest(without[0], mask_of)}; add the mask (all black if there is no "
+            f"image '{image_of[unmasked[0]]}' has no mask{others}: expected '{masks / unmasked[0]}' with suffix "
+            f".png, .jpg or another{nearest(unmasked[0], mask_of)}; add the mask (all black if there is no "
             "crack), or remove the image"
         )
     if marked:

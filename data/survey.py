@@ -135,10 +135,10 @@ def together(errors: Sequence[UserError], total: int) -> UserError:
     if len(errors) == 1:
         return errors[0]
     reasons = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]
-    more = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
+    others = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
     repair = "; replace or remove these files" if any(isinstance(error, Unreadable) for error in errors) else ""
     return UserError(
-        f"{len(errors)} of {total} photographs cannot be used: {' | '.join(reasons[:FIRST])}{more}{repair}"
+        f"{len(errors)} of {total} photographs cannot be used: {' | '.join(reasons[:FIRST])}{others}{repair}"
     )
 
 

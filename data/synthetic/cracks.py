@@ -33,8 +33,8 @@ def coverage(rng: Generator, strands: list[Strand], size: int) -> np.ndarray:
     """Share of each pixel that the strands cover, float32 [size,size] in [0,1], counted on 4x4 samples."""
     canvas = np.zeros((size * FINER, size * FINER), np.uint8)
     for strand in strands:
-        left, right = _outline(rng, strand)
-        quads = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)  # [N-1,4]
+        left_edge, right_edge = _outline(rng, strand)
+        quads = np.stack([left_edge[:-1], left_edge[1:], right_edge[1:], right_edge[:-1]], axis=1)  # [N-1,4]
         corners = np.stack([quads.real, quads.imag], axis=-1)  # [N-1,4,2]
         near = ((corners > -16) & (corners < size + 16)).all(axis=(1, 2))
         visible = (strand.width[:-1] > 0.3) & near

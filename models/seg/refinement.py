@@ -80,7 +80,15 @@ class Darkness(nn.Module):
         self.level, self.softness = level, softness
 
     def forward(self, logits: Tensor, image: Tensor) -> Tensor:
-        """In float32 or better."""
+        """Refine a map.
+
+        Args:
+            logits: [B,1,H,W].
+            image: the normalised image [B,3,H,W] that they were made of.
+
+        Returns:
+            Logits [B,1,H,W] in float32 or better.
+        """
         wide = wide_type(logits)
         region = (self.gain * gaussian_blur(logits.to(wide).sigmoid(), self.reach)).clamp(max=1).logit(eps=1e-7)
         grey = gaussian_blur(image.to(wide).mean(1, keepdim=True), self.smoothing)

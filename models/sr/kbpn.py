@@ -20,7 +20,7 @@ from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.encoders.vgg import load_first_layers
+from models.encoders.vgg import convolutions, load_first_layers
 from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
@@ -124,16 +124,16 @@ class BackProjectionStage(nn.Module):
             minimum_sum: see ``normalise_kernel``.
 
         Returns:
-            What ``restore`` returns, the downsampled features [B,width,h,w] and the next LR features; of the last
-            stage, these two are None.
+            The corrected HR features [B,width,H,W], the kernel [B,k*k] after its correction, the downsampled features
+            [B,width,h,w] and the next LR features; of the last stage, these two are None.
         """
-        corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
+        corrected, kernel = self._restore(low, lr, kernel, high, blind, minimum_sum)
         if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
         downsampled = self.down(*high, corrected)
         return corrected, kernel, downsampled, self.modulation(torch.cat([*low_features, downsampled], 1), kernel)
 
-    def restore(
+    def _restore(
         self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], blind: bool, minimum_sum: float
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
@@ -186,7 +186,7 @@ class KBPN(SuperResolution):
     ) -> None:
         super().__init__()
         check_scale(scale)
-        check_sizes(stages, width, kernel_side, estimated_side)
+        _check_sizes(stages, width, kernel_side, estimated_side)
         self.scale, self.kernel_side, self.minimum_sum = scale, kernel_side, minimum_sum
         self.feature_channels = stages * width
         self.extractor = feature_extractor(width)
@@ -200,7 +200,7 @@ class KBPN(SuperResolution):
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
         initialise(self)
         load_first_layers(self.extractor, pretrained)
-        self.scale_last_layers(correction_gain, output_gain)
+        self._scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore a low-resolution image.
@@ -253,7 +253,7 @@ class KBPN(SuperResolution):
             yield from stage.corrector.parameters()
 
     @torch.no_grad()
-    def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
+    def _scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
         """Multiply the initial weights of the output and of every stage's corrector by their gains."""
         self.output.weight.mul_(output_gain)
         for stage in self.each_stage():
@@ -262,14 +262,10 @@ class KBPN(SuperResolution):
 
 def feature_extractor(width: int) -> nn.Sequential:
     """3 -> width at LR size: the first four convolutions of VGG-16 without pooling, at any width."""
-    layers: list[nn.Module] = []
-    half = width // 2
-    for channels, out_channels in ((3, half), (half, half), (half, width), (width, width)):
-        layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*convolutions(3, width // 2, 2), *convolutions(width // 2, width, 2))
 
 
-def check_sizes(stages: int, width: int, kernel_side: int, estimated_side: int) -> None:
+def _check_sizes(stages: int, width: int, kernel_side: int, estimated_side: int) -> None:
     """Raise ArgumentError for sizes of which no network can be made."""
     if stages < 1:
         raise ArgumentError(f"stages {stages} is too small; KBPN needs at least 1")
