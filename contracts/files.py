@@ -114,7 +114,11 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) 
 class Appended:
     """A file that grows line by line, each of them handed to the system at once.
 
-    path: made with its folder when missing. Raises Unwritable.
+    Args:
+        path: of the file, which is made with its folder when missing.
+
+    Raises:
+        Unwritable: where the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:

@@ -108,18 +108,17 @@ class CrackDataset(Dataset):
         return replace(sample, hr=lit, label=label)
 
 
-def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
+def whole_image(source: Source, index: int, multiple: int) -> HRBatch:
     """Return one photograph unaugmented as a batch of 1 (epoch 0).
 
     Args:
         source: the photographs.
         index: of the photograph.
         multiple: the photograph is cut to sides divisible by this.
-        distance: whether to add the signed distance map.
     """
     image, mask = crop_to_multiple(*source.load(index), multiple)
     hr = image.astype(np.float32) / np.float32(255)
-    return collate([_sample(hr, mask, source.name(index), 0, distance)])
+    return collate([_sample(hr, mask, source.name(index), 0, distance=False)])
 
 
 def collate(samples: Sequence[Sample]) -> HRBatch:

@@ -143,18 +143,23 @@ class Photographs:
 class Labelled(Derived):
     """Photographs of a source with image labels; their masks are hidden (NaN in every pixel).
 
-    labels: by name. Raises UserError unless there are photographs with cracks and such without.
+    Args:
+        source: the photographs.
+        labels: whether there is a crack, by name.
+
+    Raises:
+        UserError: unless there are photographs with cracks and such without.
     """
 
-    def __init__(self, source: Source, labels: Mapping[str, bool], what: str = "datasets.train.labels") -> None:
+    def __init__(self, source: Source, labels: Mapping[str, bool]) -> None:
         super().__init__(source)
         self.labels = labels
         cracked = sum(labels[source.name(index)] for index in range(len(source)))
         if cracked in (0, len(source)):
             kind = "none" if cracked == 0 else "all"
             raise UserError(
-                f"{what}: {kind} of {len(source)} photographs count as cracked, so there is nothing to tell apart; "
-                "check the labels, or the names under uncracked"
+                f"datasets.train.labels: {kind} of {len(source)} photographs count as cracked, so there is nothing to "
+                "tell apart; check the labels, or the names under uncracked"
             )
 
     def label(self, index: int) -> bool:

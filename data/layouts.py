@@ -23,7 +23,13 @@ LEFT_ALONE = re.compile(r"^[._]|(^|[\W_])(backup|bak|old|copy|trash|deleted)s?\d
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of photographs with its folder of masks; ``name`` is "" for the root itself."""
+    """A folder of photographs with its folder of masks.
+
+    Attributes:
+        name: "" for the root itself.
+        images: the photographs.
+        masks: their masks.
+    """
 
     name: str
     images: Path

@@ -50,7 +50,8 @@ def kinds() -> dict[str, tuple[nn.Module, ...]]:
 class Lighting:
     """Puts some photographs in another light, drawn for each of them.
 
-    probability: share of the photographs that are; each of ``kinds`` is as likely as another.
+    Args:
+        probability: share of the photographs that are; each of ``kinds`` is as likely as another.
     """
 
     def __init__(self, probability: float) -> None:

@@ -16,7 +16,13 @@ MARKS = ("{}_mask", "{}_masks", "{}_label", "{}_labels", "{}_gt", "{}_seg", "{}_
 
 @dataclass(frozen=True)
 class Pair:
-    """A photograph and its mask; ``name`` is STEM, or FOLDER/STEM where the root has several folders."""
+    """A photograph and its mask.
+
+    Attributes:
+        name: STEM, or FOLDER/STEM where the root has several folders.
+        image: the photograph's file.
+        mask: the mask's file.
+    """
 
     name: str
     image: Path

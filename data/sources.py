@@ -33,10 +33,6 @@ class Derived:
         """The photograph's name in the source."""
         return self.source.name(index)
 
-    def load(self, index: int) -> Loaded:
-        """Image and mask of one photograph."""
-        raise NotImplementedError
-
     def facts(self) -> tuple[Facts, ...] | None:
         """The facts of the source: what is known of its own photographs."""
         return facts_of(self.source)
@@ -47,11 +43,15 @@ class Derived:
 
 
 class Cached(Derived):
-    """Any source, its photographs kept in memory until ``cache_mb`` MiB are full (0: none).
+    """Any source, its photographs kept in memory.
 
     What is in stays in: with every photograph read once per epoch, throwing out the oldest would
-    leave nothing to find. The limit holds for each process; forked workers share what was loaded
-    before they started, spawned ones start empty. Arrays are handed out read-only.
+    leave nothing to find. Arrays are handed out read-only.
+
+    Args:
+        source: the photographs.
+        cache_mb: MiB that may be filled, 0: none. The limit holds for each process; forked workers share what was loaded
+            before they started, spawned ones start empty.
     """
 
     def __init__(self, source: Source, cache_mb: float = 1024) -> None:

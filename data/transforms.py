@@ -84,8 +84,8 @@ def flip_and_turn(
     """Mirror and turn image and mask alike.
 
     Args:
-        image: [S,S,3].
-        mask: [S,S].
+        image: [H,W,3].
+        mask: [H,W].
         drawn: as from ``draw``.
         horizontal: probability of mirroring left-right.
         vertical: probability of mirroring top-bottom.

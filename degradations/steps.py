@@ -27,7 +27,12 @@ from degradations.step import Drawn, State, Step, column
 
 
 class Downscale(Step):
-    """Downsample by ``scale``, bicubic; antialias as in ``bicubic_downsample``. Always applied."""
+    """Downsample by ``scale``, bicubic. Always applied.
+
+    Args:
+        antialias: as of ``bicubic_downsample``.
+        scale: integer.
+    """
 
     type = "downscale"
 
@@ -45,7 +50,12 @@ class Downscale(Step):
 
 
 class GaussianNoise(Step):
-    """Add white Gaussian noise. sigma: standard deviation, number or [low, high], in units of [0, 1]."""
+    """Add white Gaussian noise.
+
+    Args:
+        sigma: standard deviation in units of [0, 1], number or [low, high].
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "gaussian_noise"
 
@@ -61,7 +71,12 @@ class GaussianNoise(Step):
 
 
 class PoissonNoise(Step):
-    """Shot noise. peak: expected photons of a white pixel, number or [low, high], at least 1."""
+    """Shot noise.
+
+    Args:
+        peak: expected photons of a white pixel, number or [low, high], at least 1.
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "poisson_noise"
 
@@ -77,7 +92,12 @@ class PoissonNoise(Step):
 
 
 class Jpeg(Step):
-    """Compress as JPEG. quality: whole number or [low, high] (both included) in 1 to 100."""
+    """Compress as JPEG.
+
+    Args:
+        quality: whole number or [low, high] (both included) in 1 to 100.
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "jpeg"
 

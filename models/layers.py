@@ -56,7 +56,7 @@ def upsample_to(x: Tensor, like: Tensor) -> Tensor:
 
     Args:
         x: [B,C,h,w].
-        like: [.,.,H,W].
+        like: [B,D,H,W].
 
     Returns:
         [B,C,H,W].

@@ -19,7 +19,12 @@ HAIRLINE = 1.2  # px; a thinner crack would leave gaps in its mask
 
 @dataclass(frozen=True)
 class Strand:
-    """One unbranched piece of a crack: ``points`` complex [N] in px and ``width`` [N] in px."""
+    """One unbranched piece of a crack.
+
+    Attributes:
+        points: of its centreline, complex [N], px.
+        width: at each of them, [N], px.
+    """
 
     points: np.ndarray
     width: np.ndarray
@@ -27,8 +32,15 @@ class Strand:
 
 @dataclass(frozen=True)
 class Habit:
-    """How the cracks of one image run: ``bend`` and ``jag`` deviate the heading (radians) over long and short
-    distances, ``pitch`` is the short distance in px; ``width`` and ``widest`` in px."""
+    """How the cracks of one image run.
+
+    Attributes:
+        bend: deviation of the heading over long distances, radians.
+        jag: the same over short distances.
+        pitch: the short distance, px.
+        width: of the cracks, px.
+        widest: its limit, px.
+    """
 
     bend: float
     jag: float

@@ -18,9 +18,11 @@ from data.synthetic.fields import Generator, across, grain, octaves, smooth_fiel
 class Surface:
     """A surface before light falls on it; all maps float32 [H,W], edited in place by the later parts.
 
-    ``brightness``: relative reflectance, about 1. ``warmth``: red against blue, 0 is grey, about
-    -0.1 to 0.2. ``relief``: height; light from the side shades its slope. ``roughness``: size in px of the
-    aggregate.
+    Attributes:
+        brightness: relative reflectance, about 1.
+        warmth: red against blue, 0 is grey, about -0.1 to 0.2.
+        relief: height; light from the side shades its slope.
+        roughness: size in px of the aggregate.
     """
 
     brightness: np.ndarray

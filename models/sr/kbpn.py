@@ -77,8 +77,17 @@ def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
 class BackProjectionStage(nn.Module):
     """One back-projection stage: upsample, correct the kernel, correct the features, downsample, modulate.
 
-    Maps LR features to corrected HR features and, unless it is the last, to the next LR features. ``index`` counts
-    from 0, ``last`` tells the last stage; the other arguments are those of ``KBPN``.
+    Maps LR features to corrected HR features and, unless it is the last, to the next LR features.
+
+    Args:
+        index: number of the stage, from 0.
+        last: whether it is the last one.
+        scale: as of ``KBPN``, as are the other arguments.
+        width: likewise.
+        kernel_side: likewise.
+        estimated_side: likewise.
+        corrector_width: likewise.
+        modulation_width: likewise.
     """
 
     def __init__(
