@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError, nearest
+from data.derived import Derived
 from data.facts import Facts, facts_of, has_crack
 from data.images import IMAGE_SUFFIXES, read_image
 from data.protocol import Loaded, Source
 from data.reading import counted_notes, decide_bits
-from data.sources import Derived
 from data.survey import Progress, look_at_photograph, survey
 
 CRACKED, UNCRACKED = ("1", "cracked", "crack", "true"), ("0", "uncracked", "noncrack", "false")

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError
+from data.derived import Derived
 from data.protocol import Loaded, Source
-from data.sources import Derived
 
 
 class Resized(Derived):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from contracts.errors import UserError
-from data.facts import Facts, facts_of
+from data.derived import Derived, identity_of
+from data.facts import Facts
 from data.images import read_image
 from data.masks import read_mask
 from data.orientation import UPRIGHT
@@ -18,28 +19,6 @@ from data.pairing import Pair
 from data.protocol import Loaded, Source
 from data.reading import Reading, counted_notes, decide_bits, decide_masks, decide_turn
 from data.survey import Progress, look_at_pair, survey
-
-
-class Derived:
-    """A source made of another one, photograph by photograph: what a subclass does not say is as it is there."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        """The photograph's name in the source."""
-        return self.source.name(index)
-
-    def facts(self) -> tuple[Facts, ...] | None:
-        """The facts of the source: what is known of its own photographs."""
-        return facts_of(self.source)
-
-    def identity(self) -> object:
-        """The identity of the source, as values that JSON can hold."""
-        return identity_of(self.source)
 
 
 class Cached(Derived):
@@ -50,8 +29,8 @@ class Cached(Derived):
 
     Args:
         source: the photographs.
-        cache_mb: MiB that may be filled, 0: none. The limit holds for each process; forked workers share what was loaded
-            before they started, spawned ones start empty.
+        cache_mb: MiB that may be filled, 0: none. The limit holds for each process; forked workers share what was
+            loaded before they started, spawned ones start empty.
     """
 
     def __init__(self, source: Source, cache_mb: float = 1024) -> None:
@@ -236,12 +215,6 @@ def fingerprint(source: Source) -> str:
     names where it has none.
     """
     return hashlib.sha256(json.dumps(identity_of(source), sort_keys=True).encode()).hexdigest()
-
-
-def identity_of(source: Source) -> object:
-    """Return the source's ``identity()``, or its names where it has none."""
-    identity = getattr(source, "identity", None)
-    return identity() if identity else [source.name(index) for index in range(len(source))]
 
 
 def _hash(seed: int, name: str) -> str:

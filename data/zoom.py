@@ -50,7 +50,7 @@ class Zoom:
             The crops of image and mask, in their types.
         """
         factor = max(self.low * (self.high / self.low) ** drawn["zoom"], side / (WIDEST * min(mask.shape)))
-        soft = mask.astype(np.float32)
+        soft: NDArray = mask.astype(np.float32)
         if factor < 1:
             height, width = (max(1, round(length * factor)) for length in mask.shape)
             image, soft = (cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA) for array in (image, soft))
