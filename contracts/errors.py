@@ -34,7 +34,15 @@ def at(option: str) -> Iterator[None]:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the closest valid name, or an empty string."""
+    """A hint at what was probably meant.
+
+    Args:
+        name: what was given.
+        valid: the names that there are.
+
+    Returns:
+        ``" (did you mean 'x'?)"`` for the closest valid name, or an empty string.
+    """
     close = difflib.get_close_matches(name, list(valid), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 

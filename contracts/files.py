@@ -57,18 +57,36 @@ def replacing(path: Path, repair: str = REPAIR) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes | memoryview, repair: str = REPAIR) -> None:
-    """Write a whole file, as ``replacing`` does."""
+    """Write a whole file, as ``replacing`` does.
+
+    Args:
+        path: of the file.
+        content: what it is to hold.
+        repair: what the message of an error advises.
+    """
     with replacing(path, repair) as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str, repair: str = REPAIR) -> None:
-    """Write a whole file in UTF-8, as ``replacing`` does; bytes of names that are no text as \\xNN."""
+    """Write a whole file in UTF-8, as ``replacing`` does.
+
+    Args:
+        path: of the file.
+        text: bytes of names in it that are no text are written as \\xNN.
+        repair: what the message of an error advises.
+    """
     write_bytes(path, text.encode("utf-8", BYTES_AS_HEX), repair)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REPAIR) -> None:
-    """Write a CSV file with a column for each key, in the order of their first rows; what a row lacks stays empty."""
+    """Write a CSV file with a column for each key, in the order of their first rows.
+
+    Args:
+        path: of the file.
+        rows: values by column; what a row lacks stays empty.
+        repair: what the message of an error advises.
+    """
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(columns), restval="")
@@ -78,7 +96,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REP
 
 
 def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) -> None:
-    """Write a CSV file of cells, a row as soon as it is drawn from ``rows``: they need not fit into memory."""
+    """Write a CSV file of cells, row by row: they need not fit into memory.
+
+    Args:
+        path: of the file.
+        rows: each is written as soon as it is drawn from the iterable.
+        repair: what the message of an error advises.
+    """
     with replacing(path, repair) as file:
         text = io.TextIOWrapper(file, "utf-8", BYTES_AS_HEX, newline="", write_through=True)
         try:
@@ -90,7 +114,11 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) 
 class Appended:
     """A file that grows line by line, each of them handed to the system at once.
 
-    path: made with its folder when missing. Raises Unwritable.
+    Args:
+        path: of the file, which is made with its folder when missing.
+
+    Raises:
+        Unwritable: where the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:

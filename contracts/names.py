@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Sequence
 
 BYTES_AS_HEX = "bytes_as_hex"  # errors= of streams and str.encode: what cannot be shown is escaped, never an exception
 
@@ -16,6 +17,16 @@ def readable(name: str) -> str:
 def one_line(text: str) -> str:
     """Text with its line ends written out, as names of files may hold some."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def first_of(items: Sequence[object], most: int) -> str:
+    """The first items of a list as text, with dots behind them where there are more.
+
+    Args:
+        items: what is listed.
+        most: number of items that are written out.
+    """
+    return ", ".join(map(str, items[:most])) + (", ..." if len(items) > most else "")
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def to_device(record: Record, device: torch.device, non_blocking: bool = True) -> Record:
-    """Return a copy of a record whose tensors live on ``device``; other fields are kept."""
+def to_device(record: Record, device: torch.device) -> Record:
+    """Copy a record to another device; copies from page-locked memory may still be under way at return.
+
+    Args:
+        record: its tensors are moved, other fields are kept.
+        device: where the tensors of the copy live.
+    """
     moved = {
-        field.name: value.to(device, non_blocking=non_blocking)
+        field.name: value.to(device, non_blocking=True)
         for field in fields(record)
         if isinstance(value := getattr(record, field.name), Tensor)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from contracts.names import first_of
 from data.facts import facts_of
 from data.protocol import Source
 
@@ -36,8 +37,6 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
         sorted(name for name in before.keys() & now.keys() if before[name] != now[name]),
     )
     counts = [
-        f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-        for kind, names in zip(KINDS, changes, strict=True)
-        if names
+        f"{len(names)} {kind} ({first_of(names, 3)})" for kind, names in zip(KINDS, changes, strict=True) if names
     ]
     return f"{len(before)} then, {len(now)} now: {', '.join(counts)}" if counts else None

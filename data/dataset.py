@@ -42,6 +42,7 @@ class Sample:
     label: bool | None = None
 
 
+@dataclass(eq=False)
 class CrackDataset(Dataset):
     """Augmented square crops of a source, addressed by (epoch, index).
 
@@ -65,43 +66,26 @@ class CrackDataset(Dataset):
         UserError: for values out of range.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        crop: int,
-        seed: int,
-        horizontal_flip: float = 0.5,
-        vertical_flip: float = 0.0,
-        rotate: bool = False,
-        distance: bool = True,
-        crack_crop_probability: float = 0.0,
-        photometric: float = 0.0,
-        zoom: Zoom | None = None,
-        lighting: float = 0.0,
-    ) -> None:
-        fractions = {
-            "horizontal_flip": horizontal_flip,
-            "vertical_flip": vertical_flip,
-            "crack_crop_probability": crack_crop_probability,
-            "photometric": photometric,
-            "lighting": lighting,
-        }
-        for name, value in fractions.items():
+    source: Source
+    crop: int
+    seed: int
+    horizontal_flip: float = 0.5
+    vertical_flip: float = 0.0
+    rotate: bool = False
+    distance: bool = True
+    crack_crop_probability: float = 0.0
+    photometric: float = 0.0
+    zoom: Zoom | None = None
+    lighting: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizontal_flip", "vertical_flip", "crack_crop_probability", "photometric", "lighting"):
+            value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise UserError(f"{name}: {value} is out of range; give a number from 0 to 1")
-        if crop < 1:
-            raise UserError(f"crop: {crop} is out of range; give a side of at least 1 pixel")
-        self.source = source
-        self.crop = crop
-        self.seed = seed
-        self.horizontal_flip = horizontal_flip
-        self.vertical_flip = vertical_flip
-        self.rotate = rotate
-        self.distance = distance
-        self.crack_crop_probability = crack_crop_probability
-        self.photometric = photometric
-        self.zoom = zoom
-        self.lighting = Lighting(lighting) if lighting > 0 else None
+        if self.crop < 1:
+            raise UserError(f"crop: {self.crop} is out of range; give a side of at least 1 pixel")
+        self.light = Lighting(self.lighting) if self.lighting > 0 else None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -120,22 +104,21 @@ class CrackDataset(Dataset):
         hr = tone_table(drawn, self.photometric)[image]
         label = self.source.label(index) if isinstance(self.source, Labelled) else None
         sample = _sample(hr, mask, name, epoch, self.distance)
-        lit = sample.hr if self.lighting is None else self.lighting(sample.hr, drawn, self.seed, epoch, name)
+        lit = sample.hr if self.light is None else self.light(sample.hr, drawn, self.seed, epoch, name)
         return replace(sample, hr=lit, label=label)
 
 
-def whole_image(source: Source, index: int, multiple: int, distance: bool = False) -> HRBatch:
+def whole_image(source: Source, index: int, multiple: int) -> HRBatch:
     """Return one photograph unaugmented as a batch of 1 (epoch 0).
 
     Args:
         source: the photographs.
         index: of the photograph.
         multiple: the photograph is cut to sides divisible by this.
-        distance: whether to add the signed distance map.
     """
     image, mask = crop_to_multiple(*source.load(index), multiple)
     hr = image.astype(np.float32) / np.float32(255)
-    return collate([_sample(hr, mask, source.name(index), 0, distance)])
+    return collate([_sample(hr, mask, source.name(index), 0, distance=False)])
 
 
 def collate(samples: Sequence[Sample]) -> HRBatch:

@@ -18,7 +18,7 @@ from data.orientation import TURNED, orientation, upright
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP", "HEIF", "AVIF")
 HEIF_SUFFIXES = (".heic", ".heif")
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, cv2.error)
-SIXTEEN_BIT_PNG = 16
+PNG_DEPTH = 24  # place of the byte that says how many bits a channel of a PNG file has
 
 Image.MAX_IMAGE_PIXELS = None  # photographs may have any size; what does not fit the memory is told
 
@@ -38,7 +38,12 @@ class Unreadable(UserError):
 
     @classmethod
     def because(cls, path: Path | str, reason: str) -> Unreadable:
-        """The error that names a file and the reason."""
+        """The error for a file.
+
+        Args:
+            path: of the file.
+            reason: what is wrong with it.
+        """
         return cls(f"cannot read image '{path}': {reason}{cls.REPAIR}")
 
     @property
@@ -82,7 +87,12 @@ def decode(path: Path) -> Decoded:
 def from_pillow(image: Image.Image, name: str) -> Decoded:
     """What Pillow has opened or made, turned upright by the EXIF orientation that it carries.
 
-    Raises Unreadable, with ``name``, for a file that it opened and cannot read.
+    Args:
+        image: of Pillow.
+        name: of the image, for errors.
+
+    Raises:
+        Unreadable: for a file that was opened and cannot be read.
     """
     try:
         image.load()
@@ -90,8 +100,7 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
         values, opacity = _values(image)
     except UNREADABLE as error:
         raise _unreadable(Path(name), error) from None
-    opacity = None if opacity is None else upright(opacity, tag)
-    return Decoded(*_without_nodata(upright(values, tag), opacity, None), tag, False, notes)
+    return Decoded(*_as_seen(values, opacity, tag), tag, False, notes)
 
 
 def header(path: Path) -> tuple[int, int, int]:
@@ -143,17 +152,17 @@ def _from_pillow(image: Image.Image, path: Path) -> Decoded:
         nodata = None
         if image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
             notes = (f"{frames} frames: the first is read",)
-    before, damaged = (1, ()) if image.format == "PNG" else orientation(image)
+    orientation_before, damage_before = (1, ()) if image.format == "PNG" else orientation(image)
     if image.format == "PNG":  # decoding passes over wrong checksums: the pixels may be black from there on
         with Image.open(path) as unread:
             unread.verify()
     image.load()
-    remaining, again = orientation(image)  # some versions of Pillow have turned a TIFF by now
-    deep = image.format == "PNG" and image.mode[0] not in "IF" and _png_depth(path) == SIXTEEN_BIT_PNG
+    remaining, damage_after = orientation(image)  # some versions of Pillow have turned a TIFF by now
+    coloured = image.format == "PNG" and image.mode[0] not in "IF"
+    deep = coloured and np.fromfile(path, np.uint8, PNG_DEPTH + 1)[PNG_DEPTH] == 16  # which Pillow does not tell
     values, opacity = _deep_png(path) if deep else _values(image)
-    opacity = None if opacity is None else upright(opacity, remaining)
-    notes = tuple(dict.fromkeys(notes + damaged + again))
-    return Decoded(*_without_nodata(upright(values, remaining), opacity, nodata), max(before, remaining), lossy, notes)
+    notes = tuple(dict.fromkeys(notes + damage_before + damage_after))
+    return Decoded(*_as_seen(values, opacity, remaining, nodata), max(orientation_before, remaining), lossy, notes)
 
 
 def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:
@@ -166,12 +175,6 @@ def _values(image: Image.Image) -> tuple[NDArray, NDArray[np.float32] | None]:
     if image.mode in ("1", "L"):
         return np.array(image.convert("L")), None
     return np.array(image if image.mode == "RGB" else image.convert("RGB")), None
-
-
-def _png_depth(path: Path) -> int:
-    """Bits per channel of a PNG file, which Pillow does not tell."""
-    with path.open("rb") as file:
-        return file.read(25)[24]
 
 
 def _deep_png(path: Path) -> tuple[NDArray, NDArray[np.float32] | None]:
@@ -187,14 +190,15 @@ def _from_tiff(path: Path) -> Decoded:
     values, opacity, tag, nodata, notes = tiff.read_tiff(path)
     if opacity is not None:
         whole = np.iinfo(opacity.dtype).max if opacity.dtype.kind in "iu" else max(1.0, float(opacity.max()))
-        opacity = upright(opacity / np.float32(whole), tag)
-    return Decoded(*_without_nodata(upright(values, tag), opacity, nodata), tag, False, notes)
+        opacity = opacity / np.float32(whole)
+    return Decoded(*_as_seen(values, opacity, tag, nodata), tag, False, notes)
 
 
-def _without_nodata(
-    values: NDArray, opacity: NDArray[np.float32] | None, nodata: float | None
+def _as_seen(
+    values: NDArray, opacity: NDArray[np.float32] | None, tag: int, nodata: float | None = None
 ) -> tuple[NDArray, NDArray[np.float32] | None]:
-    """Make what is marked as no data, and what is no number, transparent and 0."""
+    """Turn values and opacity upright; make what is marked as no data, and what is no number, transparent and 0."""
+    values, opacity = upright(values, tag), None if opacity is None else upright(opacity, tag)
     if nodata is None and values.dtype.kind != "f":
         return values, opacity
     absent = values == nodata if nodata is not None else np.zeros(values.shape, bool)

@@ -59,12 +59,25 @@ def to_bytes(values: NDArray, bits: int | None = None) -> tuple[NDArray[np.uint8
 
 
 def depth_note(largest: float, bits: int) -> str:
-    """What is said where the depth of a file is a guess."""
+    """What is said where the depth of a file is a guess.
+
+    Args:
+        largest: value in the files.
+        bits: the depth that was concluded.
+    """
     return f"values up to {largest:g} in 16-bit files: read as {bits} bits (if they are just dark, say bits: 16)"
 
 
 def fill(image: NDArray[np.uint8], transparent: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Give transparent pixels [H,W] of an image [H,W,3] the colours around them, blurred, so that no edge arises."""
+    """Give transparent pixels the colours around them, blurred, so that no edge arises.
+
+    Args:
+        image: uint8 [H,W,3].
+        transparent: bool [H,W].
+
+    Returns:
+        uint8 [H,W,3]; pixels that are not transparent stay.
+    """
     plain = ~transparent
     _, labels = cv2.distanceTransformWithLabels(
         transparent.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL

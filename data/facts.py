@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 
 from contracts.errors import UserError
+from contracts.names import first_of
 from data.protocol import Source
 
 MUCH = 0.5  # share of crack above which a mask is probably inverted
@@ -29,8 +30,8 @@ class Facts:
 
 def facts_of(source: Source) -> tuple[Facts, ...] | None:
     """The facts of each photograph in order; None from a source that has none."""
-    known = getattr(source, "facts", None)
-    return None if known is None else known()
+    facts = getattr(source, "facts", None)
+    return None if facts is None else facts()
 
 
 def digests_of(source: Source) -> list[str]:
@@ -49,7 +50,12 @@ def before_resizing(source: Source) -> Source:
 
 
 def has_crack(source: Source, index: int) -> bool:
-    """Whether the mask of a photograph has any crack pixel, before resizing."""
+    """Whether the mask of a photograph has any crack pixel, before resizing.
+
+    Args:
+        source: the photographs.
+        index: of the photograph; it is loaded if its facts say nothing of cracks.
+    """
     facts = facts_of(source)
     if facts is not None and not isnan(facts[index].crack):
         return facts[index].crack > 0
@@ -57,21 +63,28 @@ def has_crack(source: Source, index: int) -> bool:
 
 
 def describe(source: Source, what: str) -> list[str]:
-    """Lines about a source (``what`` names it): its photographs, cracks, empty masks, what was assumed, what is odd."""
+    """Describe a source: its photographs, cracks, empty masks, what was assumed, what is odd.
+
+    Args:
+        source: the photographs.
+        what: what messages call the source.
+
+    Returns:
+        Lines of text.
+    """
     facts = facts_of(source) or ()
+    lines = [f"{what}: {len(source)} photographs", *(f"{what}: {note}" for note in notes_of(source))]
     shares = [known.crack for known in facts if not isnan(known.crack)]
     if not shares:
-        return [f"{what}: {len(source)} photographs", *(f"{what}: {note}" for note in notes_of(source))]
-    empty = sum(share == 0 for share in shares)
+        return lines
     mean = sum(shares) / len(shares)
-    lines = [f"{what}: {len(source)} photographs, {100 * mean:.2f}% crack, {empty} masks empty"]
-    lines += [f"{what}: {note}" for note in notes_of(source)]
-    much = [source.name(index) for index, known in enumerate(facts) if known.crack > MUCH]
-    if much:
-        names = ", ".join(f"'{name}'" for name in much[:NAMED]) + (", ..." if len(much) > NAMED else "")
+    lines[0] += f", {100 * mean:.2f}% crack, {shares.count(0)} masks empty"
+    inverted = [source.name(index) for index, photograph in enumerate(facts) if photograph.crack > MUCH]
+    if inverted:
+        names = first_of([f"'{name}'" for name in inverted], NAMED)
         lines.append(
-            f"warning: {what}: over half of {len(much)} masks is crack ({names}, {100 * mean:.0f}% in all); if they "
-            "are inverted, say crack_values: [0], which takes black as crack, or invert the files"
+            f"warning: {what}: over half of {len(inverted)} masks is crack ({names}, {100 * mean:.0f}% in all); if "
+            "they are inverted, say crack_values: [0], which takes black as crack, or invert the files"
         )
     return lines
 
@@ -87,15 +100,25 @@ def notes_of(source: Source) -> tuple[str, ...]:
 
 
 def repeated(source: Source, digests: set[str]) -> list[str]:
-    """Names of the photographs whose content is among ``digests``."""
+    """Names of the photographs whose content is known already.
+
+    Args:
+        source: the photographs.
+        digests: of the known contents, as in ``Facts``.
+    """
     facts = facts_of(source) or ()
     return [source.name(index) for index, known in enumerate(facts) if known.digest in digests]
 
 
 def require_cracks(source: Source, what: str) -> None:
-    """Raise UserError if no mask of the source has a crack pixel; stops at the first that has one.
+    """Check that some mask has a crack pixel; stops at the first that has one.
 
-    ``what`` names the split in the message, e.g. "datasets:train".
+    Args:
+        source: the photographs.
+        what: what the message calls the source, e.g. "datasets:train".
+
+    Raises:
+        UserError: if all masks are empty.
     """
     if not any(has_crack(source, index) for index in range(len(source))):
         raise UserError(

@@ -52,11 +52,23 @@ def find_photographs(
     root: Path | str, split_list: SplitLists | None = None, part: str | None = None,
     role: str | None = None, notes: list[str] | None = None,
 ) -> list[tuple[str, Path]]:  # fmt: skip
-    """Return the photographs under ``root`` as (name, path), sorted by name; masks are not looked for.
+    """Find the photographs under a folder; masks are not looked for.
 
-    Layouts and arguments as in `find_pairs`; a folder that holds nothing but photographs will do,
-    too, and so will one that holds a folder of photographs for each class. Raises UserError as `find_pairs`
-    does, but for masks.
+    Layouts as of `find_pairs`; a folder that holds nothing but photographs will do, too, and so will one that holds a
+    folder of photographs for each class.
+
+    Args:
+        root: the folder.
+        split_list: as of `find_pairs`, as are the other arguments.
+        part: likewise.
+        role: likewise.
+        notes: likewise.
+
+    Returns:
+        (name, path) of each, sorted by name.
+
+    Raises:
+        UserError: as of `find_pairs`, but for masks.
     """
     root, notes = Path(root), [] if notes is None else notes
     plain = root.is_dir() and image_files(root)
@@ -96,7 +108,18 @@ def _listed(line: str, file: Path, photographs: dict[str, Path]) -> str:
 
 
 def read_split_lists(split_list: SplitLists, root: Path) -> dict[str, Path]:
-    """Return the lines of one or several list files, in order, each with the file that names it first."""
+    """Read one or several list files.
+
+    Args:
+        split_list: path or paths, looked for as given and then under ``root``.
+        root: a folder.
+
+    Returns:
+        Their lines in order, each with the file that names it first.
+
+    Raises:
+        UserError: for a file that is missing or no text, and if no line names anything.
+    """
     paths = [split_list] if isinstance(split_list, str | Path) else list(split_list)
     lines: dict[str, Path] = {}
     for path in map(Path, paths):
@@ -122,8 +145,8 @@ def _listed_pairs(root: Path, folders: dict[str, Folder], split_list: SplitLists
     for line, file in read_split_lists(split_list, root).items():
         name, _, stem = line.rpartition("/")
         if name not in folders:
-            known = ", ".join(sorted(filter(None, folders))) or "none"
-            reason = f"'{root}' has no such folder of images{nearest(name, folders)}; folders there: {known}"
+            valid = ", ".join(sorted(filter(None, folders))) or "none"
+            reason = f"'{root}' has no such folder of images{nearest(name, folders)}; folders there: {valid}"
             raise UserError(f"split list '{file}' names '{line}', but {reason}")
         if name not in images:
             images[name] = by_stem(folders[name].images, "images")

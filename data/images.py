@@ -53,7 +53,16 @@ def read_photograph(path: Path, bits: int | None = None) -> Photograph:
 
 
 def as_photograph(decoded: Decoded, path: Path | str, bits: int | None = None) -> Photograph:
-    """What `read_photograph` makes of a decoded file; ``path`` is for errors."""
+    """What `read_photograph` makes of a decoded file.
+
+    Args:
+        decoded: the content of the file.
+        path: of the file, for errors.
+        bits: as of `read_photograph`.
+
+    Raises:
+        Unreadable: for values that are no brightness.
+    """
     try:
         pixels, assumed = to_bytes(decoded.values, bits)
     except ValueError as error:
@@ -95,7 +104,15 @@ def photograph_of(image: NDArray | Image.Image, name: str = "the image") -> Phot
 
 
 def read_image(path: Path, bits: int | None = None) -> NDArray[np.uint8]:
-    """The pixels of `read_photograph`: uint8 [H,W,3], RGB, 0..255."""
+    """The pixels of `read_photograph`.
+
+    Args:
+        path: of the file.
+        bits: as of `read_photograph`.
+
+    Returns:
+        RGB, uint8 [H,W,3].
+    """
     return read_photograph(path, bits).pixels
 
 
@@ -141,8 +158,8 @@ def passed_over(folder: Path) -> str:
 def no_image(folder: Path) -> UserError:
     """Return the error for a folder that holds no image."""
     others = passed_over(folder)
-    held = f"; passed over: {others}" if others else ""
-    return UserError(f"no image in folder '{folder}': it has to hold files of {', '.join(IMAGE_SUFFIXES)}{held}")
+    listed = f"; passed over: {others}" if others else ""
+    return UserError(f"no image in folder '{folder}': it has to hold files of {', '.join(IMAGE_SUFFIXES)}{listed}")
 
 
 def _files(folder: Path) -> list[Path]:

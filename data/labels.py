@@ -10,31 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError, nearest
+from data.derived import Derived
 from data.facts import Facts, facts_of, has_crack
 from data.images import IMAGE_SUFFIXES, read_image
+from data.protocol import Loaded, Source
 from data.reading import counted_notes, decide_bits
-from data.sources import Loaded, Source, identity_of
 from data.survey import Progress, look_at_photograph, survey
 
-WORDS = {
-    "1": True,
-    "cracked": True,
-    "crack": True,
-    "true": True,
-    "0": False,
-    "uncracked": False,
-    "noncrack": False,
-    "false": False,
-}
+CRACKED, UNCRACKED = ("1", "cracked", "crack", "true"), ("0", "uncracked", "noncrack", "false")
+WORDS = {**dict.fromkeys(CRACKED, True), **dict.fromkeys(UNCRACKED, False)}
 
 
 def labels_by_prefix(names: Iterable[str], uncracked: Sequence[str]) -> dict[str, bool]:
-    """False for every name whose stem starts with one of the prefixes, else True."""
+    """Labels that names of files tell.
+
+    Args:
+        names: of the photographs, STEM or FOLDER/STEM.
+        uncracked: prefixes of the stems of photographs without a crack.
+
+    Returns:
+        False for these, else True, by name.
+    """
     return {name: not name.rpartition("/")[2].startswith(tuple(uncracked)) for name in names}
 
 
 def labels_by_folder(names: Iterable[str], uncracked: Sequence[str]) -> dict[str, bool]:
-    """False for every FOLDER/STEM whose folder is one of ``uncracked``, else True."""
+    """Labels that folders tell.
+
+    Args:
+        names: of the photographs, FOLDER/STEM.
+        uncracked: folders of photographs without a crack.
+
+    Returns:
+        False for these, else True, by name.
+    """
     return {name: name.rpartition("/")[0] not in uncracked for name in names}
 
 
@@ -58,10 +67,10 @@ def labels_from_csv(path: Path, names: Iterable[str]) -> dict[str, bool]:
     """
     rows = dict(_rows(path))
     labels = {name: rows.get(name, rows.get(name.rpartition("/")[2])) for name in names}
-    without = [name for name, label in labels.items() if label is None]
-    if without:
-        more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
-        reason = f"no line for '{without[0]}'{more}{nearest(without[0], rows)}"
+    unlabelled = [name for name, label in labels.items() if label is None]
+    if unlabelled:
+        others = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
+        reason = f"no line for '{unlabelled[0]}'{others}{nearest(unlabelled[0], rows)}"
         raise UserError(f"labels '{path}': {reason}; add NAME,1 or NAME,0")
     return {name: bool(label) for name, label in labels.items()}
 
@@ -131,28 +140,27 @@ class Photographs:
         return [[name, path.stat().st_size] for name, path in self.files]
 
 
-class Labelled:
+class Labelled(Derived):
     """Photographs of a source with image labels; their masks are hidden (NaN in every pixel).
 
-    labels: by name. Raises UserError unless there are photographs with cracks and such without.
+    Args:
+        source: the photographs.
+        labels: whether there is a crack, by name.
+
+    Raises:
+        UserError: unless there are photographs with cracks and such without.
     """
 
-    def __init__(self, source: Source, labels: Mapping[str, bool], what: str = "datasets.train.labels") -> None:
-        self.source, self.labels = source, labels
+    def __init__(self, source: Source, labels: Mapping[str, bool]) -> None:
+        super().__init__(source)
+        self.labels = labels
         cracked = sum(labels[source.name(index)] for index in range(len(source)))
         if cracked in (0, len(source)):
             kind = "none" if cracked == 0 else "all"
             raise UserError(
-                f"{what}: {kind} of {len(source)} photographs count as cracked, so there is nothing to tell apart; "
-                "check the labels, or the names under uncracked"
+                f"datasets.train.labels: {kind} of {len(source)} photographs count as cracked, so there is nothing to "
+                "tell apart; check the labels, or the names under uncracked"
             )
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        """The photograph's name in the source."""
-        return self.source.name(index)
 
     def label(self, index: int) -> bool:
         """Whether the photograph shows a crack."""
@@ -172,7 +180,7 @@ class Labelled:
 
     def identity(self) -> list:
         """The identity of the source and the labels."""
-        return [identity_of(self.source), [int(self.label(index)) for index in range(len(self))]]
+        return [super().identity(), [int(self.label(index)) for index in range(len(self))]]
 
 
 def no_mask(image: NDArray) -> NDArray[np.float32]:

@@ -23,14 +23,25 @@ LEFT_ALONE = re.compile(r"^[._]|(^|[\W_])(backup|bak|old|copy|trash|deleted)s?\d
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of photographs with its folder of masks; ``name`` is "" for the root itself."""
+    """A folder of photographs with its folder of masks.
+
+    Attributes:
+        name: "" for the root itself.
+        images: the photographs.
+        masks: their masks.
+    """
 
     name: str
     images: Path
     masks: Path
 
     def pairs(self, stems: Iterable[str] | None = None, notes: list[str] | None = None) -> list[Pair]:
-        """Return the pairs of the given stems (default: of every image), as `pair_folders` does."""
+        """The pairs of photograph and mask, as `pair_folders` returns them.
+
+        Args:
+            stems: of the images to take; None: every image.
+            notes: what was assumed or passed over is appended.
+        """
         return pair_folders(self.images, self.masks, self.name, stems, notes)
 
 
@@ -93,15 +104,15 @@ def choose(
     halves = {name: role_ for name in candidates for role_, names in ROLES.items() if name.lower() in names}
     if role is None or not halves:
         return candidates
-    own = [name for name, role_ in halves.items() if role_ == role]
-    if not own:
+    chosen = [name for name, role_ in halves.items() if role_ == role]
+    if not chosen:
         raise UserError(
             f"'{root}' has the parts {', '.join(candidates)}, but none for {role}; "
             f"say which to read, as part: {next(iter(candidates))}"
         )
-    if len(candidates) > len(own):
-        notes.append(f"'{root}': {_quoted(own)} taken of {', '.join(candidates)}")
-    return {name: candidates[name] for name in own}
+    if len(candidates) > len(chosen):
+        notes.append(f"'{root}': {_quoted(chosen)} taken of {', '.join(candidates)}")
+    return {name: candidates[name] for name in chosen}
 
 
 def named(folders: dict[str, Folder], part: str, root: Path) -> Folder:

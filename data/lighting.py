@@ -50,7 +50,8 @@ def kinds() -> dict[str, tuple[nn.Module, ...]]:
 class Lighting:
     """Puts some photographs in another light, drawn for each of them.
 
-    probability: share of the photographs that are; each of ``kinds`` is as likely as another.
+    Args:
+        probability: share of the photographs that are; each of ``kinds`` is as likely as another.
     """
 
     def __init__(self, probability: float) -> None:
@@ -58,9 +59,17 @@ class Lighting:
         self.kinds = kinds()
 
     def __call__(self, hr: Tensor, drawn: dict[str, float], seed: int, epoch: int, name: str) -> Tensor:
-        """A photograph float32 [3,H,W] in [0,1] in its light, from nothing but the arguments; ``hr`` itself is kept.
+        """A photograph in its light, which depends on the arguments alone.
 
-        drawn: as from ``data.transforms.draw``.
+        Args:
+            hr: float32 [3,H,W] in [0,1]; it stays as it is.
+            drawn: as from ``data.transforms.draw``.
+            seed: of the augmentation.
+            epoch: the pass over the data.
+            name: of the photograph.
+
+        Returns:
+            float32 [3,H,W] in [0,1], ``hr`` itself where its light is kept.
         """
         if drawn["light"] >= self.probability:
             return hr
@@ -68,7 +77,13 @@ class Lighting:
         return self.put(hr, kind, int(keyed_bits("lighting", seed, epoch, name).random_raw() >> 1))
 
     def put(self, hr: Tensor, kind: str, seed: int) -> Tensor:
-        """``hr`` [3,H,W] in the light of a kind; the generator of torch is left as it was."""
+        """A photograph in the light of one kind; the generator of torch is left as it was.
+
+        Args:
+            hr: float32 [3,H,W] in [0,1].
+            kind: a key of ``kinds``.
+            seed: of what is random in this light.
+        """
         lit = hr[None]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

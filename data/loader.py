@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -27,6 +28,7 @@ WORKER_REPAIR = (
 )
 
 
+@dataclass(eq=False)
 class StepSampler(Sampler):
     """The (epoch, index) keys of each training step, without a state to save.
 
@@ -48,32 +50,23 @@ class StepSampler(Sampler):
         UserError: for an empty source or a batch that the processes cannot share evenly.
     """
 
-    def __init__(
-        self,
-        length: int,
-        global_batch: int,
-        seed: int,
-        start_step: int,
-        total_steps: int,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        if length < 1:
+    length: int
+    global_batch: int
+    seed: int
+    start_step: int
+    total_steps: int
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
             raise UserError("the training split holds no image: give a root or a split list that has some")
-        if global_batch < 1 or global_batch % world:
-            lower = max(1, global_batch // world) * world
-            raise UserError(
-                f"batch size {global_batch} cannot be shared by {world} processes; give a multiple, such as {lower}"
-            )
-        if not 0 <= rank < world:
-            raise ValueError(f"rank {rank} is not below the number of processes {world}")
-        self.length = length
-        self.global_batch = global_batch
-        self.seed = seed
-        self.start_step = start_step
-        self.total_steps = total_steps
-        self.rank = rank
-        self.world = world
+        if self.global_batch < 1 or self.global_batch % self.world:
+            lower = max(1, self.global_batch // self.world) * self.world
+            shared = f"batch size {self.global_batch} cannot be shared by {self.world} processes"
+            raise UserError(f"{shared}; give a multiple, such as {lower}")
+        if not 0 <= self.rank < self.world:
+            raise ValueError(f"rank {self.rank} is not below the number of processes {self.world}")
 
     def __len__(self) -> int:
         return max(0, self.total_steps - self.start_step)
@@ -87,7 +80,7 @@ class StepSampler(Sampler):
         share = self.global_batch // self.world
         first = step * self.global_batch + self.rank * share
         positions = (divmod(position, self.length) for position in range(first, first + share))
-        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[rest])) for epoch, rest in positions]
+        return [(epoch, int(epoch_order(self.length, self.seed, epoch)[position])) for epoch, position in positions]
 
 
 @lru_cache(maxsize=4)

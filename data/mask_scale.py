@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from contracts.errors import UserError
+from contracts.names import first_of
 from data.masks import FAINT, Kind, MaskFacts, Scale
 
 FIRST = 4  # names told
@@ -37,12 +38,12 @@ def decide_scale(
     full: dict[Kind, int] = {}
     for mask in masks:
         full[mask.kind] = max(full.get(mask.kind, 1), mask.full)
-    odd = [mask.values[-1] > 0 and (mask.full != full[mask.kind] or not mask.edges) for mask in masks]
-    soft = [not is_odd and mask.kind != "lossy" for mask, is_odd in zip(masks, odd, strict=True)]
+    unclear = [mask.values[-1] > 0 and (mask.full != full[mask.kind] or not mask.edges) for mask in masks]
+    soft = [not is_unclear and mask.kind != "lossy" for mask, is_unclear in zip(masks, unclear, strict=True)]
     if not _spread([mask for mask, is_soft in zip(masks, soft, strict=True) if is_soft]):
-        odd = [odd[index] or (soft[index] and bool(mask.between().any())) for index, mask in enumerate(masks)]
-    if any(odd):
-        raise _refusal(names, masks, odd, full)
+        unclear = [unclear[index] or (soft[index] and bool(mask.between().any())) for index, mask in enumerate(masks)]
+    if any(unclear):
+        raise _refusal(names, masks, unclear, full)
     return Scale(full)
 
 
@@ -54,7 +55,7 @@ def _asked_for(
         raise UserError(f"crack_values: JPEG and its like do not keep values ('{lossy}'); say crack_from: N instead")
     scale = Scale({}, None if values is None else tuple(values), least)
     if not any(mask.share(scale) for mask in masks):
-        held = _list(sorted({int(value) for mask in masks for value in mask.values}))
+        held = first_of(sorted({int(value) for mask in masks for value in mask.values}), SHOWN)
         asked = f"crack_from: {least}" if values is None else f"crack_values: {list(values)}"
         raise UserError(f"{asked}: no mask holds such a value; they hold {held}")
     return scale
@@ -76,27 +77,23 @@ def _spread(masks: Sequence[MaskFacts]) -> bool:
     return dented >= LEAST * total or bool(several and strong >= LEAST * total)
 
 
-def _refusal(names: Sequence[str], masks: Sequence[MaskFacts], odd: Sequence[bool], full: dict[Kind, int]) -> UserError:
-    refused = [(name, mask) for name, mask, is_odd in zip(names, masks, odd, strict=True) if is_odd]
+def _refusal(
+    names: Sequence[str], masks: Sequence[MaskFacts], unclear: Sequence[bool], full: dict[Kind, int]
+) -> UserError:
+    refused = [(name, mask) for name, mask, is_unclear in zip(names, masks, unclear, strict=True) if is_unclear]
     counts = np.zeros(65536, np.int64)
     for _, mask in refused:
         between = (mask.values > 0) & (mask.values < full[mask.kind])
         counts[mask.values[between]] += mask.counts[between]
     common = sorted(int(value) for value in np.argsort(-counts, kind="stable")[:SHOWN] if counts[value])
     more = " and others" if np.count_nonzero(counts) > len(common) else ""
-    limits = _list(sorted({full[mask.kind] for _, mask in refused}))
-    which = ", ".join(f"'{name}'" for name, _ in refused[:FIRST]) + (", ..." if len(refused) > FIRST else "")
+    limits = first_of(sorted({full[mask.kind] for _, mask in refused}), SHOWN)
+    which = first_of([f"'{name}'" for name, _ in refused], FIRST)
     if any(mask.kind == "lossy" for _, mask in refused):
         repair = f"say from which value on it is crack, such as crack_from: {max(1, common[-1] // 2)}"
     else:
         crack = sorted({*common, *(full[mask.kind] for mask in masks if mask.values[-1] == full[mask.kind])})
         listed = f"crack_values: {crack[:SHOWN]}"
         repair = f"list those that mean crack (all else is background), as {listed}, or say crack_from: N"
-    return UserError(
-        f"{len(refused)} of {len(masks)} masks hold values that are neither 0 nor {limits}: {_list(common)}{more} "
-        f"({which}); {repair}; or correct the files"
-    )
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values[:SHOWN])) + (", ..." if len(values) > SHOWN else "")
+    finding = f"{len(refused)} of {len(masks)} masks hold values that are neither 0 nor {limits}"
+    return UserError(f"{finding}: {first_of(common, SHOWN)}{more} ({which}); {repair}; or correct the files")

@@ -39,7 +39,15 @@ class Scale:
     least: int | None = None
 
     def crack(self, values: NDArray, kind: Kind) -> NDArray[np.bool_]:
-        """Which of some values, in the units of a file of that kind, are crack."""
+        """Which values are crack.
+
+        Args:
+            values: of any shape, in the units of the file.
+            kind: of the file.
+
+        Returns:
+            bool of the same shape.
+        """
         if self.values is not None:
             return np.isin(values, self.values)
         if self.least is not None:
@@ -47,7 +55,15 @@ class Scale:
         return values * 2.0 > self.full[kind]
 
     def soft(self, values: NDArray, kind: Kind) -> NDArray[np.float32]:
-        """The same as 0..1, with what lies between 0 and full as it is."""
+        """The same as 0..1, with what lies between 0 and full as it is.
+
+        Args:
+            values: of any shape, in the units of the file.
+            kind: of the file.
+
+        Returns:
+            float32 of the same shape.
+        """
         if self.values is not None or self.least is not None:
             return self.crack(values, kind).astype(np.float32)
         return np.minimum(values / self.full[kind], 1).astype(np.float32)
@@ -117,7 +133,15 @@ def read_mask(
 
 
 def mask_facts(decoded: Decoded, path: Path) -> MaskFacts:
-    """Look at the values of a decoded mask. Raises UserError as `mask_values` does."""
+    """Look at the values of a mask.
+
+    Args:
+        decoded: the content of its file.
+        path: of the file, for errors.
+
+    Raises:
+        Unreadable: as of `mask_values`.
+    """
     values, kind = mask_values(decoded, path), kind_of(decoded)
     values = np.rint(values).astype(np.int64) if values.dtype.kind == "f" else values
     counts = np.bincount(values.reshape(-1))
@@ -135,9 +159,17 @@ def kind_of(decoded: Decoded) -> Kind:
 
 
 def mask_values(decoded: Decoded, path: Path) -> NDArray:
-    """Values [H,W] of a mask in the units of its file: largest colour channel times opacity.
+    """Values of a mask in the units of its file: largest colour channel times opacity.
 
-    Raises UserError, naming ``path``, for values that are not whole numbers from 0 to 65535.
+    Args:
+        decoded: the content of the file.
+        path: of the file, for errors.
+
+    Returns:
+        [H,W].
+
+    Raises:
+        Unreadable: for values that are not whole numbers from 0 to 65535.
     """
     values = decoded.values
     if values.dtype != np.uint8 and (not is_deep(values) or values.min() < 0 or values.max() > 65535):

@@ -21,9 +21,15 @@ def orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
 
 
 def upright(pixels: NDArray, tag: int) -> NDArray:
-    """Turn and mirror stored pixels [H,W,...] as orientation ``tag`` (1..8) says; a view.
+    """Turn and mirror stored pixels as their orientation says.
 
-    2: mirrored left-right, 3: upside down, 4: mirrored top-bottom, 6 and 8: a quarter turn, 5 and 7: transposed.
+    Args:
+        pixels: [H,W,...].
+        tag: orientation 1..8; 2: mirrored left-right, 3: upside down, 4: mirrored top-bottom, 6 and 8: a quarter turn,
+            5 and 7: transposed.
+
+    Returns:
+        A view.
     """
     if tag in TURNED:
         pixels = pixels.swapaxes(0, 1)

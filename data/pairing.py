@@ -16,7 +16,13 @@ MARKS = ("{}_mask", "{}_masks", "{}_label", "{}_labels", "{}_gt", "{}_seg", "{}_
 
 @dataclass(frozen=True)
 class Pair:
-    """A photograph and its mask; ``name`` is STEM, or FOLDER/STEM where the root has several folders."""
+    """A photograph and its mask.
+
+    Attributes:
+        name: STEM, or FOLDER/STEM where the root has several folders.
+        image: the photograph's file.
+        mask: the mask's file.
+    """
 
     name: str
     image: Path
@@ -49,12 +55,12 @@ def pair_folders(
     assumed: list[str] = []
     selected = list(image_of) if stems is None else list(stems)
     marked = _marked([stem for stem in selected if stem not in mask_of], mask_of)
-    without = [stem for stem in selected if stem not in mask_of and stem not in marked]
-    if without:
-        more = f" (and {len(without) - 1} more images)" if len(without) > 1 else ""
+    unmasked = [stem for stem in selected if stem not in mask_of and stem not in marked]
+    if unmasked:
+        others = f" (and {len(unmasked) - 1} more images)" if len(unmasked) > 1 else ""
         raise UserError(
-            f"image '{image_of[without[0]]}' has no mask{more}: expected '{masks / without[0]}' with suffix "
-            f".png, .jpg or another{nearest(without[0], mask_of)}; add the mask (all black if there is no "
+            f"image '{image_of[unmasked[0]]}' has no mask{others}: expected '{masks / unmasked[0]}' with suffix "
+            f".png, .jpg or another{nearest(unmasked[0], mask_of)}; add the mask (all black if there is no "
             "crack), or remove the image"
         )
     if marked:
@@ -69,7 +75,15 @@ def pair_folders(
 
 
 def by_stem(folder: Path, kind: str) -> dict[str, Path]:
-    """The image files of a folder by readable stem; UserError where it is missing or two files share a stem."""
+    """The image files of a folder by readable stem.
+
+    Args:
+        folder: to list.
+        kind: what messages call the files, "images" or "masks".
+
+    Raises:
+        UserError: for a missing folder and for two files of one stem.
+    """
     if not folder.is_dir():
         raise UserError(f"no folder '{folder}': the {kind} have to be there, matched by stem")
     files: dict[str, Path] = {}

@@ -59,9 +59,11 @@ def collate_loaded(samples: Sequence[Sample]) -> LoadedBatch:
 
 @dataclass(frozen=True)
 class Collate:
-    """Stacks samples into a batch to be passed on; ``shared``: in shared memory, as long as there is room.
+    """Stacks samples into a batch to be passed on.
 
-    finish: what else is done to the batch in the loader process.
+    Attributes:
+        shared: whether it goes through shared memory, as long as there is room.
+        finish: what else is done to the batch in the loader process.
     """
 
     shared: bool = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contracts.errors import UserError
+from contracts.names import first_of
 from data.depth import FULL_DEPTH, depth_note, depth_of
 from data.mask_scale import decide_scale
 from data.masks import Scale
@@ -38,9 +39,17 @@ class Reading:
 
 
 def decide_bits(photos: Iterable[PhotoFacts], asked: int | None) -> tuple[int | None, list[str]]:
-    """Return the depth of a set's 16-bit files (None: there are none), and a note where it is a guess.
+    """Decide the depth of a set's 16-bit files.
 
-    Raises UserError where ``asked`` is less than a file needs, and where it would have no effect.
+    Args:
+        photos: what decoding the photographs showed.
+        asked: the depth that the options give, or None.
+
+    Returns:
+        The depth in bits, None if no file has 16, and a note where it is a guess.
+
+    Raises:
+        UserError: for a depth that is less than a file needs, or without effect.
     """
     deep = [(photo.largest, photo.path) for photo in photos if photo.largest is not None]
     if not deep:
@@ -60,17 +69,35 @@ def decide_bits(photos: Iterable[PhotoFacts], asked: int | None) -> tuple[int | 
 
 
 def decide_masks(facts: Sequence[PairFacts], reading: Reading) -> Scale:
-    """What the values of a set's masks mean. Raises UserError as `decide_scale` does."""
+    """Decide what the values of a set's masks mean.
+
+    Args:
+        facts: what decoding the pairs showed.
+        reading: what the options say of the values.
+
+    Raises:
+        UserError: as of `decide_scale`.
+    """
     names = [pair.pair.mask.name for pair in facts]
     return decide_scale(names, [pair.mask for pair in facts], reading.crack_values, reading.crack_from)
 
 
 def decide_turn(facts: Sequence[PairFacts], asked: str | None) -> tuple[bool, list[str]]:
-    """Return whether masks without EXIF data are turned like their photographs, and a note where that is concluded.
+    """Decide whether masks without EXIF data are turned like their photographs.
 
-    Unless ``asked`` ("upright", "stored"), sizes tell; where they cannot (square ones, half turns, mirrors), other
-    pairs of the set whose sizes say "upright" decide. Raises UserError where nothing tells, where sizes say that
-    masks are as stored, for sizes that do not fit, and where ``asked`` has no effect.
+    Unless the options say it, sizes tell; where they cannot (square ones, half turns, mirrors), other pairs of the set
+    whose sizes say "upright" decide.
+
+    Args:
+        facts: what decoding the pairs showed.
+        asked: "upright" or "stored", as of `Reading`, or None.
+
+    Returns:
+        Whether they are turned, and a note where that is concluded.
+
+    Raises:
+        UserError: where nothing tells, where sizes say that masks are as stored, for sizes that do not fit, and where
+            ``asked`` has no effect.
     """
     doubtful = [pair for pair in facts if pair.photo.orientation != UPRIGHT and not pair.mask_turned]
     if asked is not None and not doubtful:
@@ -86,7 +113,7 @@ def decide_turn(facts: Sequence[PairFacts], asked: str | None) -> tuple[bool, li
     ]
     if not silent:
         return False, []
-    names = ", ".join(f"'{pair.pair.image.name}'" for pair in silent[:NAMED]) + (", ..." if len(silent) > NAMED else "")
+    names = first_of([f"'{pair.pair.image.name}'" for pair in silent], NAMED)
     finding = f"{len(silent)} photographs carry an EXIF turn that their masks lack, and sizes do not tell ({names})"
     if len(silent) == len(doubtful):
         raise UserError(

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 
 from contracts.errors import UserError
-from data.facts import Facts, facts_of
-from data.sources import Loaded, Source, identity_of
+from data.derived import Derived
+from data.protocol import Loaded, Source
 
 
-class Resized:
+class Resized(Derived):
     """The photographs of a source, resized.
 
     A square distorts: a crack across the longer side gets thinner than one along it. Images are averaged over
@@ -29,14 +29,8 @@ class Resized:
     def __init__(self, source: Source, side: int, keep_aspect: bool = False) -> None:
         if side < 32:
             raise UserError(f"resize {side}: give a side of at least 32 pixels")
-        self.source, self.side, self.keep_aspect = source, side, keep_aspect
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def name(self, index: int) -> str:
-        """The photograph's name in the source."""
-        return self.source.name(index)
+        super().__init__(source)
+        self.side, self.keep_aspect = side, keep_aspect
 
     def load(self, index: int) -> Loaded:
         """Image and mask of the new size."""
@@ -56,10 +50,6 @@ class Resized:
         factor = self.side / max(height, width)
         return max(1, round(height * factor)), max(1, round(width * factor))
 
-    def facts(self) -> tuple[Facts, ...] | None:
-        """The facts of the source: of the photographs before they are resized."""
-        return facts_of(self.source)
-
     def identity(self) -> list:
         """The identity of the source, the side and whether proportions are kept."""
-        return [identity_of(self.source), self.side, self.keep_aspect]
+        return [super().identity(), self.side, self.keep_aspect]

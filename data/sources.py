@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from contracts.errors import UserError
-from data.facts import Facts, facts_of
+from data.derived import Derived, identity_of
+from data.facts import Facts
 from data.images import read_image
 from data.masks import read_mask
 from data.orientation import UPRIGHT
@@ -20,28 +21,25 @@ from data.reading import Reading, counted_notes, decide_bits, decide_masks, deci
 from data.survey import Progress, look_at_pair, survey
 
 
-class Cached:
-    """Any source, its photographs kept in memory until ``cache_mb`` MiB are full (0: none).
+class Cached(Derived):
+    """Any source, its photographs kept in memory.
 
     What is in stays in: with every photograph read once per epoch, throwing out the oldest would
-    leave nothing to find. The limit holds for each process; forked workers share what was loaded
-    before they started, spawned ones start empty. Arrays are handed out read-only.
+    leave nothing to find. Arrays are handed out read-only.
+
+    Args:
+        source: the photographs.
+        cache_mb: MiB that may be filled, 0: none. The limit holds for each process; forked workers share what was
+            loaded before they started, spawned ones start empty.
     """
 
     def __init__(self, source: Source, cache_mb: float = 1024) -> None:
-        self.source = source
+        super().__init__(source)
         self.free_bytes = self.cache_bytes = int(cache_mb * 2**20)
         self._kept: dict[int, Loaded] = {}
 
-    def __len__(self) -> int:
-        return len(self.source)
-
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_kept": {}, "free_bytes": self.cache_bytes}
-
-    def name(self, index: int) -> str:
-        """The photograph's name in the source."""
-        return self.source.name(index)
 
     def load(self, index: int) -> Loaded:
         """Image and mask as the source loads them, read-only."""
@@ -55,14 +53,6 @@ class Cached:
             self._kept[index] = loaded
             self.free_bytes -= size
         return loaded
-
-    def identity(self) -> object:
-        """The identity of the source."""
-        return identity_of(self.source)
-
-    def facts(self) -> tuple[Facts, ...] | None:
-        """The facts of the source."""
-        return facts_of(self.source)
 
 
 class FilePairs:
@@ -125,21 +115,28 @@ class FilePairs:
         return [*pairs, unusual] if unusual else pairs
 
 
-class Subset:
-    """The photographs of ``source`` at ``indices``, in that order. Raises UserError without indices."""
+class Subset(Derived):
+    """Some photographs of a source.
+
+    Args:
+        source: the photographs.
+        indices: of those taken, in the new order.
+
+    Raises:
+        UserError: without indices.
+    """
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
         if not indices:
             raise UserError(f"an empty split of {len(source)} photographs; give more data or other fractions")
-        self.source = source
+        super().__init__(source)
         self.indices = tuple(indices)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def name(self, index: int) -> str:
-        """The photograph's name in the whole source."""
-        return self.source.name(self.indices[index])
+        return super().name(self.indices[index])
 
     def load(self, index: int) -> Loaded:
         """Image and mask as the whole source loads them."""
@@ -147,12 +144,12 @@ class Subset:
 
     def facts(self) -> tuple[Facts, ...] | None:
         """The facts of the photographs taken."""
-        known = facts_of(self.source)
+        known = super().facts()
         return None if known is None else tuple(known[index] for index in self.indices)
 
     def identity(self) -> list:
         """The identity of the whole source and the indices taken."""
-        return [identity_of(self.source), list(self.indices)]
+        return [super().identity(), list(self.indices)]
 
 
 def split_random(source: Source, fractions: Sequence[float], seed: int) -> list[Subset]:
@@ -218,12 +215,6 @@ def fingerprint(source: Source) -> str:
     names where it has none.
     """
     return hashlib.sha256(json.dumps(identity_of(source), sort_keys=True).encode()).hexdigest()
-
-
-def identity_of(source: Source) -> object:
-    """Return the source's ``identity()``, or its names where it has none."""
-    identity = getattr(source, "identity", None)
-    return identity() if identity else [source.name(index) for index in range(len(source))]
 
 
 def _hash(seed: int, name: str) -> str:

@@ -126,14 +126,19 @@ def survey(items: Sequence[Item], look: Callable[[Item], Found], progress: Progr
 
 
 def together(errors: Sequence[UserError], total: int) -> UserError:
-    """One error for several of ``total`` photographs: those that cannot be read by name and reason, then the repair."""
+    """One error for several photographs: those that cannot be read by name and reason, then the repair.
+
+    Args:
+        errors: at least one, of one photograph each.
+        total: number of photographs that were looked at.
+    """
     if len(errors) == 1:
         return errors[0]
     reasons = [error.what if isinstance(error, Unreadable) else str(error) for error in errors]
-    more = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
+    others = f" | and {len(errors) - FIRST} more" if len(errors) > FIRST else ""
     repair = "; replace or remove these files" if any(isinstance(error, Unreadable) for error in errors) else ""
     return UserError(
-        f"{len(errors)} of {total} photographs cannot be used: {' | '.join(reasons[:FIRST])}{more}{repair}"
+        f"{len(errors)} of {total} photographs cannot be used: {' | '.join(reasons[:FIRST])}{others}{repair}"
     )
 
 

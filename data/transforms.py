@@ -19,18 +19,29 @@ def keyed_bits(*key: str | int) -> np.random.Philox:
 
 
 def draw(seed: int, epoch: int, name: str) -> dict[str, float]:
-    """Draw one number in [0, 1) per random choice, from nothing but (seed, epoch, name).
+    """Draw one number in [0, 1) per random choice.
 
     Every choice has its own number, so switching one on does not change the others.
+
+    Args:
+        seed: of the augmentation.
+        epoch: the pass over the data.
+        name: of the photograph.
+
+    Returns:
+        The numbers by the names in ``DRAWS``, a function of the arguments alone.
     """
     generator = np.random.Generator(keyed_bits("augmentation", seed, epoch, name))
     return dict(zip(DRAWS, generator.random(len(DRAWS)).tolist(), strict=True))
 
 
 def pad_to(image: NDArray, mask: NDArray, side: int) -> Arrays:
-    """Reflect image [H,W,3] and mask [H,W] at their borders (edge pixel not repeated) to at least ``side``.
+    """Reflect image and mask at their borders (edge pixel not repeated), shared between both ends of an axis.
 
-    The padding is shared between both ends of an axis; sides that are large enough stay.
+    Args:
+        image: [H,W,3].
+        mask: [H,W].
+        side: least height and width, pixels; sides that are large enough stay.
     """
     height, width = mask.shape
     missing = [max(0, side - height), max(0, side - width)]
@@ -70,7 +81,16 @@ def crop(image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crac
 def flip_and_turn(
     image: NDArray, mask: NDArray, drawn: dict[str, float], horizontal: float, vertical: float, rotate: bool
 ) -> Arrays:
-    """Mirror left-right and top-bottom with the given probabilities; ``rotate``: 0 to 3 quarter turns."""
+    """Mirror and turn image and mask alike.
+
+    Args:
+        image: [H,W,3].
+        mask: [H,W].
+        drawn: as from ``draw``.
+        horizontal: probability of mirroring left-right.
+        vertical: probability of mirroring top-bottom.
+        rotate: whether to turn by 0 to 3 quarters.
+    """
     if drawn["horizontal_flip"] < horizontal:
         image, mask = image[:, ::-1], mask[:, ::-1]
     if drawn["vertical_flip"] < vertical:
@@ -80,10 +100,17 @@ def flip_and_turn(
 
 
 def tone_table(drawn: dict[str, float], strength: float) -> NDArray[np.float32]:
-    """Return the tone curve float32 [256], in [0, 1], that maps 8-bit values; the identity at strength 0.
+    """The tone curve ``clip(1/2 + c (v^g - 1/2) + b)`` of 8-bit values; the identity at strength 0.
 
-    ``clip(1/2 + c (v^g - 1/2) + b)`` with contrast c in 1 +- strength, brightness b in +- strength / 2
-    and gamma g in (1 + strength)^(+-1), each uniform (g: its logarithm).
+    Contrast c lies in 1 +- strength, brightness b in +- strength / 2 and gamma g in (1 + strength)^(+-1), each uniform
+    (g: its logarithm).
+
+    Args:
+        drawn: as from ``draw``.
+        strength: in [0, 1].
+
+    Returns:
+        float32 [256] in [0, 1].
     """
     values = np.arange(256) / 255
     if strength == 0:
@@ -95,9 +122,12 @@ def tone_table(drawn: dict[str, float], strength: float) -> NDArray[np.float32]:
 
 
 def crop_to_multiple(image: NDArray, mask: NDArray, multiple: int) -> Arrays:
-    """Drop rows at the bottom and columns at the right until both sides are divisible by ``multiple``.
+    """Drop rows at the bottom and columns at the right until both sides are divisible by a number.
 
-    Sides shorter than ``multiple`` are first reflected up to it.
+    Args:
+        image: [H,W,3].
+        mask: [H,W].
+        multiple: the number, pixels; shorter sides are first reflected up to it.
     """
     image, mask = pad_to(image, mask, multiple)
     height, width = (length - length % multiple for length in mask.shape)

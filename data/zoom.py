@@ -50,9 +50,10 @@ class Zoom:
             The crops of image and mask, in their types.
         """
         factor = max(self.low * (self.high / self.low) ** drawn["zoom"], side / (WIDEST * min(mask.shape)))
-        soft = mask.astype(np.float32)
+        soft: NDArray = mask.astype(np.float32)
         if factor < 1:
-            image, soft = (_downsampled(array, factor) for array in (image, soft))
+            height, width = (max(1, round(length * factor)) for length in mask.shape)
+            image, soft = (cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA) for array in (image, soft))
         remaining = max(factor, 1.0)
         middle = _middle(soft, side / remaining, drawn, crack_probability)
         turn = 2 * math.pi * drawn["angle"] if self.any_angle else 0.0
@@ -70,12 +71,6 @@ class Zoom:
             for array in (image, soft)
         )
         return cut, (covered >= COVERED).astype(mask.dtype)
-
-
-def _downsampled(array: NDArray, factor: float) -> NDArray:
-    """Averaged over the pixels that become one."""
-    height, width = (max(1, round(length * factor)) for length in array.shape[:2])
-    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _middle(soft: NDArray, span: float, drawn: dict[str, float], crack_probability: float) -> tuple[float, float]:

@@ -12,6 +12,8 @@ from contracts.errors import ArgumentError, lookup
 # isort: split
 from basicsr.utils.img_process_util import filter2D
 
+PADDING = {"reflect": "reflect", "zero": "constant"}  # of each border, as torch calls it
+
 
 def blur(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     """Cross-correlate (no flip) every channel of each image with that image's kernel.
@@ -44,12 +46,20 @@ def blur_fft(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
     """The same correlation as ``blur`` by FFT, equal up to rounding (about 1e-6 in float32).
 
     For losses: on a CPU its backward pass is several times faster than that of a grouped convolution.
-    Shapes and errors as in ``blur``; float32 or float64.
+
+    Args:
+        image: [B,C,H,W], float32 or float64.
+        kernel: [B,1,k,k], or [1,1,k,k] for one kernel for all, k odd.
+        border: as of ``blur``.
+
+    Returns:
+        [B,C,H,W].
+
+    Raises:
+        ArgumentError: for an unknown border.
     """
-    side = kernel.shape[-1]
-    margin = side // 2
-    mode = {"reflect": "reflect", "zero": "constant"}
-    padded = F.pad(image, (margin,) * 4, mode=lookup(mode, border, "border")).contiguous()
+    margin = kernel.shape[-1] // 2
+    padded = F.pad(image, (margin,) * 4, mode=lookup(PADDING, border, "border")).contiguous()
     sides = padded.shape[-2:]
     spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernel.to(image.dtype), s=sides).conj()
     height, width = image.shape[-2:]
@@ -57,7 +67,16 @@ def blur_fft(image: Tensor, kernel: Tensor, border: str = "reflect") -> Tensor:
 
 
 def check_reflects(height: int, width: int, side: int) -> None:
-    """Raise ArgumentError unless an image of that size can be reflected by half a kernel's side."""
+    """Check that an image can be reflected by half a kernel's side.
+
+    Args:
+        height: of the image, pixels.
+        width: likewise.
+        side: of the kernel, pixels.
+
+    Raises:
+        ArgumentError: for an image that is too small.
+    """
     margin = side // 2
     if min(height, width) <= margin:
         raise ArgumentError(
@@ -68,8 +87,7 @@ def check_reflects(height: int, width: int, side: int) -> None:
 
 def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:
     """Correlate planes [N,1,H,W] with kernels [N,k,k] under a reflected border."""
-    height, width = planes.shape[-2:]
-    check_reflects(height, width, kernels.shape[-1])
+    check_reflects(*planes.shape[-2:], kernels.shape[-1])
     return filter2D(planes, kernels)
 
 

@@ -16,10 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contracts.errors import lookup
-from degradations.blur import blur_fft, check_reflects
+from degradations.blur import PADDING, blur_fft, check_reflects
 from degradations.resize import bicubic_downsample, check_divisible
 
-PADDING = {"reflect": "reflect", "zero": "constant"}
 BLOCK_BYTES = 6 << 20  # of float32 spectra that are worked on at once on a CPU: about what its caches hold
 CUT = 2  # downsampled rows at each end whose window, 2 * scale to either side of its centre, reaches over the border
 

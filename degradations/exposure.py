@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 from torch import Tensor
 
 from degradations.ranges import read_range
@@ -37,15 +36,8 @@ class Exposure(Step):
     type = "exposure"
 
     def __init__(self, gain: object = (0.3, 1.2), gamma: object = (0.8, 1.5), probability: float = 1.0) -> None:
-        super().__init__(probability)
-        self.gain = read_range(gain, "gain", 0.01, 10.0)
-        self.gamma = read_range(gamma, "gamma", 0.01, 10.0)
-
-    def parameters(self) -> dict[str, object]:
-        return {"gain": self.gain.plain(), "gamma": self.gamma.plain()}
-
-    def draw(self, rng: np.random.Generator) -> Drawn:
-        return {"gain": self.gain.draw(rng), "gamma": self.gamma.draw(rng)}
+        gain_range, gamma_range = read_range(gain, "gain", 0.01, 10.0), read_range(gamma, "gamma", 0.01, 10.0)
+        super().__init__(probability, gain=gain_range, gamma=gamma_range)
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         gain, gamma = (column(drawn, key, state.image) for key in ("gain", "gamma"))

@@ -56,7 +56,15 @@ def anisotropic_gaussian(sigma_x: Tensor, sigma_y: Tensor, theta: Tensor, side: 
 
 
 def isotropic_gaussian(sigma: Tensor, side: int = 21) -> Tensor:
-    """Round Gaussians of standard deviation ``sigma`` [B] > 0, pixels; returns [B,1,k,k]."""
+    """Round Gaussians.
+
+    Args:
+        sigma: standard deviation, [B] > 0, pixels.
+        side: k, odd.
+
+    Returns:
+        [B,1,k,k].
+    """
     return anisotropic_gaussian(sigma, sigma, torch.zeros_like(sigma), side)
 
 
@@ -115,7 +123,16 @@ def disk(radius: Tensor, side: int = 21) -> Tensor:
 
 
 def delta(batch: int, side: int = 21, like: Tensor | None = None) -> Tensor:
-    """Kernels [B,1,k,k] that change nothing: 1 at the centre. Device and dtype of ``like`` (else float32)."""
+    """Kernels that change nothing: 1 at the centre.
+
+    Args:
+        batch: B.
+        side: k, odd.
+        like: a tensor of the device and dtype to use; None: float32 on the CPU.
+
+    Returns:
+        [B,1,k,k].
+    """
     like = torch.empty(0) if like is None else like
     kernel = torch.zeros(batch, 1, check_side(side), side, device=like.device, dtype=like.dtype)
     kernel[:, :, side // 2, side // 2] = 1

@@ -130,11 +130,10 @@ class Pipeline:
         twice as fast and equal up to rounding. Test sets keep the two: rounding to 8 bit could show the difference.
         """
         names = list(self.steps)
-        for first, second in itertools.pairwise(names):
+        for index, (first, second) in enumerate(itertools.pairwise(names)):
             blur, downscale = self.steps[first], self.steps[second]
             always = isinstance(blur, Blur) and blur.probability == 1
             if always and isinstance(downscale, Downscale) and downscale.antialias and not self.quantise:
-                index = names.index(first)
                 before, after = names[:index], names[index + 2 :]
                 return [*((name,) for name in before), (first, second), *((name,) for name in after)]
         return [(name,) for name in names]

@@ -32,7 +32,17 @@ class Range:
 
 
 def read_number(value: object, name: str, least: float, most: float = math.inf) -> float:
-    """Return ``value`` as a float; raise UserError naming the parameter unless it is in [least, most]."""
+    """Check a number of the options.
+
+    Args:
+        value: what they give.
+        name: of the parameter, for errors.
+        least: lower limit.
+        most: upper limit.
+
+    Raises:
+        ArgumentError: for what is no number within the limits.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return float(value)
     limits = f"of at least {least:g}" if math.isinf(most) else f"between {least:g} and {most:g}"
@@ -40,7 +50,17 @@ def read_number(value: object, name: str, least: float, most: float = math.inf) 
 
 
 def read_range(value: object, name: str, least: float, most: float = math.inf) -> Range:
-    """Read a number or ``[low, high]`` within [least, most]; raise UserError naming the parameter."""
+    """Read a range of the options.
+
+    Args:
+        value: a number, [low, high] or a ``Range``.
+        name: of the parameter, for errors.
+        least: lower limit of both ends.
+        most: upper limit of both ends.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
     if isinstance(value, Range):
         value = value.plain()
     ends = list(value) if isinstance(value, list | tuple) else [value, value]
@@ -53,7 +73,16 @@ def read_range(value: object, name: str, least: float, most: float = math.inf) -
 
 
 def check_names(parameters: Mapping[str, object], valid: Iterable[str], what: str) -> None:
-    """Raise ArgumentError for the first parameter whose name is not among the valid ones of ``what``."""
+    """Check the names of parameters.
+
+    Args:
+        parameters: the given ones by name.
+        valid: names that there are.
+        what: whose parameters they are, for errors.
+
+    Raises:
+        ArgumentError: for the first other name, with the nearest valid one.
+    """
     valid = sorted(valid)
     for name in parameters:
         if name not in valid:

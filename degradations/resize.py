@@ -13,7 +13,16 @@ from contracts.errors import ArgumentError
 
 
 def check_divisible(height: int, width: int, scale: int) -> None:
-    """Raise ArgumentError with the size to crop to unless both sides are multiples of ``scale``."""
+    """Check that an image can be downsampled by a whole factor.
+
+    Args:
+        height: of the image, pixels.
+        width: likewise.
+        scale: that has to divide both.
+
+    Raises:
+        ArgumentError: for other sides, with the size to crop to.
+    """
     if height % scale or width % scale or height < scale or width < scale:
         raise ArgumentError(
             f"an image of {height}x{width} pixels cannot be reduced by {scale}: crop it to sides that "
@@ -44,7 +53,15 @@ def bicubic_downsample(image: Tensor, scale: int, antialias: bool = True) -> Ten
 
 
 def bicubic_upsample(image: Tensor, scale: int) -> Tensor:
-    """Upsample [B,C,h,w] to [B,C,h*scale,w*scale]: a = -0.75, half-pixel centres, replicated border."""
+    """Upsample by an integer factor: a = -0.75, half-pixel centres, replicated border.
+
+    Args:
+        image: [B,C,h,w].
+        scale: factor.
+
+    Returns:
+        [B,C,h*scale,w*scale], unclipped.
+    """
     size = (image.shape[-2] * scale, image.shape[-1] * scale)
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False)
 

@@ -1,7 +1,8 @@
 """The steps that a degradation pipeline is made of, by the name that options use.
 
 A step draws plain numbers for each sample from that sample's generator, and is applied to the whole batch at
-once. To add one: a class with ``parameters``, ``draw`` and ``apply``, and its entry in STEPS.
+once. To add one: a class with ``apply`` (and with ``parameters`` and ``draw``, if it draws from more than ranges), and
+its entry in STEPS.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ from degradations.step import Drawn, State, Step, column
 
 
 class Downscale(Step):
-    """Downsample by ``scale``, bicubic; antialias as in ``bicubic_downsample``. Always applied."""
+    """Downsample by ``scale``, bicubic. Always applied.
+
+    Args:
+        antialias: as of ``bicubic_downsample``.
+        scale: integer.
+    """
 
     type = "downscale"
 
@@ -39,27 +45,25 @@ class Downscale(Step):
     def parameters(self) -> dict[str, object]:
         return {"antialias": self.antialias}
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
-        return {}
-
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         return replace(state, image=bicubic_downsample(state.image, self.scale, self.antialias))
 
 
 class GaussianNoise(Step):
-    """Add white Gaussian noise. sigma: standard deviation, number or [low, high], in units of [0, 1]."""
+    """Add white Gaussian noise.
+
+    Args:
+        sigma: standard deviation in units of [0, 1], number or [low, high].
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "gaussian_noise"
 
     def __init__(self, sigma: object = (0.0, 0.03), probability: float = 1.0) -> None:
-        super().__init__(probability)
-        self.sigma = read_range(sigma, "sigma", 0.0, 1.0)
-
-    def parameters(self) -> dict[str, object]:
-        return {"sigma": self.sigma.plain()}
+        super().__init__(probability, sigma=read_range(sigma, "sigma", 0.0, 1.0))
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        return {"sigma": self.sigma.draw(rng), "noise_seed": _noise_seed(rng)}
+        return {**super().draw(rng), "noise_seed": _noise_seed(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         sigma = column(drawn, "sigma", state.image)
@@ -67,19 +71,20 @@ class GaussianNoise(Step):
 
 
 class PoissonNoise(Step):
-    """Shot noise. peak: expected photons of a white pixel, number or [low, high], at least 1."""
+    """Shot noise.
+
+    Args:
+        peak: expected photons of a white pixel, number or [low, high], at least 1.
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "poisson_noise"
 
     def __init__(self, peak: object = (400.0, 4000.0), probability: float = 1.0) -> None:
-        super().__init__(probability)
-        self.peak = read_range(peak, "peak", 1.0, 1e6)
-
-    def parameters(self) -> dict[str, object]:
-        return {"peak": self.peak.plain()}
+        super().__init__(probability, peak=read_range(peak, "peak", 1.0, 1e6))
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        return {"peak": self.peak.draw(rng), "noise_seed": _noise_seed(rng)}
+        return {**super().draw(rng), "noise_seed": _noise_seed(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         peak = column(drawn, "peak", state.image)
@@ -87,32 +92,27 @@ class PoissonNoise(Step):
 
 
 class Jpeg(Step):
-    """Compress as JPEG. quality: whole number or [low, high] (both included) in 1 to 100."""
+    """Compress as JPEG.
+
+    Args:
+        quality: whole number or [low, high] (both included) in 1 to 100.
+        probability: of being applied to a sample, in [0, 1].
+    """
 
     type = "jpeg"
 
     def __init__(self, quality: object = (40, 95), probability: float = 1.0) -> None:
-        super().__init__(probability)
-        self.quality = read_range(quality, "quality", 1, 100)
-
-    def parameters(self) -> dict[str, object]:
-        return {"quality": self.quality.plain()}
+        super().__init__(probability, quality=read_range(quality, "quality", 1, 100))
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        return {"quality": self.quality.draw_whole(rng)}
+        return {"quality": self.ranges["quality"].draw_whole(rng)}
 
     def apply(self, state: State, drawn: Sequence[Drawn]) -> State:
         return replace(state, image=jpeg(state.image, column(drawn, "quality", state.image)))
 
 
 STEPS: dict[str, Callable[..., Step]] = {
-    Blur.type: Blur,
-    Downscale.type: Downscale,
-    Exposure.type: Exposure,
-    Rescale.type: Rescale,
-    GaussianNoise.type: GaussianNoise,
-    PoissonNoise.type: PoissonNoise,
-    Jpeg.type: Jpeg,
+    step.type: step for step in (Blur, Downscale, Exposure, Rescale, GaussianNoise, PoissonNoise, Jpeg)
 }
 
 

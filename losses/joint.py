@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 SR, SEG = "sr", "seg"
 
 
+@dataclass(frozen=True)
 class JointLoss:
     """``(1 - beta) L_SR + beta L_seg``, or either alone; per-sample values, then the mean over the batch.
 
@@ -24,34 +26,25 @@ class JointLoss:
     (channels) in a side output. Kondo & Ukita, 2024, with the released code's weight of side outputs.
     An ``ImageLabelLoss`` looks at the outputs and the image labels alone.
     For a network that hands out features (DSRL), ``affinity_weight`` times their affinity loss is added.
+
+    Attributes:
+        seg_loss: the loss of the segmentation.
+        sr_loss: the loss of the restoration.
+        aux_weight: of side outputs.
+        fail_amplitude: of the fail-oriented SR pixel weights, 0 = off. They need a segmentation of the restored image:
+            without one they are left out.
+        crack_amplitude: of the crack-oriented SR pixel weights, 0 = off.
+        affinity: the loss on pairs of features, or None.
+        affinity_weight: its weight, 0 = off.
     """
 
-    def __init__(
-        self,
-        seg_loss: SegmentationLoss | ImageLabelLoss,
-        sr_loss: KBPNLoss,
-        aux_weight: float = 0.4,
-        fail_amplitude: float = 0.0,
-        crack_amplitude: float = 0.0,
-        affinity: FeatureAffinity | None = None,
-        affinity_weight: float = 0.0,
-    ) -> None:
-        """Choose the losses and their weights.
-
-        Args:
-            seg_loss: the loss of the segmentation.
-            sr_loss: the loss of the restoration.
-            aux_weight: of side outputs.
-            fail_amplitude: of the fail-oriented SR pixel weights, 0 = off. They need a segmentation of the restored
-                image: without one they are left out.
-            crack_amplitude: of the crack-oriented SR pixel weights, 0 = off.
-            affinity: the loss on pairs of features, or None.
-            affinity_weight: its weight, 0 = off.
-        """
-        self.affinity = affinity if affinity_weight else None
-        self.affinity_weight = affinity_weight
-        self.seg_loss, self.sr_loss, self.aux_weight = seg_loss, sr_loss, aux_weight
-        self.fail_amplitude, self.crack_amplitude = fail_amplitude, crack_amplitude
+    seg_loss: SegmentationLoss | ImageLabelLoss
+    sr_loss: KBPNLoss
+    aux_weight: float = 0.4
+    fail_amplitude: float = 0.0
+    crack_amplitude: float = 0.0
+    affinity: FeatureAffinity | None = None
+    affinity_weight: float = 0.0
 
     def __call__(
         self,
@@ -89,8 +82,9 @@ class JointLoss:
         if SEG in tasks:
             assert not isinstance(output, Restored)
             weighted.append(self._seg(output, batch, alpha, terms) * (beta if both else 1.0))
-        if both and self.affinity is not None and isinstance(output, JointOutput) and output.features is not None:
-            terms["affinity"] = self.affinity(output.features)
+        features = output.features if both and isinstance(output, JointOutput) else None
+        if features is not None and self.affinity is not None and self.affinity_weight:
+            terms["affinity"] = self.affinity(features)
             weighted.append(self.affinity_weight * terms["affinity"])
         detached = {name: term.detach() for name, term in terms.items()}
         return LossReport(total=torch.stack(weighted).sum(), terms=detached)

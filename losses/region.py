@@ -65,21 +65,44 @@ def weighted_bce(
 
 
 def bce(logits: Tensor, mask: Tensor) -> Tensor:
-    """The usual binary cross-entropy [B], mean over pixels."""
+    """The usual binary cross-entropy, mean over pixels.
+
+    Args:
+        logits: [B,C,H,W], no sigmoid.
+        mask: [B,1,H,W] or [B,C,H,W] in {0, 1}.
+
+    Returns:
+        [B].
+    """
     return 2 * weighted_bce(logits, mask)
 
 
 def dice(prob: Tensor, mask: Tensor) -> Tensor:
-    """Dice loss with squared denominator [B] in [0, 1] (F. Milletari et al., 3DV 2016)."""
+    """Dice loss with squared denominator (F. Milletari et al., 3DV 2016).
+
+    Args:
+        prob: [B,C,H,W] in [0, 1].
+        mask: [B,1,H,W] or [B,C,H,W] in {0, 1}.
+
+    Returns:
+        [B] in [0, 1].
+    """
     p, y = flat_pair(prob, mask)
     denominator = (p * p).sum(dim=1) + (y * y).sum(dim=1)
     return 1 - (2 * (p * y).sum(dim=1) + DICE_SMOOTHING) / (denominator + DICE_SMOOTHING)
 
 
 def generalised_dice(prob: Tensor, mask: Tensor) -> Tensor:
-    """Generalised Dice loss for one class [B] in [0, 1]; empty mask: 1 (C. Sudre et al., 2017).
+    """Generalised Dice loss for one class; empty mask: 1 (C. Sudre et al., 2017).
 
     The class weight 1 / (number of crack pixels)^2 cancels except against the smoothing of 1e-5.
+
+    Args:
+        prob: [B,C,H,W] in [0, 1].
+        mask: [B,1,H,W] or [B,C,H,W] in {0, 1}.
+
+    Returns:
+        [B] in [0, 1].
     """
     p, y = flat_pair(prob, mask)
     weight = (y.sum(dim=1) + 1e-10) ** -2

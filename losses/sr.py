@@ -100,8 +100,8 @@ class KBPNLoss:
         scale = sr.shape[-1] // lr.shape[-1]
         if sr.shape[-2:] != (lr.shape[-2] * scale, lr.shape[-1] * scale):
             raise ValueError(f"sides of {tuple(sr.shape)} are not a multiple of those of {tuple(lr.shape)}")
-        again = bicubic_downsample(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
-        return _mean_error(again, lr, [downsample_weight(weight, scale) for weight in pixel_weights])
+        degraded = bicubic_downsample(blur_fft(sr, kernel, self.border), scale)  # [B,C,H,W] -> [B,C,h,w]
+        return _mean_error(degraded, lr, [downsample_weight(weight, scale) for weight in pixel_weights])
 
     def _kernel_term(self, kernel: Tensor, true_kernel: Tensor) -> Tensor:
         if kernel.shape != true_kernel.shape:

@@ -59,15 +59,30 @@ def ssim(prediction: Images, target: Images, border: str = "zero") -> NDArray[np
 
 
 def kernel_psnr(prediction: Images, target: Images) -> NDArray[np.float64]:
-    """PSNR in dB of blur kernels [B,1,k,k], [B].
+    """PSNR in dB of blur kernels.
 
     The value mainly says how small the taps are (1/k^2 on average): not comparable with images.
+
+    Args:
+        prediction: [B,1,k,k], any device.
+        target: likewise.
+
+    Returns:
+        [B].
     """
     return psnr(prediction, target)
 
 
 def kernel_ssim(prediction: Images, target: Images) -> NDArray[np.float64]:
-    """SSIM of blur kernels [B,1,k,k], both divided by the peak of the true one, [B]."""
+    """SSIM of blur kernels, both divided by the peak of the true one.
+
+    Args:
+        prediction: [B,1,k,k], any device.
+        target: likewise.
+
+    Returns:
+        [B].
+    """
     prediction, target = _numpy(prediction), _numpy(target)
     peak = target.max(axis=(1, 2, 3), keepdims=True)
     return ssim(prediction / peak, target / peak)

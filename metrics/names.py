@@ -76,5 +76,4 @@ METRICS = {  # in the order of printed tables
     LOSS: Metric("loss", lower_is_better=True),
 }
 CONFUSION = ("true_positives", "false_positives", "false_negatives", "true_negatives")  # pixels of all images
-AT_HALF = tuple(name for name, metric in METRICS.items() if metric.of == "mask")
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)

@@ -140,17 +140,6 @@ def _directed(squared: NDArray[np.int64], rank: NDArray[np.uint8], percentile: f
     return SurfaceDistance(float(distance[first]), float(np.sum(distance * length) / np.sum(length)))
 
 
-def surface_distance(prediction: NDArray, mask: NDArray, percentile: float = 95.0) -> SurfaceDistance:
-    """Robust Hausdorff distance and average symmetric surface distance of two masks, pixels.
-
-    Args:
-        prediction: predicted mask [H,W], non-zero where crack.
-        mask: true mask [H,W], likewise.
-        percentile: of the directed distances, in (0, 100].
-    """
-    return SurfaceTarget(mask, percentile).distance(surface(prediction))
-
-
 def surface_sweep(
     levels: NDArray[np.uint8], target: SurfaceTarget, thresholds: Iterable[int]
 ) -> dict[int, SurfaceDistance]:

@@ -69,10 +69,18 @@ def _pixels_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def confusion(counts: Counts, index: int = HALF) -> tuple[int, int, int, int]:
-    """True positives, false positives, false negatives and true negatives at one threshold, pixels."""
-    true_positive, false_positive = int(counts.true_positive[index]), int(counts.false_positive[index])
-    false_negative = int(counts.false_negative[index])
-    true_negative = int(counts.pixels) - true_positive - false_positive - false_negative
+    """The pixels of each kind at one threshold.
+
+    Args:
+        counts: of one image.
+        index: of the threshold, by default 0.5.
+
+    Returns:
+        True positives, false positives, false negatives and true negatives.
+    """
+    kinds = (counts.true_positive, counts.false_positive, counts.false_negative)
+    true_positive, false_positive, false_negative = (int(pixels[index]) for pixels in kinds)
+    true_negative = counts.pixels - true_positive - false_positive - false_negative
     return true_positive, false_positive, false_negative, true_negative
 
 
@@ -82,7 +90,15 @@ def accuracy(counts: Counts) -> NDArray[np.float64]:
 
 
 def iou(counts: Counts, smoothing: float = IOU_SMOOTHING) -> NDArray[np.float64]:
-    """Intersection over union [T], smoothed in numerator and denominator; both empty: 1."""
+    """Intersection over union; both masks empty: 1.
+
+    Args:
+        counts: of one image.
+        smoothing: added to numerator and denominator.
+
+    Returns:
+        [T].
+    """
     union = counts.true_positive + counts.false_positive + counts.false_negative
     return (counts.true_positive + smoothing) / (union + smoothing)
 

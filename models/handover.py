@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from contracts.errors import ArgumentError
 from models.layers import convolve_concatenated
 
+HIDDEN = 16  # channels inside the head for the logits
+
 
 class Handover(nn.Module):
     """What the joint model asks of a handover; ``features``: those of ``Restored``."""
@@ -30,15 +32,14 @@ class FeatureHandover(Handover):
 
     Args:
         channels: of all features together; None (no features) raises ArgumentError.
-        hidden: channels inside the head for the logits.
     """
 
-    def __init__(self, channels: int | None, hidden: int = 16) -> None:
+    def __init__(self, channels: int | None) -> None:
         super().__init__()
         if channels is None:
             raise ArgumentError("this SR network has no features to hand over; kbpn and dbpn have")
         self.image_path = nn.Conv2d(channels, 3, 1)
-        first, last = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, 1, 1)
+        first, last = nn.Conv2d(channels, HIDDEN, 3, padding=1), nn.Conv2d(HIDDEN, 1, 1)
         self.logit_path = nn.Sequential(first, nn.ReLU(inplace=True), last)
         for parameter in (*self.image_path.parameters(), *last.parameters()):
             nn.init.zeros_(parameter)

@@ -100,7 +100,12 @@ class JointModel(WholeModel):
         return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux)
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Super-resolve ``lr``; the image is clipped to [0,1] outside training if ``clip``."""
+        """Super-resolve a low-resolution image; the result is clipped to [0,1] outside training if ``clip``.
+
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: true blur kernel [B,1,k,k], if it is known.
+        """
         restored = self.sr(lr, kernel)
         if self.clip and not self.training:
             return replace(restored, sr=restored.sr.clamp(0, 1))
@@ -117,9 +122,9 @@ class JointModel(WholeModel):
             features: those of the SR network for the handover; without them (a sharp photograph, say) or without
                 handover the image alone is used.
         """
-        return self.segment_maps(self.handed_over(image, features), kernel)
+        return self.segment_maps(self._handed_over(image, features), kernel)
 
-    def handed_over(self, image: Tensor, features: tuple[Tensor, ...] | None) -> Maps:
+    def _handed_over(self, image: Tensor, features: tuple[Tensor, ...] | None) -> Maps:
         """The maps to segment: the image, and what a handover makes of the SR network's features."""
         if self.handover is None or features is None:
             return Maps(image)
@@ -128,7 +133,7 @@ class JointModel(WholeModel):
     def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
         """See ``WholeModel``."""
         restored = self.restore(lr)
-        return self.handed_over(restored.sr, restored.features), restored.kernel
+        return self._handed_over(restored.sr, restored.features), restored.kernel
 
     def statistics(self, image: Tensor) -> Statistics | None:
         """Those of the normalisation."""
@@ -136,17 +141,17 @@ class JointModel(WholeModel):
 
     def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
         """See ``WholeModel``."""
-        segmented = self.segment_padded(self.prepared(maps, statistics), kernel)
+        segmented = self._segment_padded(self._prepared(maps, statistics), kernel)
         if maps.logits_offset is None:
             return segmented
         return replace(segmented, logits=segmented.logits + maps.logits_offset)
 
-    def prepared(self, maps: Maps, statistics: Statistics | None = None) -> Tensor:
+    def _prepared(self, maps: Maps, statistics: Statistics | None = None) -> Tensor:
         """What the segmentation network looks at, [B,3,H,W]."""
         normalised = self.normalise(maps.image, statistics)
         return normalised if maps.image_offset is None else normalised + maps.image_offset
 
-    def segment_padded(self, prepared: Tensor, kernel: Tensor | None) -> Segmented:
+    def _segment_padded(self, prepared: Tensor, kernel: Tensor | None) -> Segmented:
         """Segment with borders replicated up to the network's multiple, and crop the outputs back."""
         padded = pad_to_multiple(prepared, self.seg.multiple)
         segmented = self.seg(padded, kernel)
@@ -170,8 +175,8 @@ class JointModel(WholeModel):
             theirs.
         """
         maps, kernel = self.restore_maps(lr)
-        prepared = self.prepared(maps)
-        segmented = self.segment_padded(prepared, kernel).logits
+        prepared = self._prepared(maps)
+        segmented = self._segment_padded(prepared, kernel).logits
         logits = segmented if maps.logits_offset is None else segmented + maps.logits_offset
         tensors = {
             "restored": maps.image,

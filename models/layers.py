@@ -31,18 +31,49 @@ def conv_bn_relu(
     )
 
 
+def conv_relu(channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution and ReLU; the size is kept.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+    """
+    return nn.Sequential(nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
+
+
 def scaled_width(channels: int, factor: float) -> int:
-    """A number of channels times a factor, rounded, at least 1."""
+    """A number of channels times a factor, rounded, at least 1.
+
+    Args:
+        channels: the number.
+        factor: positive.
+    """
     return max(1, round(channels * factor))
 
 
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear interpolation (half-pixel centres) to the height and width of ``like``."""
+    """Bilinear interpolation (half-pixel centres) to the size of another map.
+
+    Args:
+        x: [B,C,h,w].
+        like: [B,D,H,W].
+
+    Returns:
+        [B,C,H,W].
+    """
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def upsample_aligned(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear interpolation (aligned corners) to ``size`` (height, width)."""
+    """Bilinear interpolation (aligned corners).
+
+    Args:
+        x: [B,C,h,w].
+        size: (H, W).
+
+    Returns:
+        [B,C,H,W].
+    """
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
 
 
@@ -56,9 +87,16 @@ def initialise(network: nn.Module) -> None:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Replicate the lower and right borders of [B,C,H,W] until both sides are divisible by ``multiple``.
+    """Replicate the lower and right borders until both sides are divisible by a number.
 
     In an exported graph padding is kept even if the image traced needs none: another one may.
+
+    Args:
+        image: [B,C,H,W].
+        multiple: the number, pixels.
+
+    Returns:
+        The padded image, ``image`` itself where nothing is missing.
     """
     below, right = -image.shape[2] % multiple, -image.shape[3] % multiple
     if not torch.onnx.is_in_onnx_export() and not below and not right:

@@ -66,7 +66,12 @@ class LocalNormalisation(Normalisation):
         self.window = window
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Normalise ``image`` [B,3,H,W] of any size; the windows of a tile end at its borders."""
+        """Normalise an image of any size.
+
+        Args:
+            image: [B,3,H,W] in [0,1]; the windows of a tile end at its borders.
+            statistics: ignored.
+        """
         if not torch.onnx.is_in_onnx_export() and max(image.shape[2:]) <= self.window:
             return F.instance_norm(image, eps=EPSILON)
         wide = at_least_float32(image)

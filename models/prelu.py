@@ -66,7 +66,7 @@ def _in_blocks(gradient: Tensor, saved: Tensor, slope: float, sums: bool) -> tup
     """
     input_gradient = torch.empty_like(saved)  # dense in memory, in the order of saved where that is dense
     values, incoming, outgoing = (
-        in_memory(tensor, input_gradient).split(BLOCK) for tensor in (saved, gradient, input_gradient)
+        _in_memory(tensor, input_gradient).split(BLOCK) for tensor in (saved, gradient, input_gradient)
     )
     wide = wide_type(saved)
     total = saved.new_zeros((), dtype=wide) if sums else None
@@ -77,7 +77,7 @@ def _in_blocks(gradient: Tensor, saved: Tensor, slope: float, sums: bool) -> tup
     return input_gradient, total
 
 
-def in_memory(tensor: Tensor, like: Tensor) -> Tensor:
+def _in_memory(tensor: Tensor, like: Tensor) -> Tensor:
     """The values of ``tensor`` in the order in which those of the dense ``like``, of the same shape, lie in memory."""
     if tensor.stride() != like.stride():
         tensor = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)

@@ -14,14 +14,7 @@ FRACTION_BITS = 4  # of the fixed-point coordinates OpenCV draws with
 DRAWN_WIDER = 1.0  # samples by which OpenCV draws a polygon wider than it is
 
 
-def draw_network(rng: Generator, surface: Surface) -> list[Strand]:
-    """Draw all strands of one image; never empty."""
-    habit = draw_habit(rng, surface.size, surface.roughness)
-    layout = rng.choice(list(LAYOUTS), p=[0.75, 0.14, 0.11])
-    return LAYOUTS[layout](rng, surface.size, habit)
-
-
-def outline(rng: Generator, strand: Strand) -> tuple[np.ndarray, np.ndarray]:
+def _outline(rng: Generator, strand: Strand) -> tuple[np.ndarray, np.ndarray]:
     """Left and right edge of a strand, complex [N] each: frayed, each side for itself."""
     along = np.gradient(strand.points)
     along = np.convolve(np.pad(along, 2, mode="edge"), np.full(5, 0.2), mode="valid")
@@ -40,8 +33,8 @@ def coverage(rng: Generator, strands: list[Strand], size: int) -> np.ndarray:
     """Share of each pixel that the strands cover, float32 [size,size] in [0,1], counted on 4x4 samples."""
     canvas = np.zeros((size * FINER, size * FINER), np.uint8)
     for strand in strands:
-        left, right = outline(rng, strand)
-        quads = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)  # [N-1,4]
+        left_edge, right_edge = _outline(rng, strand)
+        quads = np.stack([left_edge[:-1], left_edge[1:], right_edge[1:], right_edge[:-1]], axis=1)  # [N-1,4]
         corners = np.stack([quads.real, quads.imag], axis=-1)  # [N-1,4,2]
         near = ((corners > -16) & (corners < size + 16)).all(axis=(1, 2))
         visible = (strand.width[:-1] > 0.3) & near
@@ -71,11 +64,18 @@ def _blurred_at_half(covered: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def cut(rng: Generator, surface: Surface) -> np.ndarray:
-    """Draw cracks into ``surface`` in place and return the mask, uint8 [H,W] in {0,1}.
+    """Draw cracks into a surface; a pixel belongs to the mask where they cover at least half of it.
 
-    A pixel belongs to the mask where cracks cover at least half of it.
+    Args:
+        rng: that the cracks are drawn from.
+        surface: is changed in place.
+
+    Returns:
+        The mask, uint8 [H,W] in {0,1}.
     """
-    covered = coverage(rng, draw_network(rng, surface), surface.size)
+    habit = draw_habit(rng, surface.size, surface.roughness)
+    draw_strands = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=list(LAYOUTS.values()))]
+    covered = coverage(rng, draw_strands(rng, surface.size, habit), surface.size)
     inside = _inside(rng, surface, covered)
     halo = _blurred_at_half(covered, rng.uniform(1.5, 5.0))
     surface.brightness *= 1 + np.float32(rng.uniform(-0.35, 0.12)) * halo

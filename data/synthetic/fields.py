@@ -11,9 +11,15 @@ Generator = np.random.Generator
 
 
 def smooth_field(rng: Generator, size: int, correlation: float | tuple[float, float]) -> np.ndarray:
-    """Low-resolution normal noise enlarged to float32 [size,size]; about zero mean and unit deviation.
+    """Low-resolution normal noise, enlarged: about zero mean and unit deviation.
 
-    ``correlation``: distance in px between independent values, one number or (along x, along y).
+    Args:
+        rng: that the noise is drawn from.
+        size: side of the field in px.
+        correlation: distance in px between independent values, one number or (along x, along y).
+
+    Returns:
+        float32 [size,size].
     """
     along_x, along_y = correlation if isinstance(correlation, tuple) else (correlation, correlation)
     columns, rows = (max(3, int(np.ceil(size / along)) + 1) for along in (along_x, along_y))
@@ -25,9 +31,16 @@ def smooth_field(rng: Generator, size: int, correlation: float | tuple[float, fl
 
 
 def octaves(rng: Generator, size: int, correlations: Sequence[float], persistence: float = 0.6) -> np.ndarray:
-    """Sum of smooth fields, one per correlation, each weighing ``persistence`` times the one before.
+    """Sum of smooth fields of several scales, about unit deviation.
 
-    float32 [size,size], scaled to about unit deviation.
+    Args:
+        rng: that the noise is drawn from.
+        size: side of the field in px.
+        correlations: of the smooth fields in px.
+        persistence: weight of each field as a multiple of the weight of the one before.
+
+    Returns:
+        float32 [size,size].
     """
     weights = persistence ** np.arange(len(correlations))
     weights /= np.sqrt((weights**2).sum())
@@ -38,9 +51,16 @@ def octaves(rng: Generator, size: int, correlations: Sequence[float], persistenc
 
 
 def grain(rng: Generator, size: int, sigma: float, sigma_y: float = 0.0) -> np.ndarray:
-    """White noise blurred by a Gaussian of ``sigma`` px (``sigma_y`` along y, 0: the same).
+    """White noise blurred by a Gaussian: zero mean, unit deviation.
 
-    float32 [size,size], zero mean, unit deviation.
+    Args:
+        rng: that the noise is drawn from.
+        size: side of the field in px.
+        sigma: of the Gaussian in px.
+        sigma_y: the same along y; 0: equal to ``sigma``.
+
+    Returns:
+        float32 [size,size].
     """
     white = np.frombuffer(rng.bytes(size * size), np.uint8).reshape(size, size).astype(np.float32)
     noise = cv2.GaussianBlur(white, (0, 0), sigma, sigmaY=sigma_y)
@@ -50,35 +70,78 @@ def grain(rng: Generator, size: int, sigma: float, sigma_y: float = 0.0) -> np.n
 
 
 def soft_step(field: np.ndarray, edge: float, softness: float) -> np.ndarray:
-    """0 where ``field`` is below ``edge``, 1 above, a smooth ramp of half-width ``softness`` between."""
+    """0 where a field is low, 1 where it is high, a smooth ramp between.
+
+    Args:
+        field: float32 [H,W].
+        edge: value of the field in the middle of the ramp.
+        softness: half the width of the ramp, in values of the field.
+
+    Returns:
+        float32 [H,W] in [0,1].
+    """
     ramp = np.clip((field - edge) / np.float32(2.0 * softness) + np.float32(0.5), 0.0, 1.0)
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
 def wander(rng: Generator, count: int, correlation: float) -> np.ndarray:
-    """Piecewise linear noise [count], knots every ``correlation`` samples; about unit deviation."""
+    """Piecewise linear noise of about unit deviation.
+
+    Args:
+        rng: that the noise is drawn from.
+        count: number of samples.
+        correlation: samples between two knots.
+
+    Returns:
+        float64 [count].
+    """
     knots = int(np.ceil(count / correlation)) + 2
     positions = np.arange(count) / correlation + rng.random()
     return np.interp(positions, np.arange(knots), rng.standard_normal(knots)) * 1.2
 
 
 def steps(rng: Generator, count: int, correlation: float) -> np.ndarray:
-    """Piecewise constant noise [count] of unit deviation, pieces of about ``correlation`` samples."""
+    """Piecewise constant noise of unit deviation.
+
+    Args:
+        rng: that the noise is drawn from.
+        count: number of samples.
+        correlation: mean length of a piece in samples.
+
+    Returns:
+        float64 [count].
+    """
     pieces = int(np.ceil(count / correlation)) + 2
     piece = np.arange(count) / correlation + 0.8 * rng.random() + 0.1 * wander(rng, count, correlation)
     return rng.standard_normal(pieces)[np.clip(piece, 0, pieces - 1).astype(np.int64)]
 
 
 def across(size: int, angle: float) -> np.ndarray:
-    """Signed distance in px, float32 [size,size], to the line through the centre at ``angle`` radians."""
+    """Signed distance to a line through the centre.
+
+    Args:
+        size: side of the field in px.
+        angle: of the line, radians.
+
+    Returns:
+        float32 [size,size] in px.
+    """
     axis = np.arange(size, dtype=np.float32) - np.float32((size - 1) / 2)
     return np.float32(np.cos(angle)) * axis[:, None] - np.float32(np.sin(angle)) * axis[None, :]
 
 
 def spots(rng: Generator, size: int, count: int, radius: tuple[float, float], roundness: float = 0.6) -> np.ndarray:
-    """Scatter ``count`` irregular polygons, each of its own strength: float32 [size,size] in [0,1].
+    """Scatter irregular polygons, each of its own strength.
 
-    ``radius``: smallest and largest in px (small ones prevail). ``roundness``: smallest ratio of the axes.
+    Args:
+        rng: that the polygons are drawn from.
+        size: side of the field in px.
+        count: number of polygons.
+        radius: smallest and largest in px; small ones prevail.
+        roundness: smallest ratio of the two axes.
+
+    Returns:
+        float32 [size,size] in [0,1].
     """
     canvas = np.zeros((size, size), np.uint8)
     corners = 7

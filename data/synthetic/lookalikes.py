@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
@@ -83,19 +81,19 @@ def repair(rng: Generator, surface: Surface) -> None:
     surface.warmth += np.float32(rng.uniform(-0.03, 0.05)) * side
 
 
-LOOKALIKES: dict[str, Callable[[Generator, Surface], None]] = {
-    "joint": joint,
-    "painted_line": painted_line,
-    "scratch": scratch,
-    "thin_shadow": thin_shadow,
-    "repair": repair,
-}
+LOOKALIKES = (joint, painted_line, scratch, thin_shadow, repair)
 
 
 def add_lookalikes(rng: Generator, surface: Surface, crack_free: bool) -> None:
-    """Add up to two look-alikes in place; an image without cracks gets one more often."""
+    """Add up to two look-alikes.
+
+    Args:
+        rng: that they are drawn from.
+        surface: is changed in place.
+        crack_free: whether the image gets no crack; a look-alike is then more frequent.
+    """
     chance = 0.6 if crack_free else 0.28
-    for name in rng.permutation(list(LOOKALIKES))[:2]:
+    for index in rng.permutation(len(LOOKALIKES))[:2]:
         if rng.random() < chance:
-            LOOKALIKES[name](rng, surface)
+            LOOKALIKES[index](rng, surface)
             chance *= 0.3

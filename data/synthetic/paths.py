@@ -19,7 +19,12 @@ HAIRLINE = 1.2  # px; a thinner crack would leave gaps in its mask
 
 @dataclass(frozen=True)
 class Strand:
-    """One unbranched piece of a crack: ``points`` complex [N] in px and ``width`` [N] in px."""
+    """One unbranched piece of a crack.
+
+    Attributes:
+        points: of its centreline, complex [N], px.
+        width: at each of them, [N], px.
+    """
 
     points: np.ndarray
     width: np.ndarray
@@ -27,8 +32,15 @@ class Strand:
 
 @dataclass(frozen=True)
 class Habit:
-    """How the cracks of one image run: ``bend`` and ``jag`` deviate the heading (radians) over long and short
-    distances, ``pitch`` is the short distance in px; ``width`` and ``widest`` in px."""
+    """How the cracks of one image run.
+
+    Attributes:
+        bend: deviation of the heading over long distances, radians.
+        jag: the same over short distances.
+        pitch: the short distance, px.
+        width: of the cracks, px.
+        widest: its limit, px.
+    """
 
     bend: float
     jag: float
@@ -38,14 +50,20 @@ class Habit:
 
 
 def draw_habit(rng: Generator, size: int, roughness: float) -> Habit:
-    """Draw a habit: cracks go around aggregate of ``roughness`` px; most are thin, none over 12 px."""
+    """Draw how the cracks of an image run; most are thin, none over 12 px.
+
+    Args:
+        rng: that the habit is drawn from.
+        size: side of the image in px.
+        roughness: size in px of the aggregate that cracks go around.
+    """
     widest = min(12.0, size / 16)
     width = min(HAIRLINE + rng.gamma(1.5, 1.1), 0.7 * widest)
     pitch = float(np.clip(roughness * rng.uniform(0.7, 2.0), 3.0, 14.0))
     return Habit(rng.uniform(0.1, 0.5), rng.uniform(0.2, 0.7), pitch, width, widest)
 
 
-def walk(rng: Generator, start: complex, heading: float, length: float, habit: Habit) -> np.ndarray:
+def _walk(rng: Generator, start: complex, heading: float, length: float, habit: Habit) -> np.ndarray:
     """A random walk of about ``length`` px from ``start``: complex [N], N >= 4."""
     count = max(4, int(length / STEP))
     angle = heading + habit.bend * wander(rng, count, 70 / STEP)
@@ -54,29 +72,29 @@ def walk(rng: Generator, start: complex, heading: float, length: float, habit: H
     return start + np.cumsum(STEP * np.exp(1j * angle))
 
 
-def bridge(rng: Generator, start: complex, end: complex, habit: Habit) -> np.ndarray:
+def _bridge(rng: Generator, start: complex, end: complex, habit: Habit) -> np.ndarray:
     """A random walk turned and scaled so that it leads from ``start`` to ``end``."""
-    points = walk(rng, 0j, 0.0, abs(end - start), habit)
+    points = _walk(rng, 0j, 0.0, abs(end - start), habit)
     points -= points[0]
     if abs(points[-1]) < 0.3 * STEP * len(points):  # the walk curled up: too crooked to be stretched
         return np.linspace(start, end, len(points))
     return start + points * ((end - start) / points[-1])
 
 
-def widths(rng: Generator, count: int, base: float, habit: Habit) -> np.ndarray:
+def _widths(rng: Generator, count: int, base: float, habit: Habit) -> np.ndarray:
     """Width [count] in px along a strand: slow and quick changes around ``base``, up to ``habit.widest``."""
     slow, quick = rng.uniform(0.15, 0.45), rng.uniform(0.08, 0.22)
     exponent = slow * wander(rng, count, 50 / STEP) + quick * wander(rng, count, 10 / STEP)
     return np.clip(base * np.exp(exponent), 0.7, habit.widest)
 
 
-def taper(width: np.ndarray, share: float) -> np.ndarray:
+def _taper(width: np.ndarray, share: float) -> np.ndarray:
     """Let the last ``share`` of a strand run out to nothing."""
-    left = np.linspace(1.0, 0.0, len(width)) / share
-    return width * np.minimum(1.0, left) ** 0.7
+    remaining = np.linspace(1.0, 0.0, len(width)) / share
+    return width * np.minimum(1.0, remaining) ** 0.7
 
 
-def branch(rng: Generator, parent: Strand, size: int, habit: Habit) -> Strand:
+def _branch(rng: Generator, parent: Strand, size: int, habit: Habit) -> Strand:
     """A thinner strand that leaves ``parent`` at 25 to 80 degrees and runs out."""
     from_centre = parent.points - size / 2 * (1 + 1j)
     inside = np.flatnonzero(np.maximum(np.abs(from_centre.real), np.abs(from_centre.imag)) < size / 2)
@@ -84,45 +102,43 @@ def branch(rng: Generator, parent: Strand, size: int, habit: Habit) -> Strand:
     ahead, behind = min(start + 8, len(parent.points) - 1), max(start - 8, 0)
     heading = np.angle(parent.points[ahead] - parent.points[behind])
     heading += rng.choice([-1, 1]) * rng.uniform(0.45, 1.4) + rng.choice([0, np.pi])
-    points = walk(rng, parent.points[start], heading, size * rng.uniform(0.08, 0.6), habit)
-    width = widths(rng, len(points), parent.width[start] * rng.uniform(0.35, 0.8), habit)
-    return Strand(points, taper(np.maximum(width, HAIRLINE), rng.uniform(0.3, 0.9)))
+    points = _walk(rng, parent.points[start], heading, size * rng.uniform(0.08, 0.6), habit)
+    width = _widths(rng, len(points), parent.width[start] * rng.uniform(0.35, 0.8), habit)
+    return Strand(points, _taper(np.maximum(width, HAIRLINE), rng.uniform(0.3, 0.9)))
 
 
-def bypass(rng: Generator, parent: Strand, habit: Habit) -> Strand:
+def _bypass(rng: Generator, parent: Strand, habit: Habit) -> Strand:
     """A second strand that leaves ``parent``, goes around a stone or an island, and joins it again."""
     count = len(parent.points)
     span = int(min(rng.uniform(15, 60) / STEP, count // 2))
     start = int(rng.integers(0, count - span))
-    points = bridge(rng, parent.points[start], parent.points[start + span - 1], habit)
+    points = _bridge(rng, parent.points[start], parent.points[start + span - 1], habit)
     side = 1j * (points[-1] - points[0]) / max(abs(points[-1] - points[0]), 1e-6) * rng.choice([-1, 1])
     bulge = rng.uniform(0.1, 0.3) * span * STEP * np.sin(np.linspace(0, np.pi, len(points)))
-    width = widths(rng, len(points), parent.width[start] * rng.uniform(0.4, 0.9), habit)
+    width = _widths(rng, len(points), parent.width[start] * rng.uniform(0.4, 0.9), habit)
     return Strand(points + side * bulge, np.maximum(width, HAIRLINE))
 
 
-def crossing(rng: Generator, size: int, habit: Habit, heading: float) -> Strand:
+def _crossing(rng: Generator, size: int, habit: Habit, heading: float) -> Strand:
     """A crack through a point of the middle of the image, to both sides; sometimes it ends inside."""
     centre = size * complex(rng.uniform(0.17, 0.83), rng.uniform(0.17, 0.83))
     halves, half_widths = [], []
     for direction in (heading + np.pi, heading):
         ends = rng.random() < 0.2
-        points = walk(rng, centre, direction, size * (rng.uniform(0.15, 0.5) if ends else 1.2), habit)
-        width = widths(rng, len(points), habit.width, habit)
+        points = _walk(rng, centre, direction, size * (rng.uniform(0.15, 0.5) if ends else 1.2), habit)
+        width = _widths(rng, len(points), habit.width, habit)
         halves.append(points)
-        half_widths.append(taper(width, rng.uniform(0.2, 0.7)) if ends else width)
+        half_widths.append(_taper(width, rng.uniform(0.2, 0.7)) if ends else width)
     points = np.concatenate([halves[0][::-1], halves[1]])
     return Strand(points, np.concatenate([half_widths[0][::-1], half_widths[1]]))
 
 
 def tree(rng: Generator, size: int, habit: Habit) -> list[Strand]:
     """One main crack with bypasses and up to five branches, which may branch again."""
-    main = crossing(rng, size, habit, rng.uniform(0, np.pi))
-    strands = [main]
-    for _ in range(rng.poisson(1.2)):
-        strands.append(bypass(rng, main, habit))
+    main = _crossing(rng, size, habit, rng.uniform(0, np.pi))
+    strands = [main, *(_bypass(rng, main, habit) for _ in range(rng.poisson(1.2)))]
     for _ in range(min(5, rng.poisson(1.3))):
-        strands.append(branch(rng, main if rng.random() < 0.7 else strands[-1], size, habit))
+        strands.append(_branch(rng, main if rng.random() < 0.7 else strands[-1], size, habit))
     return strands
 
 
@@ -131,7 +147,7 @@ def parallel(rng: Generator, size: int, habit: Habit) -> list[Strand]:
     heading = rng.uniform(0, np.pi)
     thin = [1.0, 0.7, 0.5][: int(rng.integers(2, 4))]
     narrower = [replace(habit, width=max(HAIRLINE, habit.width * share)) for share in thin]
-    return [crossing(rng, size, thinner, heading + rng.uniform(-0.25, 0.25)) for thinner in narrower]
+    return [_crossing(rng, size, thinner, heading + rng.uniform(-0.25, 0.25)) for thinner in narrower]
 
 
 def cracked_map(rng: Generator, size: int, habit: Habit) -> list[Strand]:
@@ -144,14 +160,14 @@ def cracked_map(rng: Generator, size: int, habit: Habit) -> list[Strand]:
         length = abs(corners[first] - corners[second])
         if first < 0 or not 4 * STEP < length < 2 * size or rng.random() < 0.12:
             continue
-        points = bridge(rng, corners[first], corners[second], habit)
+        points = _bridge(rng, corners[first], corners[second], habit)
         base = max(HAIRLINE, habit.width * rng.uniform(0.5, 1.0))
-        strands.append(Strand(points, widths(rng, len(points), base, habit)))
+        strands.append(Strand(points, _widths(rng, len(points), base, habit)))
     return strands
 
 
-LAYOUTS: dict[str, Callable[[Generator, int, Habit], list[Strand]]] = {
-    "tree": tree,
-    "parallel": parallel,
-    "map": cracked_map,
+LAYOUTS: dict[Callable[[Generator, int, Habit], list[Strand]], float] = {  # with the share of images of each
+    tree: 0.75,
+    parallel: 0.14,
+    cracked_map: 0.11,
 }

@@ -16,19 +16,6 @@ from data.synthetic.textures import TEXTURES, stain
 
 CRACK_FREE = 0.15  # share of images without a crack
 SMALLEST = 32  # px
-TEXTURE_SHARES = {"fine_asphalt": 0.34, "coarse_asphalt": 0.24, "concrete": 0.25, "plaster": 0.17}
-
-
-def draw(seed: int, index: int, size: int = 448, crack_free_share: float = CRACK_FREE) -> tuple[np.ndarray, np.ndarray]:
-    """Draw number ``index`` of series ``seed``: image uint8 [size,size,3] RGB, mask uint8 [size,size]."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, index)))
-    crack_free = rng.random() < crack_free_share
-    texture = rng.choice(list(TEXTURE_SHARES), p=list(TEXTURE_SHARES.values()))
-    surface = TEXTURES[texture](rng, size)
-    stain(rng, surface)
-    add_lookalikes(rng, surface, crack_free)
-    mask = np.zeros((size, size), np.uint8) if crack_free else cut(rng, surface)
-    return photograph(rng, surface), mask
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,14 @@ class SyntheticSource:
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 [size,size,3] RGB and mask uint8 [size,size] in {0,1}."""
-        return draw(self.seed, self._number(index), self.size, self.crack_free)
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, self._number(index))))
+        crack_free = rng.random() < self.crack_free
+        make_surface = list(TEXTURES)[rng.choice(len(TEXTURES), p=list(TEXTURES.values()))]
+        surface = make_surface(rng, self.size)
+        stain(rng, surface)
+        add_lookalikes(rng, surface, crack_free)
+        mask = np.zeros((self.size, self.size), np.uint8) if crack_free else cut(rng, surface)
+        return photograph(rng, surface), mask
 
     def facts(self) -> tuple[Facts, ...]:
         """A digest of what each image is drawn from; its crack is not known before it is drawn."""

@@ -18,9 +18,11 @@ from data.synthetic.fields import Generator, across, grain, octaves, smooth_fiel
 class Surface:
     """A surface before light falls on it; all maps float32 [H,W], edited in place by the later parts.
 
-    ``brightness``: relative reflectance, about 1. ``warmth``: red against blue, 0 is grey, about
-    -0.1 to 0.2. ``relief``: height; light from the side shades its slope. ``roughness``: size in px of the
-    aggregate.
+    Attributes:
+        brightness: relative reflectance, about 1.
+        warmth: red against blue, 0 is grey, about -0.1 to 0.2.
+        relief: height; light from the side shades its slope.
+        roughness: size in px of the aggregate.
     """
 
     brightness: np.ndarray
@@ -98,10 +100,10 @@ def _formwork(rng: Generator, size: int) -> np.ndarray:
     """Marks of the boards a wall was cast against: steps of brightness and faint seams, [size,size]."""
     angle = rng.choice([0.0, np.pi / 2]) + rng.uniform(-0.04, 0.04)
     board = rng.uniform(size / 5, size / 1.5)
-    place = across(size, angle) / np.float32(board) + np.float32(rng.uniform(10, 11))
-    number = place.astype(np.int32)
+    boards = across(size, angle) / np.float32(board) + np.float32(rng.uniform(10, 11))
+    number = boards.astype(np.int32)
     tones = (rng.uniform(0.01, 0.05) * rng.standard_normal(int(number.max()) + 1)).astype(np.float32)
-    seam_distance = np.abs(place - np.rint(place)) * np.float32(board)
+    seam_distance = np.abs(boards - np.rint(boards)) * np.float32(board)
     seam = np.exp(-((seam_distance / np.float32(rng.uniform(0.7, 2.0))) ** 2))
     wear = np.clip(smooth_field(rng, size, 30) + 0.3, 0, 1)
     return tones[number] + np.float32(rng.uniform(-0.22, 0.12)) * seam * wear
@@ -146,16 +148,21 @@ def plaster(rng: Generator, size: int) -> Surface:
     return Surface(brightness, warmth, (relief + crumbs) * np.float32(rng.uniform(0.6, 1.6)), bump * 2)
 
 
-TEXTURES: dict[str, Callable[[Generator, int], Surface]] = {
-    "fine_asphalt": fine_asphalt,
-    "coarse_asphalt": coarse_asphalt,
-    "concrete": concrete,
-    "plaster": plaster,
+TEXTURES: dict[Callable[[Generator, int], Surface], float] = {  # with the share of images of each
+    fine_asphalt: 0.34,
+    coarse_asphalt: 0.24,
+    concrete: 0.25,
+    plaster: 0.17,
 }
 
 
 def stain(rng: Generator, surface: Surface) -> None:
-    """Add what lies on real surfaces: broad dirt, damp or rubbed patches, drops of oil and gum; in place."""
+    """Add what lies on real surfaces: broad dirt, damp or rubbed patches, drops of oil and gum, tyre marks.
+
+    Args:
+        rng: that the stains are drawn from.
+        surface: is changed in place.
+    """
     size = surface.size
     if rng.random() < 0.6:
         clouds = octaves(rng, size, (rng.uniform(60, 160), 40, 15, 6, 3), 0.65)
@@ -167,7 +174,7 @@ def stain(rng: Generator, surface: Surface) -> None:
         drops = cv2.GaussianBlur(drops, (0, 0), rng.uniform(0.8, 2.5))
         surface.brightness *= 1 - np.float32(rng.uniform(-0.15, 0.45)) * drops
     if rng.random() < 0.25:
-        place = across(size, rng.uniform(0, np.pi)) / np.float32(size) + np.float32(rng.uniform(-0.5, 0.5))
-        tyre = np.exp(-((place / np.float32(0.12)) ** 2))
+        distance = across(size, rng.uniform(0, np.pi)) / np.float32(size) + np.float32(rng.uniform(-0.5, 0.5))
+        tyre = np.exp(-((distance / np.float32(0.12)) ** 2))
         wear = 1 + 0.3 * smooth_field(rng, size, 25)
         surface.brightness *= 1 + np.float32(rng.uniform(-0.12, 0.08)) * tyre * wear

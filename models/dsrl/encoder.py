@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError, lookup
-from models.base import Encoder
 from models.encoders.timm_encoders import build_resnet
 from models.layers import conv_bn_relu
 
@@ -17,13 +16,6 @@ RESNETS = dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101"), build
 LEVELS = (1, 4)  # layer1 at stride 4, layer4
 MULTI_GRID = (2, 4, 8)
 RATES = (6, 12, 18)
-
-
-def build_backbone(name: str, pretrained: str) -> Encoder:
-    """ResNet whose layer4 stays at stride 16: image [B,3,h,w] -> outputs of layer1 and layer4."""
-    network = lookup(RESNETS, name, "encoder")(name, LEVELS, dilated=False, pretrained=pretrained)
-    dilate(network.get_submodule("layer4"))
-    return network
 
 
 def dilate(layer: nn.Module) -> None:
@@ -80,7 +72,8 @@ class SharedEncoder(nn.Module):
 
     def __init__(self, backbone: str, pretrained: str, context: int, dropout: float) -> None:
         super().__init__()
-        self.backbone = build_backbone(backbone, pretrained)
+        self.backbone = lookup(RESNETS, backbone, "encoder")(backbone, LEVELS, dilated=False, pretrained=pretrained)
+        dilate(self.backbone.get_submodule("layer4"))  # which thus stays at stride 16
         details, deep = self.backbone.feature_info.channels()
         self.channels = (context, details)
         self.pyramid = SpatialPyramid(deep, context, dropout)

@@ -74,7 +74,7 @@ class DSRL(ParallelModel):
         last_dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check(scale, up_steps, width)
+        _check(scale, up_steps, width)
         context, narrow, wide, last = (scaled_width(channels, width) for channels in (CONTEXT, NARROW, WIDE, LAST))
         steps = [scaled_width(channels, width) for channels in STEPS[up_steps]]
         rates = (dropout, last_dropout)
@@ -105,36 +105,44 @@ class DSRL(ParallelModel):
             the pair of features that the affinity loss compares.
         """
         outputs = self.outputs(pad_to_multiple(lr, self.multiple))
-        logits = logits_of(self.to_scale(outputs.both, lr))
-        return JointOutput(self.finish(outputs.sr, lr), None, logits, features=(outputs.features, outputs.sr))
+        logits = logits_of(self._to_scale(outputs.both, lr))
+        return JointOutput(self._finish(outputs.sr, lr), None, logits, features=(outputs.features, outputs.sr))
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """Super-resolve ``lr`` [B,3,h,w] in [0,1] by the restoring branch alone; ``kernel`` is ignored."""
+        """Super-resolve a low-resolution image by the restoring branch alone.
+
+        Args:
+            lr: image [B,3,h,w] in [0,1].
+            kernel: ignored.
+        """
         sr = self.sr(*self.encoder(pad_to_multiple(lr, self.multiple)))
-        return Restored(self.finish(sr.to(lr.dtype), lr))
+        return Restored(self._finish(sr.to(lr.dtype), lr))
 
     def segment(
         self, image: Tensor, kernel: Tensor | None = None, features: tuple[Tensor, ...] | None = None
     ) -> Segmented:
-        """Segment an RGB ``image`` [B,3,H,W] of any size at its own size (``forward``: at ``scale`` times it).
+        """Segment an image at its own size (``forward``: at ``scale`` times it).
 
-        ``kernel`` and ``features`` are ignored.
+        Args:
+            image: RGB [B,3,H,W] in [0,1], of any size.
+            kernel: ignored.
+            features: ignored.
         """
         height, width = image.shape[2:]
         padded = pad_to_multiple(image, self.multiple)
         both = self.seg(*self.encoder(padded), padded.shape[2:])
         return Segmented(logits_of(both[:, :, :height, :width]))
 
-    def to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
+    def _to_scale(self, x: Tensor, lr: Tensor) -> Tensor:
         """Enlarge an output of the (padded) network to ``scale`` and cut it to what belongs to ``lr``."""
         if self.scale != self.native:
             x = upsample_aligned(x, [side // self.native * self.scale for side in x.shape[2:]])
         height, width = (side * self.scale for side in lr.shape[2:])
         return x[:, :, :height, :width]
 
-    def finish(self, sr: Tensor, lr: Tensor) -> Tensor:
+    def _finish(self, sr: Tensor, lr: Tensor) -> Tensor:
         """The restored image at ``scale``, clipped outside training if ``clip``."""
-        sr = self.to_scale(sr, lr)
+        sr = self._to_scale(sr, lr)
         return sr.clamp(0, 1) if self.clip and not self.training else sr
 
 
@@ -143,7 +151,7 @@ def native_scale(up_steps: int) -> int:
     return 2 ** (up_steps - 2)
 
 
-def check(scale: int, up_steps: int, width: float) -> None:
+def _check(scale: int, up_steps: int, width: float) -> None:
     """Raise ArgumentError for arguments that make no network."""
     if up_steps not in STEPS:
         raise ArgumentError(f"up_steps {up_steps} must be 3 (the released network) or 4 (x4 without interpolation)")

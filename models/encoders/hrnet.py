@@ -37,14 +37,7 @@ def convolution(channels: int, out_channels: int, stride: int = 1, side: int = 3
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
-def first_layer() -> nn.Sequential:
-    """Four bottlenecks from 64 to 256 channels."""
-    shortcut = convolution(STEM, FIRST, side=1, relu=False)
-    more = (Bottleneck(FIRST, STEM) for _ in range(BLOCKS - 1))
-    return nn.Sequential(Bottleneck(STEM, STEM, downsample=shortcut), *more)
-
-
-def path(source: int, target: int, widths: list[int]) -> nn.Module:
+def _path(source: int, target: int, widths: list[int]) -> nn.Module:
     """What a branch's map goes through before it joins another: a projection, or a chain of halvings."""
     if source == target:
         return nn.Identity()
@@ -64,15 +57,15 @@ class ExchangeModule(nn.Module):
             nn.Sequential(*(BasicBlock(width, width) for _ in range(BLOCKS))) for width in widths
         )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(path(source, target, widths) for source in count) for target in count
+            nn.ModuleList(_path(source, target, widths) for source in count) for target in count
         )
 
     def forward(self, branches: list[Tensor]) -> list[Tensor]:
         """Maps of halving size, [B,width,h,w] -> maps of the same shapes."""
         maps = [blocks(branch) for blocks, branch in zip(self.branches, branches, strict=True)]
-        return [self.join(maps, target) for target in range(len(maps))]
+        return [self._join(maps, target) for target in range(len(maps))]
 
-    def join(self, maps: list[Tensor], target: int) -> Tensor:
+    def _join(self, maps: list[Tensor], target: int) -> Tensor:
         """Sum of all maps at the size of branch ``target``."""
         projected = [layer(branch) for layer, branch in zip(self.fuse_layers[target].children(), maps, strict=True)]
         lower = [upsample_aligned(branch, maps[target].shape[2:]) for branch in projected[target + 1 :]]
@@ -87,6 +80,9 @@ class HRNet(nn.Module):
     Args:
         width: channels of the finest map; the others have 2, 4 and 8 times as many (``channels``).
         pretrained: "none", "imagenet" (downloaded by timm, for its widths) or a file with timm's names.
+
+    Raises:
+        ArgumentError: for a width below 1, and for weights that cannot be had or do not fit.
     """
 
     def __init__(self, width: int = 48, pretrained: str = "none") -> None:
@@ -96,7 +92,9 @@ class HRNet(nn.Module):
         self.channels = [width * 2**level for level in range(4)]
         self.conv1, self.bn1 = nn.Conv2d(3, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
         self.conv2, self.bn2 = nn.Conv2d(STEM, STEM, 3, 2, padding=1, bias=False), nn.BatchNorm2d(STEM)
-        self.layer1 = first_layer()
+        shortcut = convolution(STEM, FIRST, side=1, relu=False)
+        more = (Bottleneck(FIRST, STEM) for _ in range(BLOCKS - 1))
+        self.layer1 = nn.Sequential(Bottleneck(STEM, STEM, downsample=shortcut), *more)
         lower = nn.Sequential(convolution(FIRST, self.channels[1], 2))
         self.transition1 = nn.ModuleList([convolution(FIRST, width), lower])
         self.stage2 = self.stage(2)
@@ -104,7 +102,11 @@ class HRNet(nn.Module):
         self.stage3 = self.stage(3)
         self.transition3 = self.new_branch(3)
         self.stage4 = self.stage(4)
-        load_pretrained(self, width, pretrained)
+        if pretrained == "imagenet":
+            theirs = download(f"hrnet_w{width}", "to 'none', or width to one that timm has, such as 18, 32 or 48")
+            load_features(self, theirs.state_dict(), pretrained)
+        elif pretrained != "none":
+            load_features(self, read_file(pretrained), pretrained)
 
     def stage(self, branches: int) -> nn.Sequential:
         """The exchange modules of the stage with this number of branches."""
@@ -121,12 +123,3 @@ class HRNet(nn.Module):
         branches = self.stage2([transition(x) for transition in self.transition1])
         branches = self.stage3([*branches, self.transition2[-1](branches[-1])])
         return self.stage4([*branches, self.transition3[-1](branches[-1])])
-
-
-def load_pretrained(network: HRNet, width: int, pretrained: str) -> None:
-    """Load what ``pretrained`` names into the backbone. Raises ArgumentError with the ways out when that fails."""
-    if pretrained == "imagenet":
-        theirs = download(f"hrnet_w{width}", "to 'none', or width to one that timm has, such as 18, 32 or 48")
-        load_features(network, theirs.state_dict(), pretrained)
-    elif pretrained != "none":
-        load_features(network, read_file(pretrained), pretrained)

@@ -64,10 +64,10 @@ def convert_lite(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, T
     """
     stages = network.get_submodule("blocks").children()
     prefixes = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j, _ in enumerate(stage.children())]
-    return {convert_name(name, prefixes, state): tensor for name, tensor in state.items()}
+    return {_convert_name(name, prefixes, state): tensor for name, tensor in state.items()}
 
 
-def convert_name(name: str, prefixes: list[str], state: Mapping[str, Tensor]) -> str:
+def _convert_name(name: str, prefixes: list[str], state: Mapping[str, Tensor]) -> str:
     """timm's name for one of the package's names."""
     if not name.startswith("_blocks."):
         module, _, rest = name.partition(".")

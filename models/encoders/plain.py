@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from models.base import Encoder
 
-WIDTHS = (16, 32, 64, 96, 128)
+WIDTHS = (16, 32, 64, 96, 128)  # channels of each level
+BLOCKS = (1, 1, 2, 2, 2)  # residual blocks of each level
 
 
 class ResidualBlock(nn.Module):
@@ -49,21 +50,13 @@ class PlainEncoder(Encoder):
     Args:
         levels: which of the five maps (0..4) to return.
         dilated: the last two stay at stride 8, with dilations 2 and 4.
-        widths: channels of each level.
-        blocks: residual blocks of each level.
     """
 
-    def __init__(
-        self,
-        levels: tuple[int, ...],
-        dilated: bool = False,
-        widths: Sequence[int] = WIDTHS,
-        blocks: Sequence[int] = (1, 1, 2, 2, 2),
-    ) -> None:
+    def __init__(self, levels: tuple[int, ...], dilated: bool = False) -> None:
         super().__init__()
         self.levels = levels
-        self.feature_info = FeatureInfo([widths[level] for level in levels])
-        inputs = (3, *widths[:-1])
+        self.feature_info = FeatureInfo([WIDTHS[level] for level in levels])
+        inputs = (3, *WIDTHS[:-1])
         dilations = (1, 1, 1, 2, 4) if dilated else (1, 1, 1, 1, 1)
         self.stages = nn.ModuleList(
             nn.Sequential(
@@ -72,7 +65,7 @@ class PlainEncoder(Encoder):
                 nn.ReLU(inplace=True),
                 *(ResidualBlock(width, dilation) for _ in range(count)),
             )
-            for before, width, count, dilation in zip(inputs, widths, blocks, dilations, strict=True)
+            for before, width, count, dilation in zip(inputs, WIDTHS, BLOCKS, dilations, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

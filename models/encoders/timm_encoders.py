@@ -36,7 +36,14 @@ def timm_features(name: str, levels: tuple[int, ...], dilated: bool, imagenet: b
 
 
 def build_resnet(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:
-    """ResNet encoder; dilated: output stride 8, with the dilation pattern of the reference code."""
+    """ResNet encoder.
+
+    Args:
+        name: of timm's network.
+        levels: maps to return, 0..4: strides 2, 4, 8, 16, 32.
+        dilated: keep the output stride at 8, with the dilation pattern of the reference code.
+        pretrained: "none", "imagenet" or a weight file.
+    """
     network = timm_features(name, levels, dilated, imagenet=pretrained == "imagenet")
     if dilated:
         undilate_first_block(network.get_submodule("layer3"))
@@ -108,12 +115,12 @@ def load_features(network: nn.Module, state: Mapping[str, Tensor], path: str) ->
     Raises:
         ArgumentError: for a tensor that is missing or has another shape.
     """
-    own = network.state_dict()
-    wrong = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
+    expected = network.state_dict()
+    wrong = [name for name, tensor in expected.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
         misfit = f"'{wrong[0]}' is missing or has another shape"
         raise ArgumentError(f"pretrained: '{path}' does not fit the encoder: {misfit}")
-    network.load_state_dict({name: state[name] for name in own}, strict=True)
+    network.load_state_dict({name: state[name] for name in expected}, strict=True)
 
 
 def build_plain(name: str, levels: tuple[int, ...], dilated: bool, pretrained: str) -> Encoder:

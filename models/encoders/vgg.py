@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
 from models.encoders.timm_encoders import download, load_features, read_file
-from models.layers import scaled_width
+from models.layers import conv_relu, scaled_width
 
 CHANNELS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = (2, 2, 3, 3, 3)
@@ -31,10 +31,10 @@ class VGGEncoder(nn.Module):
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         self.channels = tuple(scaled_width(channels, width) for channels in CHANNELS)
-        self.features = nn.Sequential(*stage(3, self.channels[0], CONVOLUTIONS[0]))
+        self.features = nn.Sequential(*convolutions(3, self.channels[0], CONVOLUTIONS[0]))
         for before, channels, count in zip(self.channels, self.channels[1:], CONVOLUTIONS[1:], strict=False):
             self.features.append(nn.MaxPool2d(2))
-            self.features.extend(stage(before, channels, count))
+            self.features.extend(convolutions(before, channels, count))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x: [B,3,H,W] with sides divisible by 16; returns the five maps, finest first."""
@@ -46,13 +46,16 @@ class VGGEncoder(nn.Module):
         return [*maps, x]
 
 
-def stage(channels: int, out_channels: int, count: int) -> list[nn.Module]:
-    """``count`` 3x3 convolutions, each followed by a ReLU."""
-    layers: list[nn.Module] = []
-    for index in range(count):
-        layers += [nn.Conv2d(channels if index == 0 else out_channels, out_channels, 3, padding=1)]
-        layers += [nn.ReLU(inplace=True)]
-    return layers
+def convolutions(channels: int, out_channels: int, count: int) -> list[nn.Module]:
+    """3x3 convolutions, each followed by a ReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of each convolution.
+        count: number of convolutions.
+    """
+    inputs = [channels] + [out_channels] * (count - 1)
+    return [layer for before in inputs for layer in conv_relu(before, out_channels)]
 
 
 def read_vgg16(pretrained: str) -> Mapping[str, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from contracts.errors import UserError, lookup
+from contracts.names import first_of
 from models.reference_keys.dsrl import DSRL
 from models.reference_keys.restoration import DBPN, KBPN, SRCNET
 from models.reference_keys.rules import Family
@@ -56,33 +57,41 @@ def convert(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> dic
         UserError: naming missing and unexpected tensors of this network, or the first with another shape.
     """
     owns = lookup(FAMILIES, family, "network family").owns
-    own = network.state_dict()
-    keys = reference_keys(family, own)
+    expected = network.state_dict()
+    keys = reference_keys(family, expected)
     theirs = {name: tensor for name, tensor in strip_parallel(state).items() if owns(name)}
-    check_names(family, set(keys), set(theirs))
+    _check_names(family, set(keys), set(theirs))
     for reference, name in keys.items():
-        if theirs[reference].shape != own[name].shape:
-            shapes = f"{list(theirs[reference].shape)}, the network expects {list(own[name].shape)}"
+        if theirs[reference].shape != expected[name].shape:
+            shapes = f"{list(theirs[reference].shape)}, the network expects {list(expected[name].shape)}"
             raise UserError(f"reference weights for {family}: '{reference}' has shape {shapes}; check width")
     return {name: theirs[reference] for reference, name in keys.items()}
 
 
-def check_names(family: str, expected: set[str], names: set[str]) -> None:
+def _check_names(family: str, expected: set[str], names: set[str]) -> None:
     """Raise UserError unless both sets of names are equal."""
     missing, unexpected = sorted(expected - names), sorted(names - expected)
     if missing or unexpected:
         raise UserError(
-            f"reference weights for {family} do not fit: {some('missing', missing)}, "
-            f"{some('unexpected', unexpected)}; check stages, width and encoder"
+            f"reference weights for {family} do not fit: {_some('missing', missing)}, "
+            f"{_some('unexpected', unexpected)}; check stages, width and encoder"
         )
 
 
-def some(what: str, names: list[str]) -> str:
+def _some(what: str, names: list[str]) -> str:
     """``"2 missing (a, b)"``, naming at most three."""
-    more = ", ..." if len(names) > 3 else ""
-    return f"{len(names)} {what} ({', '.join(names[:3])}{more})" if names else f"0 {what}"
+    return f"{len(names)} {what} ({first_of(names, 3)})" if names else f"0 {what}"
 
 
 def load_reference(family: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a released checkpoint's tensors into ``network``, strictly. Raises UserError; see ``convert``."""
+    """Load a released checkpoint's tensors into a network, strictly.
+
+    Args:
+        family: a key of ``FAMILIES``.
+        network: our network of this family.
+        state: the checkpoint's tensors by the authors' names.
+
+    Raises:
+        UserError: as of ``convert``.
+    """
     network.load_state_dict(convert(family, network, state), strict=True)

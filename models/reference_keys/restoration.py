@@ -7,32 +7,32 @@ from functools import partial
 
 from models.reference_keys.rules import Family, Rules, rename
 
+KBPN_STAGE_RULES: Rules = [  # within a stage
+    (r"up\.compress\.", r"up.conv."),
+    (r"up\.enlarge\.", r"up.up_conv1."),
+    (r"up\.reduce\.", r"up.up_conv2."),
+    (r"up\.enlarge_error\.", r"up.up_conv3."),
+    (r"reconstruct\.", r"kb.sr_reconst.layer."),
+    (r"corrector\.image_layers\.(\d)\.", r"kb.kernel_predictor.fe_SR.\2.layer."),
+    (r"corrector\.kernel_layers\.(\d)\.", r"kb.kernel_predictor.fe_kernel.\2.layer."),
+    (r"corrector\.merge\.", r"kb.kernel_predictor.fe_cat.0.layer."),
+    (r"corrector\.mix\.", r"kb.kernel_predictor.fe_cat.1.layer."),
+    (r"corrector\.last\.", r"kb.kernel_predictor.fe_cat.2.layer."),
+    (r"enlarge_error\.", r"kb.up_conv1."),
+    (r"down\.compress\.", r"down.conv."),
+    (r"down\.reduce\.", r"down.down_conv1."),
+    (r"down\.enlarge\.", r"down.down_conv2."),
+    (r"down\.reduce_error\.", r"down.down_conv3."),
+    (r"modulation\.(scale|shift)\.first\.", r"sft.SFT_\2_conv0."),
+    (r"modulation\.(scale|shift)\.second\.", r"sft.SFT_\2_conv1."),
+]
 KBPN_RULES: Rules = [
     (r"extractor\.", r"sr_model.feat."),
     (r"predictor\.layers\.", r"sr_model.predictor.feat_ext."),
-    (r"stages\.(\d+)\.up\.compress\.", r"sr_model.back_projection_stages.\1.up.conv."),
-    (r"stages\.(\d+)\.up\.enlarge\.", r"sr_model.back_projection_stages.\1.up.up_conv1."),
-    (r"stages\.(\d+)\.up\.reduce\.", r"sr_model.back_projection_stages.\1.up.up_conv2."),
-    (r"stages\.(\d+)\.up\.enlarge_error\.", r"sr_model.back_projection_stages.\1.up.up_conv3."),
-    (r"stages\.(\d+)\.reconstruct\.", r"sr_model.back_projection_stages.\1.kb.sr_reconst.layer."),
-    (
-        r"stages\.(\d+)\.corrector\.image_layers\.(\d)\.",
-        r"sr_model.back_projection_stages.\1.kb.kernel_predictor.fe_SR.\2.layer.",
+    *(
+        (rf"stages\.(\d+)\.{ours}", rf"sr_model.back_projection_stages.\1.{theirs}")
+        for ours, theirs in KBPN_STAGE_RULES
     ),
-    (
-        r"stages\.(\d+)\.corrector\.kernel_layers\.(\d)\.",
-        r"sr_model.back_projection_stages.\1.kb.kernel_predictor.fe_kernel.\2.layer.",
-    ),
-    (r"stages\.(\d+)\.corrector\.merge\.", r"sr_model.back_projection_stages.\1.kb.kernel_predictor.fe_cat.0.layer."),
-    (r"stages\.(\d+)\.corrector\.mix\.", r"sr_model.back_projection_stages.\1.kb.kernel_predictor.fe_cat.1.layer."),
-    (r"stages\.(\d+)\.corrector\.last\.", r"sr_model.back_projection_stages.\1.kb.kernel_predictor.fe_cat.2.layer."),
-    (r"stages\.(\d+)\.enlarge_error\.", r"sr_model.back_projection_stages.\1.kb.up_conv1."),
-    (r"stages\.(\d+)\.down\.compress\.", r"sr_model.back_projection_stages.\1.down.conv."),
-    (r"stages\.(\d+)\.down\.reduce\.", r"sr_model.back_projection_stages.\1.down.down_conv1."),
-    (r"stages\.(\d+)\.down\.enlarge\.", r"sr_model.back_projection_stages.\1.down.down_conv2."),
-    (r"stages\.(\d+)\.down\.reduce_error\.", r"sr_model.back_projection_stages.\1.down.down_conv3."),
-    (r"stages\.(\d+)\.modulation\.(scale|shift)\.first\.", r"sr_model.back_projection_stages.\1.sft.SFT_\2_conv0."),
-    (r"stages\.(\d+)\.modulation\.(scale|shift)\.second\.", r"sr_model.back_projection_stages.\1.sft.SFT_\2_conv1."),
     (r"output\.", r"sr_model.output_conv.layer."),
 ]
 # Members of "convolution, then PReLU" blocks, as they stand at the end of a renamed KBPN name.

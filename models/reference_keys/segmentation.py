@@ -22,30 +22,22 @@ PSPNET_RULES: Rules = [
     (r"auxiliary\.", r"segmentation_model.aux."),
 ]
 
-# The authors number modulations and convolutions in one row: 0 and 2, 1 and 3.
-BLUR_SKIP_RULES: Rules = [
-    rule
-    for step in (0, 1)
-    for rule in (
-        (
-            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.first\.",
-            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.layer.",
-        ),
-        (
-            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.activation\.",
-            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.0.act.",
-        ),
-        (
-            rf"blur_skip\.modulations\.{step}\.(scale|shift)\.second\.",
-            rf"segmentation_model.blur_skip.{2 * step}.conv_\1.1.layer.",
-        ),
-        (rf"blur_skip\.convolutions\.{step}\.0\.", rf"segmentation_model.blur_skip.{2 * step + 1}.layer."),
-        (rf"blur_skip\.convolutions\.{step}\.1\.", rf"segmentation_model.blur_skip.{2 * step + 1}.norm."),
-    )
-]
+
+def blur_skip_rules(step: int) -> Rules:
+    """Rules for step 0 or 1; the authors number modulations and convolutions in one row: 0 and 2, 1 and 3."""
+    branch, convolution = rf"blur_skip\.modulations\.{step}\.(scale|shift)\.", rf"blur_skip\.convolutions\.{step}\."
+    theirs, next_of_theirs = (f"segmentation_model.blur_skip.{2 * step + index}." for index in (0, 1))
+    return [
+        (branch + r"first\.", theirs + r"conv_\1.0.layer."),
+        (branch + r"activation\.", theirs + r"conv_\1.0.act."),
+        (branch + r"second\.", theirs + r"conv_\1.1.layer."),
+        (convolution + r"0\.", next_of_theirs + "layer."),
+        (convolution + r"1\.", next_of_theirs + "norm."),
+    ]
+
 
 PSPNET = Family(PREFIX, partial(rename, rules=PSPNET_RULES))
-PSPNET_BLUR_SKIP = Family(PREFIX, partial(rename, rules=BLUR_SKIP_RULES + PSPNET_RULES))
+PSPNET_BLUR_SKIP = Family(PREFIX, partial(rename, rules=[*blur_skip_rules(0), *blur_skip_rules(1), *PSPNET_RULES]))
 
 SEGNET_LAYER = re.compile(r"(encoder|decoder)\.(\d)\.(\d)\.([01])\.(\w+)")
 

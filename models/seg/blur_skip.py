@@ -138,10 +138,10 @@ class PSPNetBlurSkip(PSPNet):
             ArgumentError: for a kernel of another shape.
         """
         decoded, aux = self.decode(x)
-        skipped = self.blur_skip(decoded, self.checked(kernel, len(x)))
+        skipped = self.blur_skip(decoded, self._checked(kernel, len(x)))
         return Segmented(at_least_float32(self.head(decoded + skipped)), (aux,))
 
-    def checked(self, kernel: Tensor | None, samples: int) -> Tensor:
+    def _checked(self, kernel: Tensor | None, samples: int) -> Tensor:
         """The kernels of a batch, deltas where there are none. Raises ArgumentError for another shape."""
         expected = (samples, *self.sharp.shape[1:])
         if kernel is None:

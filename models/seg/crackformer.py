@@ -8,7 +8,7 @@ the last block of the three deeper encoder levels is applied twice with the same
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
+from models.layers import conv_relu, upsample_to
 from models.seg.lambda_block import TransformerBlock, group_norm
 from models.seg.segnet import unpool
 
@@ -31,19 +32,15 @@ DECODER = ((1, 1, 1), (2, 2, 1), (4, 4, 4, 2), (8, 8, 8, 4), (8, 8, 8, 8))
 APPLIED_TWICE = (False, False, True, True, True)
 
 
-def blocks(units: tuple[int, ...], width: int, dropout: float) -> list[nn.Module]:
+def _blocks(units: tuple[int, ...], width: int, dropout: float) -> list[nn.Module]:
     """Transformer blocks between successive numbers of channels, ``width`` to a unit."""
     pairs = itertools.pairwise(units)
     return [TransformerBlock(before * width, after * width, dropout) for before, after in pairs]
 
 
-def run(level: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+def _run(level: Iterable[Callable[[Tensor], Tensor]], x: Tensor) -> list[Tensor]:
     """The outputs of all modules of a level, each fed with the one before."""
-    maps = []
-    for block in level:
-        x = block(x)
-        maps.append(x)
-    return maps
+    return list(itertools.accumulate(level, lambda maps, block: block(maps), initial=x))[1:]
 
 
 class SideOutput(nn.Module):
@@ -65,7 +62,7 @@ class SideOutput(nn.Module):
             group_norm(width),
             nn.Sigmoid(),
         )
-        self.merge = nn.Sequential(nn.Conv2d(last, width, 3, padding=1), nn.ReLU(inplace=True))
+        self.merge = conv_relu(last, width)
         self.to_logit = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, encoded: list[Tensor], decoded: list[Tensor]) -> Tensor:
@@ -99,8 +96,8 @@ class CrackFormer(Segmentation):
         if width < 1 or width % WIDTH_MULTIPLE:
             raise ArgumentError(f"width {width} must be a multiple of {WIDTH_MULTIPLE} (64 is the authors')")
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
-        self.encoder = nn.ModuleList(nn.ModuleList(blocks(units, width, dropout)) for units in ENCODER)
-        self.decoder = nn.ModuleList(nn.ModuleList(blocks(units, width, dropout)) for units in DECODER)
+        self.encoder = nn.ModuleList(nn.ModuleList(_blocks(units, width, dropout)) for units in ENCODER)
+        self.decoder = nn.ModuleList(nn.ModuleList(_blocks(units, width, dropout)) for units in DECODER)
         self.sides = nn.ModuleList(
             SideOutput(down[-1] * width, (down[-1] + up[-1]) * width, width)
             for down, up in zip(ENCODER, DECODER, strict=True)
@@ -108,10 +105,18 @@ class CrackFormer(Segmentation):
         self.fuse = nn.Conv2d(LEVELS, 1, 1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 16 and at least 32; ``kernel`` is ignored.
+        """Segment a normalised image.
 
-        Returns logits [B,1,H,W] and one side output: the five levels' logits [B,5,H,W], coarsest first; all in
-        float32 or better.
+        Args:
+            x: [B,3,H,W], sides divisible by 16 and at least 32.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W] and one side output: the five levels' logits [B,5,H,W], coarsest first; all in float32 or
+            better.
+
+        Raises:
+            ArgumentError: for smaller images.
         """
         if min(x.shape[2:]) < SMALLEST_SIDE:
             height, width = x.shape[2:]
@@ -119,7 +124,7 @@ class CrackFormer(Segmentation):
         encoded, indices, deepest = self.encode(x)
         decoded = self.decode(deepest, encoded, indices)
         sides = [
-            F.interpolate(at_least_float32(side(*maps)), size=x.shape[2:], mode="bilinear", align_corners=False)
+            upsample_to(at_least_float32(side(*maps)), x)
             for side, *maps in zip(self.sides, encoded, decoded, strict=True)
         ]
         side_logits = torch.cat(sides[::-1], 1)  # [B,5,H,W]
@@ -131,7 +136,7 @@ class CrackFormer(Segmentation):
         levels = [list(level.children()) for level in self.encoder]
         levels[0].insert(0, self.stem)
         for level, twice in zip(levels, APPLIED_TWICE, strict=True):
-            maps = run([*level, level[-1]] if twice else level, x)
+            maps = _run([*level, level[-1]] if twice else level, x)
             x, positions = F.max_pool2d(maps[-1], 2, return_indices=True)
             encoded.append(maps)
             indices.append(positions)
@@ -142,6 +147,6 @@ class CrackFormer(Segmentation):
         decoded = []
         for level, maps, positions in zip(self.decoder[::-1], encoded[::-1], indices[::-1], strict=True):
             unpooled = unpool(x, positions, maps[-1].shape[2:])  # F.max_unpool2d cannot be exported to ONNX
-            decoded.append(run(level.children(), unpooled))
+            decoded.append(_run(level.children(), unpooled))
             x = decoded[-1][-1]
         return decoded[::-1]

@@ -58,7 +58,15 @@ class FPN(Segmentation):
             self.head = nn.Conv2d(2 * detail, 1, 3, padding=1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        """Segment a normalised image.
+
+        Args:
+            x: [B,3,H,W], sides divisible by 32.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W].
+        """
         summed = self.pyramid(self.encoder(x))
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.look_closely is None or self.head is None:

@@ -69,7 +69,15 @@ class HalfPyramid(Segmentation):
         self.head = nn.Conv2d(2 * detail, FACTOR**2, 3, padding=1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 4; ``kernel`` is ignored; logits [B,1,H,W]."""
+        """Segment a normalised image.
+
+        Args:
+            x: [B,3,H,W], sides divisible by 4.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W].
+        """
         if self.training:
             return Segmented(self.fine(F.avg_pool2d(x, FACTOR)))
         return Segmented(torch.stack([self.view(x, scale) for scale in self.views]).mean(0))
@@ -87,7 +95,7 @@ class HalfPyramid(Segmentation):
         Borders are mirrored to whole cells of the encoder: streaks of repeated pixels look like cracks.
         """
         height, width = x.shape[2:]
-        x = mirrored(mirrored(x, 2), 3)
+        x = _mirrored(_mirrored(x, 2), 3)
         reduced = self.reduce(self.dropout(self.pyramid(self.encoder(x))))  # [B,4*detail,h/2,w/2]
         reduced = F.relu(F.pixel_shuffle(reduced, FACTOR))
         joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
@@ -103,7 +111,7 @@ class HalfPyramid(Segmentation):
         return total
 
 
-def mirrored(x: Tensor, axis: int) -> Tensor:
+def _mirrored(x: Tensor, axis: int) -> Tensor:
     """``x`` with its end along an axis mirrored (the last row not repeated), as often as whole cells of GRID need it.
 
     By indices, as padding takes no more rows than there are, and ONNX's none that depend on the size.

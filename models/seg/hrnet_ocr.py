@@ -88,10 +88,17 @@ class HRNetOCR(Segmentation):
         self.head = nn.Conv2d(pixel_channels, 1, 1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W] of any size; ``kernel`` is ignored.
+        """Segment a normalised image.
 
-        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better. Raises ArgumentError in training
-        for a batch of a single image.
+        Args:
+            x: [B,3,H,W] of any size.
+            kernel: ignored.
+
+        Returns:
+            Logits and auxiliary logits, both [B,1,H,W] in float32 or better.
+
+        Raises:
+            ArgumentError: in training, for a batch of a single image.
         """
         branches = self.backbone(x)
         lower = [upsample_aligned(branch, branches[0].shape[2:]) for branch in branches[1:]]

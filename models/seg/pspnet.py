@@ -15,7 +15,7 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.layers import conv_bn_relu, scaled_width, upsample_aligned
+from models.layers import conv_bn_relu, scaled_width, upsample_aligned, upsample_to
 from models.prelu import PReLU
 from models.probability import both_probabilities, logits_of
 
@@ -71,18 +71,13 @@ class PyramidPooling(nn.Module):
         total = F.conv2d(x, input_weight, self.bottleneck.bias)
         for bins, branch, weight in zip(BINS, self.branches, branch_weights, strict=True):
             context = F.conv2d(branch(cell_means(x, bins)), weight)  # [B,out_channels,bins,bins]
-            total = total + F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
+            total = total + upsample_to(context, x)
         return F.relu(total)
 
 
 def up_step(channels: int, out_channels: int) -> nn.Sequential:
     """The convolution after a x2 enlargement: 3x3, batch norm, PReLU with one slope."""
     return nn.Sequential(nn.Conv2d(channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), PReLU())
-
-
-def auxiliary_head(channels: int, dropout: float) -> nn.Sequential:
-    """Features of the third layer -> auxiliary logits at their own size."""
-    return nn.Sequential(*conv_bn_relu(channels, channels), nn.Dropout2d(dropout), nn.Conv2d(channels, 1, 1))
 
 
 class PSPNet(Segmentation):
@@ -119,12 +114,19 @@ class PSPNet(Segmentation):
         self.up_steps = nn.ModuleList([up_step(wide, half), up_step(half, thin), up_step(thin, thin)])
         self.step_dropout = nn.Dropout2d(step_dropout)
         self.head = nn.Conv2d(thin, 1, 1)
-        self.auxiliary = auxiliary_head(middle, auxiliary_dropout)
+        self.auxiliary = nn.Sequential(
+            *conv_bn_relu(middle, middle), nn.Dropout2d(auxiliary_dropout), nn.Conv2d(middle, 1, 1)
+        )
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 8; ``kernel`` is ignored.
+        """Segment a normalised image.
 
-        Returns logits and auxiliary logits, both [B,1,H,W] in float32 or better.
+        Args:
+            x: [B,3,H,W], sides divisible by 8.
+            kernel: ignored.
+
+        Returns:
+            Logits and auxiliary logits, both [B,1,H,W] in float32 or better.
         """
         decoded, aux = self.decode(x)
         return Segmented(at_least_float32(self.head(decoded)), (aux,))

@@ -12,6 +12,13 @@ from torch import Tensor, nn
 
 from contracts.precision import wide_type
 
+REACH = 8.0  # standard deviation in pixels of the neighbourhood that a response speaks for
+GAIN = 4.0  # on its mean probability there, as it consists of scattered peaks (the product is cut at 1)
+SIDE = 25  # in pixels; wider structures are no crack
+SMOOTHING = 2.0  # of the image before, standard deviation in pixels
+LEVEL = 0.8  # middle of the sigmoid that makes a probability of darkness, in standard deviations of the image
+SOFTNESS = 0.2  # width of this sigmoid, in the same unit
+
 
 def geometric_mean(logits: Tensor, others: Tensor) -> Tensor:
     """The logits of the geometric mean of two probabilities, in float32 or better.
@@ -55,34 +62,21 @@ def black_hat(x: Tensor, side: int) -> Tensor:
 class Darkness(nn.Module):
     """Map of logits [B,1,H,W] and the normalised image [B,3,H,W] it was made of -> refined logits; nothing is learnt.
 
-    The defaults were chosen on khanhha_mini_val.
-
-    Args:
-        reach: standard deviation in pixels of the neighbourhood that a response speaks for.
-        gain: factor on its mean probability there, as it consists of scattered peaks (the product is cut at 1).
-        side: in pixels; wider structures are no crack.
-        smoothing: of the image before, standard deviation in pixels.
-        level: middle of the sigmoid that makes a probability of darkness, in standard deviations of the image.
-        softness: width of this sigmoid, in the same unit.
+    Its constants were chosen on khanhha_mini_val.
     """
 
-    def __init__(
-        self,
-        reach: float = 8.0,
-        gain: float = 4.0,
-        side: int = 25,
-        smoothing: float = 2.0,
-        level: float = 0.8,
-        softness: float = 0.2,
-    ) -> None:
-        super().__init__()
-        self.reach, self.gain, self.side, self.smoothing = reach, gain, side, smoothing
-        self.level, self.softness = level, softness
-
     def forward(self, logits: Tensor, image: Tensor) -> Tensor:
-        """In float32 or better."""
+        """Refine a map.
+
+        Args:
+            logits: [B,1,H,W].
+            image: the normalised image [B,3,H,W] that they were made of.
+
+        Returns:
+            Logits [B,1,H,W] in float32 or better.
+        """
         wide = wide_type(logits)
-        region = (self.gain * gaussian_blur(logits.to(wide).sigmoid(), self.reach)).clamp(max=1).logit(eps=1e-7)
-        grey = gaussian_blur(image.to(wide).mean(1, keepdim=True), self.smoothing)
-        dark = (black_hat(grey, self.side) - self.level) / self.softness
+        region = (GAIN * gaussian_blur(logits.to(wide).sigmoid(), REACH)).clamp(max=1).logit(eps=1e-7)
+        grey = gaussian_blur(image.to(wide).mean(1, keepdim=True), SMOOTHING)
+        dark = (black_hat(grey, SIDE) - LEVEL) / SOFTNESS
         return geometric_mean(region, dark)

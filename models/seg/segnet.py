@@ -64,17 +64,27 @@ class SegNet(Segmentation):
         widths = [scaled_width(channels, width) for channels in WIDTHS]
         before = [3, *widths[:-1]]
         self.encoder = nn.ModuleList(
-            chain([first] + [own] * count) for first, own, count in zip(before, widths, LAYERS, strict=True)
+            chain([channels] + [out_channels] * count)
+            for channels, out_channels, count in zip(before, widths, LAYERS, strict=True)
         )
         after = [widths[0], *widths[:-1]]
         counts = (LAYERS[0] - 1, *LAYERS[1:])  # the head takes the place of the last layer
         self.decoder = nn.ModuleList(
-            chain([own] * count + [last]) for own, last, count in zip(widths, after, counts, strict=True)
+            chain([channels] * count + [out_channels])
+            for channels, out_channels, count in zip(widths, after, counts, strict=True)
         )
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        """Segment a normalised image.
+
+        Args:
+            x: [B,3,H,W], sides divisible by 32.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W].
+        """
         poolings: list[tuple[Tensor, torch.Size]] = []
         for stage in self.encoder:
             x = stage(x)

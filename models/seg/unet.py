@@ -15,15 +15,10 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.vgg import VGGEncoder, load_pretrained
-from models.layers import initialise, scaled_width
+from models.layers import conv_relu, initialise, scaled_width
 
 STEPS = (256, 256, 128, 64)  # channels after each enlargement, coarsest first
 LAST = 32
-
-
-def conv_relu(channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution and ReLU; the size is kept."""
-    return nn.Sequential(nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
 
 
 def pixel_shuffle_step(channels: int, out_channels: int) -> nn.Sequential:
@@ -84,7 +79,15 @@ class UNet(Segmentation):
         load_pretrained(self.encoder, pretrained)
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 16; ``kernel`` is ignored; logits [B,1,H,W]."""
+        """Segment a normalised image.
+
+        Args:
+            x: [B,3,H,W], sides divisible by 16.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W].
+        """
         finest, *finer, deepest = self.encoder(x)
         decoded = self.center(deepest)  # [B,256,H/8,W/8]
         for step, joining in zip(self.steps, reversed(finer), strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
@@ -11,7 +10,7 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.layers import conv_bn_relu, scaled_width
+from models.layers import conv_bn_relu, scaled_width, upsample_to
 from models.seg.refinement import Darkness, geometric_mean
 
 LEVELS = (0, 1, 2, 3, 4)
@@ -89,7 +88,15 @@ class EncoderUNet(Segmentation):
             self.head.weight.data.neg_()
 
     def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
-        """x: normalised image [B,3,H,W], sides divisible by 32; ``kernel`` is ignored; logits [B,1,H,W]."""
+        """Segment a normalised image.
+
+        Args:
+            x: [B,3,H,W], sides divisible by 32.
+            kernel: ignored.
+
+        Returns:
+            Logits [B,1,H,W]; in training with ``cam`` also the activation map [B,1,H,W], logits.
+        """
         *finer, deepest = self.encoder(x)
         decoded = deepest
         for step, skipped in zip(self.steps, [*reversed(finer), None], strict=True):
@@ -97,8 +104,7 @@ class EncoderUNet(Segmentation):
         logits = at_least_float32(self.head(decoded))
         activation = None
         if self.cam is not None:
-            activation = at_least_float32(self.cam(deepest))
-            activation = F.interpolate(activation, x.shape[2:], mode="bilinear", align_corners=False)
+            activation = upsample_to(at_least_float32(self.cam(deepest)), x)
         if self.training:
             return Segmented(logits, () if activation is None else (activation,))
         if activation is not None:

@@ -36,7 +36,15 @@ class BasicSRNetwork(SuperResolution):
         self.network, self.scale, self.multiple = network, scale, multiple
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """lr: [B,3,h,w] in [0,1]; ``kernel`` is ignored; returns sr [B,3,scale*h,scale*w], unclipped."""
+        """Restore a low-resolution image.
+
+        Args:
+            lr: [B,3,h,w] in [0,1].
+            kernel: ignored.
+
+        Returns:
+            sr [B,3,scale*h,scale*w], unclipped.
+        """
         check_sides(lr)
         height, width = lr.shape[2:]
         sr = self.network(pad_to_multiple(lr, self.multiple))

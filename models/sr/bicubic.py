@@ -11,7 +11,15 @@ from models.base import SuperResolution
 
 
 def bicubic_enlargement(image: Tensor, scale: int) -> Tensor:
-    """Enlarge [B,C,h,w] by ``scale``: Keys kernel a = -0.75, half-pixel centres, borders replicated."""
+    """Bicubic enlargement: Keys kernel a = -0.75, half-pixel centres, borders replicated.
+
+    Args:
+        image: [B,C,h,w].
+        scale: factor.
+
+    Returns:
+        [B,C,scale*h,scale*w].
+    """
     return F.interpolate(image, scale_factor=scale, mode="bicubic", align_corners=False)
 
 
@@ -31,6 +39,14 @@ class Bicubic(SuperResolution):
         self.scale = scale
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
-        """lr: [B,3,h,w]; ``kernel`` is ignored; returns sr [B,3,scale*h,scale*w]."""
+        """Enlarge a low-resolution image.
+
+        Args:
+            lr: [B,3,h,w].
+            kernel: ignored.
+
+        Returns:
+            sr [B,3,scale*h,scale*w].
+        """
         check_sides(lr)
         return Restored(bicubic_enlargement(lr, self.scale))

@@ -15,11 +15,19 @@ from contracts.precision import at_least_float32
 
 
 def constant_map(vector: Tensor, side: int) -> Tensor:
-    """Return the [B,C,side,side] map (a view) with the values ``vector`` [B,C] at every pixel."""
+    """A map that is constant over the image.
+
+    Args:
+        vector: [B,C], the values at every pixel.
+        side: of the map, pixels.
+
+    Returns:
+        [B,C,side,side], a view.
+    """
     return vector[:, :, None, None].expand(-1, -1, side, side)
 
 
-def spread_axis(table: Tensor, length: int, axis: int) -> Tensor:
+def _spread_axis(table: Tensor, length: int, axis: int) -> Tensor:
     """Repeat the middle entry of ``table`` along ``axis`` until that axis has ``length`` entries."""
     border = table.shape[axis] // 2
     first, middle, last = torch.split(table, [border, 1, border], dim=axis)
@@ -42,7 +50,7 @@ def spread(table: Tensor, height: int, width: int) -> Tensor:
     Returns:
         [B,C,height,width].
     """
-    return spread_axis(spread_axis(table, height, 2), width, 3)
+    return _spread_axis(_spread_axis(table, height, 2), width, 3)
 
 
 def mean_of_convolution(x: Tensor, weight: Tensor) -> Tensor:
@@ -60,11 +68,11 @@ def mean_of_convolution(x: Tensor, weight: Tensor) -> Tensor:
     """
     with torch.autocast(x.device.type, enabled=False):
         x, weight = at_least_float32(x), at_least_float32(weight)
-        reach = window_sums(window_sums(x, 3), 2)  # [B,C,3,3]
+        reach = _window_sums(_window_sums(x, 3), 2)  # [B,C,3,3]
         return F.linear(reach.flatten(1), weight.flatten(1)) / (x.shape[2] * x.shape[3])
 
 
-def window_sums(x: Tensor, axis: int) -> Tensor:
+def _window_sums(x: Tensor, axis: int) -> Tensor:
     """Sum ``x`` along ``axis`` as seen by the three taps of a zero-padded convolution: length 3."""
     total = x.sum(axis, keepdim=True)
     last, first = x.narrow(axis, x.shape[axis] - 1, 1), x.narrow(axis, 0, 1)

@@ -49,9 +49,9 @@ class DBPN(SuperResolution):
             activated(nn.Conv2d(3, extractor_width, 3, padding=1), SLOPE),
             activated(nn.Conv2d(extractor_width, width, 1), SLOPE),
         )
-        seen = [max(1, index) for index in range(stages)]  # feature maps that enter the stage's up-projection
+        counts = [max(1, index) for index in range(stages)]  # feature maps that enter the stage's up-projection
         self.ups = nn.ModuleList(
-            UpProjection(count * width, width, scale, compress=count > 1, bias=True, slope=SLOPE) for count in seen
+            UpProjection(count * width, width, scale, compress=count > 1, bias=True, slope=SLOPE) for count in counts
         )
         self.downs = nn.ModuleList(
             DownProjection(count * width, width, scale, compress=count > 1, bias=True, slope=SLOPE)

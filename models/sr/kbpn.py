@@ -9,76 +9,38 @@ pixel of each scale x scale cell although the real degradation is centred.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
 from contracts.records import Restored
 from models.base import SuperResolution
 from models.checkpointing import checkpointed
-from models.encoders.vgg import load_first_layers
+from models.encoders.vgg import convolutions, load_first_layers
 from models.layers import convolve_concatenated, initialise
 from models.sr.bicubic import bicubic_enlargement, check_sides
 from models.sr.kernel_estimation import KernelCorrector, KernelPredictor, normalise_kernel
 from models.sr.modulation import KernelModulation
 from models.sr.projection import DownProjection, UpProjection, check_scale, upsampling
-
-
-def pseudo_lr(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Blur each sample's image with its own kernel and keep every ``scale``-th pixel.
-
-    Cross-correlation (no flip), zero padding, phase 0; samples are folded into groups.
-
-    Args:
-        image: [B,3,H,W].
-        kernel: [B,k*k].
-        scale: step between the pixels kept.
-
-    Returns:
-        [B,3,H/scale,W/scale].
-    """
-    side = math.isqrt(kernel.shape[1])
-    taps = kernel.to(image.dtype).reshape(-1, 1, side, side)
-    by_colour = image.transpose(0, 1)  # [3,B,H,W]: one group for each sample
-    if not torch.onnx.is_in_onnx_export() and (len(taps) == 1 or image.dtype == torch.bfloat16):
-        return phase_by_phase(by_colour, taps, scale).transpose(0, 1)
-    blurred = F.conv2d(by_colour, taps, stride=scale, padding=side // 2, groups=len(taps))
-    return blurred.transpose(0, 1)
-
-
-def phase_by_phase(image: Tensor, taps: Tensor, scale: int) -> Tensor:
-    """What a strided convolution in B groups gives, as one without strides.
-
-    Image and taps are sorted by their position in the scale x scale cell (Vetterli, IEEE Trans. ASSP 34, 1986), and the
-    sum over k x k taps becomes one over s*s channels and some k/s x k/s taps without strides: the same sum. On CPUs
-    the backward pass of a large strided kernel of one channel takes several times as long.
-
-    Args:
-        image: [3,B,H,W].
-        taps: [B,1,k,k].
-        scale: stride s.
-
-    Returns:
-        [3,B,H/s,W/s].
-    """
-    half = taps.shape[-1] // 2
-    before, after = -(-half // scale), half // scale  # cells that the kernel reaches
-    front = before * scale - half
-    back = (before + after + 1) * scale - taps.shape[-1] - front
-    cells = F.pixel_unshuffle(F.pad(taps, (front, back, front, back)), scale)  # [B,s*s,reach,reach]
-    phases = F.pad(F.pixel_unshuffle(image, scale), (before, after, before, after))  # [3,B*s*s,h+..,w+..]
-    return F.conv2d(phases, cells, groups=len(taps))
+from models.sr.pseudo_lr import pseudo_lr
 
 
 class BackProjectionStage(nn.Module):
     """One back-projection stage: upsample, correct the kernel, correct the features, downsample, modulate.
 
-    Maps LR features to corrected HR features and, unless it is the last, to the next LR features. ``index`` counts
-    from 0, ``last`` tells the last stage; the other arguments are those of ``KBPN``.
+    Maps LR features to corrected HR features and, unless it is the last, to the next LR features.
+
+    Args:
+        index: number of the stage, from 0.
+        last: whether it is the last one.
+        scale: as of ``KBPN``, as are the other arguments.
+        width: likewise.
+        kernel_side: likewise.
+        estimated_side: likewise.
+        corrector_width: likewise.
+        modulation_width: likewise.
     """
 
     def __init__(
@@ -124,16 +86,16 @@ class BackProjectionStage(nn.Module):
             minimum_sum: see ``normalise_kernel``.
 
         Returns:
-            What ``restore`` returns, the downsampled features [B,width,h,w] and the next LR features; of the last
-            stage, these two are None.
+            The corrected HR features [B,width,H,W], the kernel [B,k*k] after its correction, the downsampled features
+            [B,width,h,w] and the next LR features; of the last stage, these two are None.
         """
-        corrected, kernel = self.restore(low, lr, kernel, high, blind, minimum_sum)
+        corrected, kernel = self._restore(low, lr, kernel, high, blind, minimum_sum)
         if self.down is None or self.modulation is None:
             return corrected, kernel, None, None
         downsampled = self.down(*high, corrected)
         return corrected, kernel, downsampled, self.modulation(torch.cat([*low_features, downsampled], 1), kernel)
 
-    def restore(
+    def _restore(
         self, low: Tensor, lr: Tensor, kernel: Tensor, high: tuple[Tensor, ...], blind: bool, minimum_sum: float
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected HR features [B,width,H,W] and the kernel [B,k*k] after its correction."""
@@ -186,7 +148,7 @@ class KBPN(SuperResolution):
     ) -> None:
         super().__init__()
         check_scale(scale)
-        check_sizes(stages, width, kernel_side, estimated_side)
+        _check_sizes(stages, width, kernel_side, estimated_side)
         self.scale, self.kernel_side, self.minimum_sum = scale, kernel_side, minimum_sum
         self.feature_channels = stages * width
         self.extractor = feature_extractor(width)
@@ -200,7 +162,7 @@ class KBPN(SuperResolution):
         self.output = nn.Conv2d(stages * width, 3, 3, padding=1, bias=False)
         initialise(self)
         load_first_layers(self.extractor, pretrained)
-        self.scale_last_layers(correction_gain, output_gain)
+        self._scale_last_layers(correction_gain, output_gain)
 
     def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Restore a low-resolution image.
@@ -253,7 +215,7 @@ class KBPN(SuperResolution):
             yield from stage.corrector.parameters()
 
     @torch.no_grad()
-    def scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
+    def _scale_last_layers(self, correction_gain: float, output_gain: float) -> None:
         """Multiply the initial weights of the output and of every stage's corrector by their gains."""
         self.output.weight.mul_(output_gain)
         for stage in self.each_stage():
@@ -262,14 +224,10 @@ class KBPN(SuperResolution):
 
 def feature_extractor(width: int) -> nn.Sequential:
     """3 -> width at LR size: the first four convolutions of VGG-16 without pooling, at any width."""
-    layers: list[nn.Module] = []
-    half = width // 2
-    for channels, out_channels in ((3, half), (half, half), (half, width), (width, width)):
-        layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*convolutions(3, width // 2, 2), *convolutions(width // 2, width, 2))
 
 
-def check_sizes(stages: int, width: int, kernel_side: int, estimated_side: int) -> None:
+def _check_sizes(stages: int, width: int, kernel_side: int, estimated_side: int) -> None:
     """Raise ArgumentError for sizes of which no network can be made."""
     if stages < 1:
         raise ArgumentError(f"stages {stages} is too small; KBPN needs at least 1")

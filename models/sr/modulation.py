@@ -44,12 +44,10 @@ class KernelBranch(nn.Module):
 
 
 class KernelModulation(nn.Module):
-    """features * sigmoid(scale) + shift, both from the features and the kernel.
-
-    features: [B,channels,h,w], h, w >= 2; kernel: [B,taps]; returns [B,channels,h,w].
+    """features * sigmoid(scale) + shift, both from the features [B,channels,h,w], h, w >= 2, and the kernel [B,taps].
 
     Args:
-        channels: of the features.
+        channels: of the features and of the result.
         taps: of the kernel, k*k.
         hidden: width between the two convolutions; None: the paper's, ``channels + taps``.
         activation: makes the layer between them, by default LeakyReLU with slope 0.1.

@@ -22,20 +22,33 @@ def check_scale(scale: int) -> None:
 
 
 def activated(layer: nn.Module, slope: float = INITIAL_SLOPE) -> nn.Sequential:
-    """The layer followed by a PReLU with a single slope, which starts at ``slope``."""
+    """A layer followed by a PReLU with a single slope.
+
+    Args:
+        layer: whose result nothing else looks at (see ``models.prelu``).
+        slope: where the PReLU starts.
+    """
     return nn.Sequential(layer, PReLU(slope))
 
 
 def upsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
-    """Transposed convolution by ``scale``, then PReLU."""
+    """Transposed convolution that enlarges by ``scale``, then PReLU.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        scale: 2, 4 or 8.
+        bias: whether the convolution has one.
+        slope: where the PReLU starts.
+    """
     side, stride, padding = GEOMETRY[scale]
     layer = nn.ConvTranspose2d(channels, out_channels, side, stride, padding, bias=bias)
     return activated(layer, slope)
 
 
-def downsampling(
+def _downsampling(
     channels: int, out_channels: int, scale: int, bias: bool = False, slope: float = INITIAL_SLOPE
 ) -> nn.Sequential:
     """Convolution by ``1/scale``, then PReLU."""
@@ -43,13 +56,13 @@ def downsampling(
     return activated(nn.Conv2d(channels, out_channels, side, stride, padding, bias=bias), slope)
 
 
-def compressing(channels: int, width: int, compress: bool, slope: float) -> nn.Sequential | nn.Identity:
+def _compressing(channels: int, width: int, compress: bool, slope: float) -> nn.Sequential | nn.Identity:
     """1x1 convolution with bias to ``width`` channels, then PReLU; without ``compress`` the identity."""
     return activated(nn.Conv2d(channels, width, 1), slope) if compress else nn.Identity()
 
 
-def compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) -> Tensor:
-    """``layer``, made by ``compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
+def _compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) -> Tensor:
+    """``layer``, made by ``_compressing``, applied to maps [B,C_i,H,W] whose channels follow each other."""
     if isinstance(layer, nn.Identity):
         return torch.cat(maps, 1)
     convolution, activation = layer
@@ -81,13 +94,13 @@ class UpProjection(nn.Module):
         slope: float = INITIAL_SLOPE,
     ) -> None:
         super().__init__()
-        self.compress = compressing(channels, width, compress, slope)
+        self.compress = _compressing(channels, width, compress, slope)
         self.enlarge = upsampling(width, width, scale, bias, slope)
-        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.reduce = _downsampling(width, width, scale, bias, slope)
         self.enlarge_error = upsampling(width, width, scale, bias, slope)
 
     def forward(self, *low: Tensor) -> Tensor:
-        features = compressed(self.compress, low)
+        features = _compressed(self.compress, low)
         first = self.enlarge(features)
         return self.enlarge_error(self.reduce(first) - features) + first
 
@@ -108,12 +121,12 @@ class DownProjection(nn.Module):
         slope: float = INITIAL_SLOPE,
     ) -> None:
         super().__init__()
-        self.compress = compressing(channels, width, compress, slope)
-        self.reduce = downsampling(width, width, scale, bias, slope)
+        self.compress = _compressing(channels, width, compress, slope)
+        self.reduce = _downsampling(width, width, scale, bias, slope)
         self.enlarge = upsampling(width, width, scale, bias, slope)
-        self.reduce_error = downsampling(width, width, scale, bias, slope)
+        self.reduce_error = _downsampling(width, width, scale, bias, slope)
 
     def forward(self, *high: Tensor) -> Tensor:
-        features = compressed(self.compress, high)
+        features = _compressed(self.compress, high)
         first = self.reduce(features)
         return self.reduce_error(self.enlarge(first) - features) + first

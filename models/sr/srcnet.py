@@ -7,6 +7,8 @@ that a gate has no upper bound and can be exactly zero.
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
@@ -18,9 +20,7 @@ from models.sr.projection import GEOMETRY, check_scale
 ENLARGED = 4  # channels after the enlargement, in units of the width
 
 
-def convolution(channels: int, out_channels: int) -> nn.Conv2d:
-    """3x3 convolution with bias that keeps the size."""
-    return nn.Conv2d(channels, out_channels, 3, padding=1)
+convolution = partial(nn.Conv2d, kernel_size=3, padding=1)  # keeps the size
 
 
 class AttentionBlock(nn.Module):

@@ -153,9 +153,9 @@ def test_mask_tensor_is_a_copy() -> None:
 
 
 def test_a_whole_image_is_cut_to_the_multiple() -> None:
-    batch = whole_image(Coordinates([(21, 30)]), 0, multiple=4, distance=True)
+    batch = whole_image(Coordinates([(21, 30)]), 0, multiple=4)
     assert batch.hr.shape == (1, 3, 20, 28)
-    assert batch.distance.shape == (1, 1, 20, 28)
+    assert batch.mask.shape == (1, 1, 20, 28)
     np.testing.assert_array_equal((batch.hr[0] * 255).round().permute(1, 2, 0), picture(20, 28)[0])
 
 

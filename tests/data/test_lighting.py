@@ -93,7 +93,7 @@ def test_samples_depend_on_themselves_alone() -> None:
 def test_the_option_reaches_the_crops() -> None:
     options = load_options("options/joint.yml", ["datasets:train:augmentation:lighting=0.3"])
     dataset = build_dataset(options, SOURCE)
-    assert dataset.lighting is not None and dataset.lighting.probability == 0.3
-    assert build_dataset(load_options("options/joint.yml"), SOURCE).lighting is None
+    assert dataset.light is not None and dataset.light.probability == 0.3
+    assert build_dataset(load_options("options/joint.yml"), SOURCE).light is None
     with pytest.raises(UserError, match="lighting: 1.5"):
         CrackDataset(SOURCE, SIDE, seed=7, lighting=1.5)

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,12 +18,12 @@ from skimage.morphology import skeletonize
 from contracts.errors import UserError
 from data.synthetic import SyntheticSource
 from data.synthetic.cracks import coverage
-from data.synthetic.fields import grain, octaves, smooth_field
+from data.synthetic.fields import Generator, grain, octaves, smooth_field
 from data.synthetic.light import photograph
 from data.synthetic.lookalikes import LOOKALIKES
-from data.synthetic.paths import LAYOUTS, STEP, Strand, draw_habit
-from data.synthetic.source import CRACK_FREE, TEXTURE_SHARES
-from data.synthetic.textures import TEXTURES
+from data.synthetic.paths import LAYOUTS, STEP, Habit, Strand, draw_habit
+from data.synthetic.source import CRACK_FREE
+from data.synthetic.textures import TEXTURES, Surface
 from tools import contact_sheet
 
 
@@ -149,34 +150,36 @@ def test_coverage_of_a_strand_outside_is_nothing() -> None:
     assert not coverage(np.random.default_rng(0), [strand], 64).any()
 
 
-@pytest.mark.parametrize("layout", sorted(LAYOUTS))
-def test_layouts_stay_within_the_widest(layout: str) -> None:
+@pytest.mark.parametrize("draw_strands", LAYOUTS)
+def test_layouts_stay_within_the_widest(draw_strands: Callable[[Generator, int, Habit], list[Strand]]) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        strands = LAYOUTS[layout](rng, 448, draw_habit(rng, 448, 3.0))
+        strands = draw_strands(rng, 448, draw_habit(rng, 448, 3.0))
         assert strands
         for strand in strands:
             assert strand.points.shape == strand.width.shape and np.isfinite(strand.points).all()
             assert strand.width.min() >= 0 and strand.width.max() <= 12
 
 
-@pytest.mark.parametrize("texture", sorted(TEXTURES))
-@pytest.mark.parametrize("lookalike", sorted(LOOKALIKES))
-def test_textures_and_lookalikes(texture: str, lookalike: str) -> None:
+@pytest.mark.parametrize("make_surface", TEXTURES)
+@pytest.mark.parametrize("add", LOOKALIKES)
+def test_textures_and_lookalikes(
+    make_surface: Callable[[Generator, int], Surface], add: Callable[[Generator, Surface], None]
+) -> None:
     rng = np.random.default_rng(4)
-    surface = TEXTURES[texture](rng, 128)
+    surface = make_surface(rng, 128)
     before = surface.brightness.copy()
     assert 0.8 < before.mean() < 1.2
-    LOOKALIKES[lookalike](rng, surface)
+    add(rng, surface)
     assert not np.array_equal(before, surface.brightness)
     for plane in (surface.brightness, surface.warmth, surface.relief):
         assert plane.dtype == np.float32 and plane.shape == (128, 128) and np.isfinite(plane).all()
     assert photograph(rng, surface).dtype == np.uint8
 
 
-def test_every_texture_has_a_share() -> None:
-    assert set(TEXTURE_SHARES) == set(TEXTURES)
-    assert sum(TEXTURE_SHARES.values()) == pytest.approx(1.0)
+def test_shares_of_textures_and_layouts() -> None:
+    assert sum(TEXTURES.values()) == pytest.approx(1.0)
+    assert sum(LAYOUTS.values()) == pytest.approx(1.0)
 
 
 def test_fields_are_normalised() -> None:

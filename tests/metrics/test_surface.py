@@ -12,13 +12,18 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist, directed_hausdorff
 
 from metrics import distance, sweep
-from metrics.surface import LENGTHS, Corners, SurfaceTarget, outlier_distance, surface, surface_distance, surface_sweep
+from metrics.surface import LENGTHS, Corners, SurfaceDistance, SurfaceTarget, outlier_distance, surface, surface_sweep
 
 
 def blobs(seed: int, shape: tuple[int, int] = (30, 40)) -> np.ndarray:
     """A random mask with at least one pixel."""
     field = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 2)
     return field > np.quantile(field, 0.9)
+
+
+def surface_distance(prediction: np.ndarray, mask: np.ndarray, percentile: float = 95.0) -> SurfaceDistance:
+    """Distances of two masks, in pixels."""
+    return SurfaceTarget(mask, percentile).distance(surface(prediction))
 
 
 def points(mask: np.ndarray) -> np.ndarray:

@@ -16,8 +16,9 @@ from contracts.errors import UserError
 from models.encoders.vgg import VGGEncoder
 from models.sr import SR_NETWORKS
 from models.sr.border import constant_map, mean_of_convolution, spread
-from models.sr.kbpn import KBPN, phase_by_phase, pseudo_lr
+from models.sr.kbpn import KBPN
 from models.sr.kernel_estimation import normalise_kernel
+from models.sr.pseudo_lr import phase_by_phase, pseudo_lr
 from tests.helpers.network_checks import (
     check_evaluation,
     check_half_precision,
