@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -24,6 +25,7 @@ def build_evaluator(
     *,
     seed: int = 0,
     surface: int = 1,
+    threshold: float | None = None,
     baselines: Sequence[str] = (),
     keep: int = 0,
     frozen: FrozenSet | None = None,
@@ -36,7 +38,7 @@ def build_evaluator(
         device,
         {name: None if name == "hr" else build_degradation(options, name) for name in conditions},
         scale=options.scale,
-        rules=scoring_rules(options),
+        rules=replace(scoring_rules(options), threshold=threshold),
         minimum_area=options.postprocess.minimum_area,
         seed=seed,
         surface=surface,

@@ -26,6 +26,8 @@ from engine.runtime.experiment import Experiment, put_in_place, require_writable
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.precision import choose
 from engine.runtime.progress import Progress
+from metrics.counts_file import COUNTS, write_counts
+from metrics.names import at_threshold
 
 
 def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) -> dict:
@@ -59,6 +61,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         conditions,
         seed=dataset.seed,
         surface=chosen.surface_step,
+        threshold=chosen.threshold,
         baselines=chosen.baselines(),
         keep=chosen.panels,
         frozen=frozen,
@@ -85,6 +88,8 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         "test_images": len(source),
         "frozen": dataset.frozen,
         "test_precision": precision.name,
+        "threshold": chosen.threshold,
+        "minimum_area": options.postprocess.minimum_area,
         "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
         "compat": options.compat,
         "corrections": asdict(options.in_force),
@@ -93,6 +98,8 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
+    if chosen.threshold is not None:
+        print(f"\nat threshold {chosen.threshold}:\n{report.table(results, at_threshold)}")
     _leave(checkpoint, folder, results, evaluation)
     return results
 
@@ -148,6 +155,7 @@ def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: repo
     rows, staging = report.rows_per_image(evaluation), staging_for(folder)
     try:
         report.write(staging, results, rows)
+        write_counts(staging / COUNTS, *report.counts(evaluation))
     except BaseException:
         if staging != folder:
             shutil.rmtree(staging, ignore_errors=True)
@@ -162,4 +170,4 @@ def _leave(checkpoint: Checkpoint, folder: Path, results: dict, evaluation: repo
     tracker = start_tracker(checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"])
     report.track(tracker, results, rows, pictures, checkpoint.step)
     tracker.finish()
-    print(f"wrote {folder}/results.json, per_image.csv, curves and panels")
+    print(f"wrote {folder}/results.json, per_image.csv, counts.npz, curves and panels")

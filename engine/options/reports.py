@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.options.section import FilePath, PrecisionName, Section
+from metrics.pooled import threshold_index
 
 Condition = Literal["hr", "clean", "degraded"]
 
@@ -26,6 +27,9 @@ class Validation(Section):
 class Evaluation(Section):
     conditions: list[Condition] = Field(["hr", "clean", "degraded"], min_length=1, description="inputs to score")
     surface_step: int = Field(1, ge=0, description="every n-th threshold for HD95_min, AHD95; 0: only 0.5")
+    threshold: float | None = Field(
+        None, description="also score masks at this one, chosen on a validation set (0.01, 0.02, ... 0.99); null: not"
+    )
     panels: int = Field(8, ge=0, description="pictures to write")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
     all_crack: bool = Field(False, description="add the baseline that calls every pixel crack")
@@ -34,6 +38,13 @@ class Evaluation(Section):
     )
 
     allow_training_photographs: bool = Field(False, description="score photographs that the weights were trained on")
+
+    @field_validator("threshold")
+    @classmethod
+    def _is_swept(cls, value: float | None) -> float | None:
+        if value is not None:
+            threshold_index(value)
+        return value
 
     def baselines(self) -> list[str]:
         """Names of the baselines asked for."""
