@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import names, sweep
+from metrics.pooled import stacked
+from metrics.published import image_figures, means, set_figures
 from metrics.scores import ImageScores
+from metrics.sweep import Counts
 
 
 class Accumulator:
-    """Per-image scores in the order in which they were added; every mean is over images.
+    """Per-image scores in the order in which they were added; means are over images, but for pooled figures.
 
     A metric that does not apply to an image is left out of that metric's mean.
     """
@@ -75,13 +78,14 @@ class Accumulator:
             surface = {names.HD95_MIN: float(np.nanmin(hausdorff)), names.AHD95: float(np.nanmean(hausdorff))}
         confusion = np.sum([scores.confusion for scores in self._scores], axis=0)  # pixels of all images
         return {
-            **self._means([scores.values for scores in self._scores]),
+            **means([scores.values for scores in self._scores]),
             names.IOU_MAX: float(mean_iou[best]),
             names.IOU_MAX_THRESHOLD: float(sweep.THRESHOLDS[best]),
             names.AIU: float(mean_iou.mean()),
             **surface,
             names.HD95_OUTLIERS: float(sum(scores.outliers for scores in self._scores)),
-            **self._means(self._extra),
+            **set_figures(self._scores),
+            **means(self._extra),
             **dict(zip(names.CONFUSION, map(float, confusion), strict=True)),
             names.IMAGES: float(len(self._names)),
         }
@@ -90,7 +94,8 @@ class Accumulator:
         """Return one dict per image: its name, its values, and its shares of the data set's figures.
 
         ``aiu`` and ``ahd95`` are the image's means over thresholds; ``iou_max`` is its IoU at the
-        threshold that is best for the data set, so that each column's mean is the summary's figure.
+        threshold that is best for the data set, so that each column's mean is the summary's figure. ``cliou`` is the
+        image's own, where the summary pools the pixels of all.
         """
         best = int(np.argmax(self._curve("iou_curve"))) if self._names else 0
         return [
@@ -116,6 +121,16 @@ class Accumulator:
             curves[names.HD95] = self._curve("hd_curve")
         return {name: curve.tolist() for name, curve in curves.items()}
 
+    def counts(self) -> Counts:
+        """Pixels of the images, in their order, at the 99 thresholds [N,99]. At least one image is needed."""
+        return stacked([scores.counts for scores in self._scores])
+
+    def centreline_parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of every image the pixels of centrelines that clIoU counts as true [N], and all that it counts [N]."""
+        lines = [scores.half.centrelines for scores in self._scores]
+        union = [one.truth + one.predicted - one.right for one in lines]
+        return np.array([one.found for one in lines]), np.array(union)
+
     def iou_curves(self) -> NDArray[np.float64]:
         """The IoU of every image at each threshold [N,99], in the images' order."""
         return np.stack([scores.iou_curve for scores in self._scores])
@@ -129,15 +144,11 @@ class Accumulator:
         total = np.where(present, curves, 0.0).sum(axis=0)
         return np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0)
 
-    @staticmethod
-    def _means(per_image: list[dict[str, float]]) -> dict[str, float]:
-        keys = dict.fromkeys(key for values in per_image for key in values)
-        return {key: float(np.mean([values[key] for values in per_image if key in values])) for key in keys}
-
 
 def _row(scores: ImageScores, best: int) -> dict[str, float]:
     """The values of one image in the table of all; best: index of the data set's best threshold."""
     row = {**scores.values, names.IOU_MAX: float(scores.iou_curve[best])}
+    row |= image_figures(scores)
     row[names.AIU] = float(scores.iou_curve.mean())
     if scores.hd_curve is not None:
         row[names.AHD95] = float(np.nanmean(scores.hd_curve))

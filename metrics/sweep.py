@@ -14,12 +14,15 @@ IOU_SMOOTHING = 1e-5
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixel counts of one image at each threshold, int64 [T]: true and false positives, misses; and all pixels."""
+    """Pixel counts at each threshold, int64 [T]: true and false positives, misses; and all pixels of the image.
+
+    Those of several images are [N,T], with pixels [N,1] (``metrics.pooled.stacked``).
+    """
 
     true_positive: NDArray[np.int64]
     false_positive: NDArray[np.int64]
     false_negative: NDArray[np.int64]
-    pixels: int
+    pixels: int | NDArray[np.int64]
 
 
 def threshold_levels(prob: NDArray, thresholds: NDArray = THRESHOLDS) -> NDArray[np.uint8]:
@@ -59,11 +62,11 @@ def count(levels: NDArray[np.uint8], mask: NDArray, thresholds: int = len(THRESH
     size = thresholds + 1
     inside = np.bincount(levels[crack], minlength=size)
     outside = np.bincount(levels[~crack], minlength=size)
-    true_positive = _pixels_above(inside)
-    return Counts(true_positive, _pixels_above(outside), inside.sum() - true_positive, levels.size)
+    true_positive = pixels_above(inside)
+    return Counts(true_positive, pixels_above(outside), inside.sum() - true_positive, levels.size)
 
 
-def _pixels_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+def pixels_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of pixels whose level exceeds k, for k = 0 .. T-1."""
     return histogram[::-1].cumsum()[::-1][1:]
 

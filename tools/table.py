@@ -13,12 +13,15 @@ from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from metrics import names
 from metrics.baselines import BASELINES
+from metrics.earlier import named_as_today
 from tracking.metrics_log import read_metrics
 
 EXPLANATION = """\
 Each row is LABEL=FOLDER or LABEL=FOLDER:BASELINE (classical, all_crack), FOLDER being an experiment that
 evaluate.py has been run on (or a folder of results). A cell holds the figures under hr / clean / degraded; '-' where a
-condition was not evaluated. The last column is the wall time of the training, from metrics.jsonl.
+condition was not evaluated. clIoU is that of OmniCrack30k, pooled; clIoU_pred, the mean over photographs counted on the
+predicted centreline, is what results of before call cliou. A label is followed by the regions that were removed, if
+any: headline figures are without that. The last column is the wall time of the training, from metrics.jsonl.
 FOLDER,FOLDER,... are the same experiment with other seeds: mean and standard deviation (over n - 1).
 
 example:
@@ -33,6 +36,7 @@ COLUMNS = (
     (names.AIU, "AIU", ".3f"),
     (names.HD95, "HD95 / px", ".0f"),
     (names.CLIOU, "clIoU", ".3f"),
+    (names.CLIOU_PREDICTED, "clIoU_pred", ".3f"),
     (names.PSNR, "PSNR / dB", ".2f"),
 )
 
@@ -52,8 +56,8 @@ def read_results(folder: Path) -> dict[str, Any]:
     for path in (folder / "results" / "results.json", folder / "results.json"):
         if path.is_file():
             try:
-                return json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
+                return named_as_today(json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, TypeError, AttributeError):
                 raise UserError(f"{path} is no results file (not valid JSON); run evaluate.py again") from None
     raise UserError(f"{folder}: no results.json; run evaluate.py on it first")
 
@@ -79,6 +83,8 @@ def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
         " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions) for key, _, form in COLUMNS
     ]
     minutes = [] if system else [duration for folder in folders if (duration := training_minutes(folder)) is not None]
+    areas = {result.get("meta", {}).get("minimum_area", 0) for result in results} - {0}
+    label += "".join(f" (regions under {area} px removed)" for area in sorted(areas))
     return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -31,7 +32,7 @@ def build_evaluator(
         device,
         {name: None if name == "hr" else build_degradation(options, name) for name in conditions},
         scale=options.scale,
-        rules=scoring_rules(options),
+        rules=replace(scoring_rules(options), threshold=settings.threshold),
         minimum_area=options.postprocess.minimum_area,
         settings=settings,
     )

@@ -29,7 +29,8 @@ from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
 from metrics.centreline import mean_width
 from metrics.image_quality import blur_sigma, kernel_psnr, kernel_ssim, psnr, ssim
-from metrics.names import BLUR_SIGMA, CRACK_WIDTH, DRAW, KERNEL_PSNR, KERNEL_SSIM, PSNR, SSIM
+from metrics.luminance import quality_on_y
+from metrics.names import BLUR_SIGMA, CRACK_WIDTH, DRAW, KERNEL_PSNR, KERNEL_SSIM, PSNR, PSNR_Y, SSIM, SSIM_Y
 from metrics.scores import ImageScores, ScoringRules, evaluate_image
 from metrics.small_regions import area_open
 from models.base import WholeModel
@@ -69,7 +70,7 @@ class Evaluator:
         conditions: the inputs to score by name, each with what makes the LR images of it; None: the photographs
             themselves are segmented (hr).
         scale: how many times smaller LR images are, by side.
-        rules: of distances.
+        rules: of distances, and the threshold besides 0.5.
         minimum_area: regions of fewer pixels are no cracks, at any threshold.
         settings: how it runs.
     """
@@ -160,7 +161,7 @@ class Evaluator:
             position = len(own) + sum(entry.accumulator is own for entry in waiting)
             if self.settings.group.position(position) in self._kept_indices:
                 result.kept.append(prediction)
-        quality = pool.submit(_quality, prediction)
+        quality = pool.submit(_quality, prediction, self.scale)
         future = pool.submit(self.score, prediction.prob, prediction.mask)
         waiting.append(_Waiting(own, prediction.name, future, facts, quality, extra))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
@@ -181,6 +182,7 @@ class Evaluator:
             percentile=self.rules.percentile,
             empty=self.rules.empty,
             surface_thresholds=self.settings.surface or None,
+            threshold=self.rules.threshold,
         )
 
     def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor]:
@@ -271,12 +273,15 @@ def _facts(prediction: EvaluatedImage, width: Future[float | None]) -> dict[str,
     return facts
 
 
-def _quality(prediction: EvaluatedImage) -> dict[str, float]:
-    """PSNR and SSIM of the restored image, PSNR of the kernel; nothing under the condition hr."""
+def _quality(prediction: EvaluatedImage, scale: int) -> dict[str, float]:
+    """PSNR and SSIM of the restored image, also of its luminance, and of the kernel; nothing under the condition hr."""
     if prediction.sr is None:
         return {}
     sr, hr = prediction.sr[None], prediction.hr[None]
     values = {PSNR: float(psnr(sr, hr)[0]), SSIM: float(ssim(sr, hr)[0])}
+    of_luminance = quality_on_y(sr[0], hr[0], border=scale)
+    if of_luminance is not None:
+        values[PSNR_Y], values[SSIM_Y] = of_luminance
     if prediction.kernel is not None and prediction.true_kernel is not None:
         kernels = prediction.kernel[None, None], prediction.true_kernel[None, None]
         values |= {KERNEL_PSNR: float(kernel_psnr(*kernels)[0]), KERNEL_SSIM: float(kernel_ssim(*kernels)[0])}

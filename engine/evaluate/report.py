@@ -15,7 +15,7 @@ from engine.evaluate.evaluation import Evaluation
 from engine.evaluate.pictures import panels
 from metrics import names
 from metrics.baselines import BASELINES
-from metrics.sweep import THRESHOLDS
+from metrics.sweep import THRESHOLDS, Counts
 from tracking.keys import TEST_PER_IMAGE, baseline_key, curve_key, test_key
 from tracking.tracker import NullTracker
 from visualization.charts import bars, confusion, iou_over_threshold, precision_recall
@@ -43,19 +43,25 @@ def results(evaluation: Evaluation, meta: dict[str, Any]) -> dict[str, Any]:
     return {**content, "meta": meta}
 
 
-def table(content: dict[str, Any]) -> str:
-    """The figures as text: a row for each condition, those of the baselines below."""
+def table(content: dict[str, Any], named: Callable[[str], str] = str) -> str:
+    """The figures as text: a row for each condition, those of the baselines below.
+
+    Args:
+        content: of results.json.
+        named: the key of a metric's figure there, such as that at another threshold.
+    """
     rows = list(_of_model(content).items())
     rows += [(f"{name.replace('_', ' ')} {condition}", figures) for name, condition, figures in _of_baselines(content)]
     columns = {
         key: metric
         for key, metric in names.METRICS.items()
-        if metric.heading and any(key in figures for _, figures in rows)
+        if metric.heading and any(named(key) in figures for _, figures in rows)
     }
     head = f"{'input':<20}" + "".join(f"{metric.heading:>10}" for metric in columns.values())
     lines = [head, "-" * len(head)]
     for name, figures in rows:
-        cells = (f"{figures[key]:.{metric.digits}f}" if key in figures else "-" for key, metric in columns.items())
+        values = ((figures.get(named(key)), metric.digits) for key, metric in columns.items())
+        cells = ("-" if value is None else f"{value:.{digits}f}" for value, digits in values)
         lines.append(f"{name:<20}" + "".join(f"{cell:>10}" for cell in cells))
     return "\n".join(lines)
 
@@ -79,6 +85,18 @@ def rows_per_image(evaluation: Evaluation) -> list[dict[str, Any]]:
         for condition, scores in group.items()
         for row in scores.rows()
     ]
+
+
+def counts(evaluation: Evaluation) -> tuple[tuple[str, ...], dict[tuple[str, str], Counts]]:
+    """The images' names, and their pixels at the 99 thresholds by system (the model, each baseline) and condition."""
+    by_system = {
+        (system, condition): scores
+        for system, group in (("model", evaluation.scores), *evaluation.baselines.items())
+        for condition, scores in group.items()
+        if len(scores)
+    }
+    images = next(iter(by_system.values())).names if by_system else ()
+    return images, {key: scores.counts() for key, scores in by_system.items()}
 
 
 def pictures(evaluation: Evaluation) -> dict[str, Callable[[], np.ndarray]]:

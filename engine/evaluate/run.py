@@ -27,6 +27,8 @@ from engine.runtime.experiment import Experiment, put_in_place, require_writable
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.precision import choose
 from engine.runtime.progress import Progress
+from metrics.counts_file import COUNTS, write_counts
+from metrics.names import at_threshold
 
 
 def evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None) -> dict:
@@ -70,6 +72,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
             seed=dataset.seed,
             draws=chosen.draws,
             surface=chosen.surface_step,
+            threshold=chosen.threshold,
             baselines=chosen.baselines(),
             keep=chosen.panels,
             frozen=frozen,
@@ -94,11 +97,14 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     meta = {
         **facts_of_test(checkpoint, source, frozen),
         "test_precision": precision.name,
+        "threshold": chosen.threshold,
         "trained_on": trained_on,
         "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
+    if chosen.threshold is not None:
+        print(f"\nat threshold {chosen.threshold}:\n{report.table(results, at_threshold)}")
     _leave(checkpoint, staging, folder, results, evaluation)
     return results
 
@@ -147,6 +153,7 @@ def _leave(checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, e
     rows = report.rows_per_image(evaluation)
     with _removed_on_error(staging, folder):
         report.write(staging, results, rows)
+        write_counts(staging / COUNTS, *report.counts(evaluation))
     try:
         pictures = drawn(report.pictures(evaluation))
         report.write_pictures(staging, pictures)
@@ -157,4 +164,4 @@ def _leave(checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, e
     tracker = start_tracker(checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"])
     report.track(tracker, results, rows, pictures, checkpoint.step)
     tracker.finish()
-    print(f"wrote {folder}/results.json, per_image.csv, curves and panels")
+    print(f"wrote {folder}/results.json, per_image.csv, counts.npz, curves and panels")

@@ -18,6 +18,7 @@ from metrics import names
 
 SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip")  # stages that run the segmentation
 RESTORE = ("sr_true_kernel", "kernel", "sr", "joint")  # stages that train the SR network
+OF_MASKS = ("mask", "pooled", "sweep", "loss")  # figures that need no restored image
 LAST_STEP = 98  # of the 99 thresholds: beyond it distances are swept at the first alone
 
 
@@ -92,11 +93,9 @@ def _validation(options: Options) -> Iterator[str]:
     condition, _, metric = val.best.partition("/")
     kind = names.METRICS[metric].of if metric in names.METRICS else None
     if condition == "hr" and kind in ("image", "kernel"):
-        valid = ", ".join(
-            f"hr/{name}" for name, details in names.METRICS.items() if details.of in ("mask", "sweep", "loss")
-        )
+        valid = ", ".join(f"hr/{name}" for name, details in names.METRICS.items() if details.of in OF_MASKS)
         yield f"val.best: sharp photographs are not restored, so there is no {val.best}; choose one of: {valid}"
-    if kind in ("mask", "sweep", "loss") and not any(stage.name in SEGMENT for stage in options.train.stages):
+    if kind in OF_MASKS and not any(stage.name in SEGMENT for stage in options.train.stages):
         yield f"val.best {val.best}: no stage trains the segmentation; choose by degraded/{names.PSNR}"
 
 

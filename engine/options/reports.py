@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.options.section import FilePath, PrecisionName, Section
+from metrics.pooled import threshold_index
 
 Condition = Literal["hr", "clean", "degraded"]
 
@@ -29,6 +30,9 @@ class Evaluation(Section):
     draws: int = Field(
         1, ge=1, description="degradations of each photograph, each drawn anew; clean and hr need but one"
     )
+    threshold: float | None = Field(
+        None, description="also score masks at this one, chosen on a validation set (0.01, 0.02, ... 0.99); null: not"
+    )
     panels: int = Field(8, ge=0, description="pictures to write")
     maps: bool = Field(False, description="keep every probability map (8 bit) below results/maps, for compare.py")
     classical: bool = Field(True, description="add the classical baseline (black-hat and Otsu)")
@@ -38,6 +42,13 @@ class Evaluation(Section):
     )
 
     allow_training_photographs: bool = Field(False, description="score photographs that the weights were trained on")
+
+    @field_validator("threshold")
+    @classmethod
+    def _is_swept(cls, value: float | None) -> float | None:
+        if value is not None:
+            threshold_index(value)
+        return value
 
     def baselines(self) -> list[str]:
         """Names of the baselines asked for."""

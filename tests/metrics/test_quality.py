@@ -1,4 +1,4 @@
-"""PSNR and SSIM against scikit-image, centrelines by hand, the classical baseline on drawn cracks."""
+"""PSNR and SSIM against scikit-image, the classical baseline on drawn cracks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from metrics.baselines import black_hat_otsu
-from metrics.centreline import centreline_iou
 from metrics.image_quality import kernel_psnr, kernel_ssim, psnr, ssim
 
 
@@ -79,34 +78,6 @@ def test_kernel_quality() -> None:
     assert (kernel_ssim(true, true) > 0.999999).all()
     further = kernel_ssim(true.roll(4, dims=-1), true)
     assert (further < kernel_ssim(estimate, true)).all()  # the usual constants would hide the difference
-
-
-def line(row: int, first: int = 5, last: int = 45) -> np.ndarray:
-    mask = np.zeros((30, 50), dtype=np.uint8)
-    mask[row, first:last] = 1
-    return mask
-
-
-def test_centreline_tolerance() -> None:
-    assert centreline_iou(line(10), line(14)) == 1.0
-    assert centreline_iou(line(10), line(15)) == 0.0
-    assert centreline_iou(line(10), line(15), tolerance=5) == 1.0
-
-
-def test_centreline_counts() -> None:
-    # half of the 40 px line is found: 20 px right, the other 20 px missed but for 4 within the tolerance
-    assert centreline_iou(line(10, 5, 25), line(10)) == pytest.approx(20 / (20 + 16))
-    assert centreline_iou(line(10), line(10, 5, 25)) == pytest.approx(24 / (24 + 16))
-    thick = cv2.dilate(line(10), np.ones((5, 5), np.uint8))
-    assert centreline_iou(thick, line(10)) == 1.0  # the width does not matter
-
-
-def test_centreline_empty_rules() -> None:
-    nothing = np.zeros((30, 50))
-    assert centreline_iou(nothing, nothing) == 1.0
-    assert centreline_iou(line(3), nothing) == centreline_iou(nothing, line(3)) == 0.0
-    with pytest.raises(ValueError, match="differ in size"):
-        centreline_iou(nothing, nothing.T)
 
 
 def drawn_crack() -> tuple[np.ndarray, np.ndarray]:

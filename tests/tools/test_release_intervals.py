@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from tools.release.intervals import LEVEL, RESAMPLES, SEED, best_and_mean_of, mean_of, resamples, share_of
+from tools.release.intervals import (
+    LEVEL,
+    RESAMPLES,
+    SEED,
+    best_and_mean_of,
+    mean_of,
+    ratio_of_sums,
+    resamples,
+    share_of,
+)
 from tools.release.tables import cell
 
 RNG = np.random.default_rng(7)
@@ -39,6 +48,15 @@ def test_values_that_do_not_apply_are_left_out_of_every_resample() -> None:
     assert bounds(figure) == pytest.approx(interval_of((values,), np.nanmean), abs=1e-9)
     nowhere = mean_of(np.full(5, np.nan)).figure()
     assert nowhere == {"mean": None, "low": None, "high": None, "images": 0}
+
+
+def test_ratio_of_sums_has_the_interval_of_scipy() -> None:
+    wholes = RNG.integers(50, 200, 41)
+    parts = RNG.binomial(wholes, VALUES)
+    figure = ratio_of_sums(parts, wholes).figure()
+    assert figure["mean"] == pytest.approx(parts.sum() / wholes.sum()) and figure["images"] == 41
+    expected = interval_of((parts, wholes), lambda part, whole: part.sum() / whole.sum(), paired=True)
+    assert bounds(figure) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_single_photograph_has_no_interval() -> None:

@@ -32,8 +32,8 @@ def test_row_holds_the_figures_by_condition(experiment: Path) -> None:
     assert cells[0] == "joint"
     assert cells[1] == "0.500 / - / 0.250"
     assert cells[4] == "12 / - / -"
-    assert cells[6] == "- / - / 25.13"
-    assert cells[7] == "5 min"
+    assert cells[7] == "- / - / 25.13"
+    assert cells[8] == "5 min"
 
 
 def test_classical_row(experiment: Path) -> None:
@@ -63,7 +63,7 @@ def test_several_seeds_give_mean_and_deviation(experiment: Path, tmp_path: Path)
     line = row(f"joint={experiment},{tmp_path / 'b'},{tmp_path / 'c'}", ["hr", "degraded"])
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1] == "- / 0.350 ± 0.100"  # 0.25, 0.35, 0.45
-    assert cells[6] == "- / -" and cells[7] == "5 min"
+    assert cells[7] == "- / -" and cells[8] == "5 min"
 
 
 def test_conditions_are_chosen(experiment: Path, capsys) -> None:
@@ -71,3 +71,21 @@ def test_conditions_are_chosen(experiment: Path, capsys) -> None:
         main()
     head, _, line = capsys.readouterr().out.splitlines()
     assert head.startswith("| degraded | Dice |") and line.startswith("| joint | 0.250 |")
+
+
+def test_figures_of_before_are_not_shown_under_a_name_of_today(tmp_path: Path) -> None:
+    """cliou used to count true positives on the predicted centreline; results with the new one have both."""
+    before, now = (
+        {"hr": {"cliou": 0.85}, "classical": {"hr": {"cliou": 0.7}}},
+        {"hr": {"cliou": 0.52, "cliou_predicted": 0.85}},
+    )
+    for name, results in (("before", before), ("now", {**now, "meta": {"minimum_area": 50}})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(results))
+    cells = {
+        name: row(f"{name}={tmp_path / source}", ["hr"]).strip("| ").split(" | ")
+        for name, source in (("before", "before"), ("c", "before:classical"), ("now", "now"))
+    }
+    assert cells["before"][5:7] == ["-", "0.850"] and cells["c"][5:7] == ["-", "0.700"]
+    assert cells["now"][5:7] == ["0.520", "0.850"]
+    assert cells["now"][0] == "now (regions under 50 px removed)"

@@ -82,6 +82,13 @@ def best_and_mean_of(curves: NDArray) -> tuple[Estimate, Estimate]:
     return best, Estimate(float(value.mean()), draws.mean(axis=1), len(curves))
 
 
+def ratio_of_sums(parts: NDArray, wholes: NDArray) -> Estimate:
+    """A share of the pixels of all photographs, of each one's parts [N] and wholes [N]; NaN where there is no whole."""
+    times = resamples(len(parts))
+    with np.errstate(invalid="ignore"):
+        return Estimate(float(np.sum(parts) / np.sum(wholes)), (times @ parts) / (times @ wholes), len(parts))
+
+
 def _curve_estimates(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean over photographs [T] of curves [N,T] without their NaN, and that of each resample [R,T]."""
     times, present = resamples(len(curves)), np.isfinite(curves)

@@ -27,11 +27,11 @@ from metrics import names
 from metrics.accumulator import Accumulator
 from metrics.small_regions import area_open
 from models.base import WholeModel
-from tools.release.intervals import Estimate, best_and_mean_of, mean_of
+from tools.release.intervals import Estimate, best_and_mean_of, mean_of, ratio_of_sums
 from tools.release.sets import HR, SEED
 from tools.release.systems import System
 
-AT_HALF = (names.DICE, names.IOU, names.PRECISION, names.RECALL, names.CLIOU)
+AT_HALF = (names.DICE, names.IOU, names.PRECISION, names.RECALL, names.CLIOU_PREDICTED)
 Figures = dict[str, dict[str, Estimate]]  # of a set: by condition and metric
 
 
@@ -122,13 +122,14 @@ def measure(
 
 
 def estimates(scores: Mapping[str, Accumulator]) -> Figures:
-    """The figures of every condition, with their resamples."""
+    """The figures of every condition, with their resamples; clIoU is of the pixels of all photographs."""
     figures: Figures = {}
     for condition, accumulator in scores.items():
         rows = accumulator.rows()
         keys = [*AT_HALF, *(key for key in (names.PSNR,) if any(key in row for row in rows))]
         by_metric = {key: mean_of(np.array([row.get(key, np.nan) for row in rows])) for key in keys}
         by_metric[names.IOU_MAX], by_metric[names.AIU] = best_and_mean_of(accumulator.iou_curves())
+        by_metric[names.CLIOU] = ratio_of_sums(*accumulator.centreline_parts())
         figures[condition] = by_metric
     return figures
 

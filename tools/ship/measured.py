@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import UserError
+from metrics.earlier import named_as_today
 from metrics.names import METRICS
 from tools.release.tables import cell
 
@@ -23,7 +24,7 @@ def read_measured(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"--results {path} does not exist; measure first, or leave it out")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = named_as_today(json.loads(path.read_text(encoding="utf-8")))
         for conditions in content["sets"].values():
             for figures in conditions.values():
                 for figure in figures.values():

@@ -17,11 +17,12 @@ from contracts.errors import UserError
 from engine.build.checkpoint import find_checkpoint
 from engine.evaluate.run import evaluate
 from engine.options.load import force, parse_options
+from metrics.counts_file import read_counts
 from metrics.names import CONFUSION
 from tests.helpers.folders import write_photographs
 from tests.helpers.runs import TINY, TRAIN, Outcome, assert_error, run_here, run_well
 
-NOT_MEANS = {"iou_max_threshold", "hd95_min", "images"}
+NOT_MEANS = {"iou_max_threshold", "hd95_min", "images", "cliou"}  # nor are figures that no single image has
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +80,24 @@ def test_results_have_the_documented_form(trained: Path, evaluated: Outcome) -> 
     results = results_of(trained / "experiments" / "tiny" / "results")
     assert list(results) == ["clean", "degraded", "classical", "meta"]
     assert list(results["classical"]) == ["clean", "degraded"]
-    expected = {"dice", "iou", "precision", "recall", "iou_max", "aiu", "hd95", "hd95_min", "ahd95", "cliou"}
+    expected = {"dice", "iou", "precision", "recall", "iou_max", "aiu", "hd95", "hd95_min", "ahd95", "cliou"} | {
+        "cliou_predicted",
+        "cldice",
+        "nsd",
+        "miou",
+        "iou_pooled",
+        "ods",
+        "ods_2px",
+        "ois",
+        "ap",
+        "ece",
+        "empty_masks",
+    }
     for figures in (results["clean"], results["degraded"], *results["classical"].values()):
         assert expected <= set(figures)
         assert all(isinstance(value, float) and math.isfinite(value) for value in figures.values())
         assert figures["images"] == 2
-    assert {"psnr", "ssim", "kernel_psnr", "kernel_ssim"} <= set(results["degraded"])
+    assert {"psnr", "ssim", "psnr_y", "ssim_y", "kernel_psnr", "kernel_ssim"} <= set(results["degraded"])
     assert "psnr" not in results["classical"]["degraded"]
     meta = {"weights", "step", "name", "git", "data", "test_data", "test_images", "degradation_seed", "compat"}
     assert meta <= set(results["meta"])
@@ -104,11 +117,43 @@ def test_figures_are_the_means_of_the_rows(trained: Path, evaluated: Outcome) ->
         for condition in ("clean", "degraded"):
             chosen = [row for row in rows if (row["system"], row["condition"]) == (system, condition)]
             for name, figure in group[condition].items():
-                if name in NOT_MEANS:
+                if name in NOT_MEANS or name not in chosen[0]:
                     continue
                 values = [float(row[name]) for row in chosen if row[name] != ""]
                 expected = sum(values) if name in ("hd95_outliers", *CONFUSION) else np.mean(values)
                 assert figure == pytest.approx(expected, abs=1e-9), (system, condition, name)
+
+
+def test_pooled_figures_follow_from_the_counts_and_no_others(trained: Path, evaluated: Outcome) -> None:
+    folder = trained / "experiments" / "tiny" / "results"
+    results, saved = results_of(folder), read_counts(folder)
+    assert list(saved.counts) == [(s, c) for s in ("model", "classical") for c in ("clean", "degraded")]
+    assert list(saved.names) == [row["name"] for row in rows_of(folder)[:2]]
+    for (system, condition), counts in saved.counts.items():
+        figures = results[condition] if system == "model" else results[system][condition]
+        hit, false, missed = (
+            part.sum(axis=0) for part in (counts.true_positive, counts.false_positive, counts.false_negative)
+        )
+        assert figures["iou_pooled"] == pytest.approx((hit / (hit + false + missed))[49])
+        assert figures["ods"] == pytest.approx((2 * hit / (2 * hit + false + missed)).max())
+        assert sum(figures[name] for name in CONFUSION) == counts.pixels.sum()
+
+
+def test_a_threshold_chosen_elsewhere_has_figures_of_its_own(work: Path) -> None:
+    done = run_well(
+        "evaluate.py", "--degraded", "--out", work / "out", "--force_yml", "evaluation:threshold=0.37", cwd=work
+    )
+    results, counts = results_of(work / "out"), read_counts(work / "out").counts["model", "degraded"]
+    assert results["meta"]["threshold"] == 0.37 and "at threshold 0.37:" in done.out
+    figures = results["degraded"]
+    hit = counts.true_positive[:, 36]
+    dice = 2 * hit / (2 * hit + counts.false_positive[:, 36] + counts.false_negative[:, 36])
+    assert figures["dice_at_threshold"] == pytest.approx(np.mean(dice))
+    assert {"hd95_at_threshold", "cliou_at_threshold", "f_2px_at_threshold"} <= set(figures)
+    rows = [row for row in rows_of(work / "out") if (row["system"], row["condition"]) == ("model", "degraded")]
+    assert [float(row["dice_at_threshold"]) for row in rows] == pytest.approx(dice)
+    message = run_here("evaluate.py", "--force_yml", "evaluation:threshold=0.375", cwd=work)
+    assert_error(message, "evaluation.threshold", "0.01, 0.02")
 
 
 def test_pictures_show_something(trained: Path, evaluated: Outcome) -> None:

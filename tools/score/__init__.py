@@ -1,0 +1,1 @@
+"""Scores of anybody's probability maps or masks, by the conventions of the field side by side."""
