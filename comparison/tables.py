@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -79,10 +79,28 @@ def _systems(comparison: Comparison) -> list[str]:
     def cells(label: str, runs: Sequence[Any]) -> list[str]:
         steps = sorted({str(run.meta.get("step", "-")) for run in runs})
         seeds = [str(seed) for run in runs if (seed := run.meta.get("seed")) is not None]
-        return [label, str(len(runs)), ", ".join(seeds) or "-", ", ".join(steps)]
+        training, inference = ([run.meta.get(key, {}) for run in runs] for key in ("compute", "inference"))
+        return [
+            label,
+            str(len(runs)),
+            ", ".join(seeds) or "-",
+            ", ".join(steps),
+            _mean(training, "multiply_adds", 1e15, 2),
+            _mean(training, "seconds", 60, 0),
+            _mean(inference, "multiply_adds", 1e9, 1),
+            _mean(inference, "parameters", 1e6, 2),
+        ]
 
     rows = (cells(system.label, system.runs) for system in comparison.systems)
-    return _table(("system", "trainings", "seeds", "steps"), rows)
+    costs = ("training / P multiply-adds", "training / min", "an answer / G multiply-adds", "parameters / M")
+    return _table(("system", "trainings", "seeds", "steps", *costs), rows)
+
+
+def _mean(facts: Sequence[Mapping[str, Any]], key: str, unit: float, places: int) -> str:
+    """A cost in a unit, mean over trainings; "-" unless all of them tell it."""
+    values = [fact.get(key) for fact in facts]
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known) / unit:.{places}f}" if known and len(known) == len(values) else "-"
 
 
 def _breakdown(rows: Sequence[Row]) -> list[str]:

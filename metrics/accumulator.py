@@ -87,7 +87,7 @@ class Accumulator:
             **set_figures(self._scores),
             **means(self._extra),
             **dict(zip(names.CONFUSION, map(float, confusion), strict=True)),
-            names.IMAGES: float(len(self._names)),
+            names.IMAGES: float(len(set(self._names))),  # not their draws
         }
 
     def rows(self) -> list[dict[str, float | str]]:

@@ -15,6 +15,7 @@ from engine.build.seen import count_trained_on, lines_of_test
 from engine.build.tracker import start_tracker
 from engine.evaluate import report
 from engine.evaluate.build import build_evaluator
+from engine.evaluate.cost import inference_cost
 from engine.evaluate.evaluation import EvaluatedImage, together
 from engine.evaluate.evaluator import Extra
 from engine.evaluate.maps import FOLDER as MAPS
@@ -97,6 +98,7 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     meta = {
         **facts_of_test(checkpoint, source, frozen),
         "test_precision": precision.name,
+        "inference": inference_cost(model, options.scale, device),
         "threshold": chosen.threshold,
         "trained_on": trained_on,
         "seconds": round(time.perf_counter() - began, 1),

@@ -22,6 +22,7 @@ from degradations.pipeline import Pipeline
 from engine.build.data import degraded_batch
 from engine.build.param_groups import go_on
 from engine.runtime.checkpoint import load_weights, restore_rng, rng_state, save_atomic
+from engine.runtime.compute import TrainingCost
 from engine.runtime.distributed import everyones
 from engine.runtime.experiment import Experiment
 from engine.train.compilation import compile_or_tell
@@ -78,6 +79,7 @@ class Trainer:
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
         self.compiles = settings.compile
+        self.cost = TrainingCost(fabric.world_size, countable=not settings.compile)
 
     def check(self) -> None:
         """Validate on two images, so that a broken validation shows before anything is moved or trained."""
@@ -111,8 +113,10 @@ class Trainer:
             self._enter(schedule)
             if self.compiles:
                 self._compile(batch, schedule)
-            values = self._train_step(batch, schedule)
+            with self.cost.step():
+                values = self._train_step(batch, schedule)
             log.step(schedule, values)
+            self.cost.seconds += time.perf_counter() - waited
             self._after_step(schedule, log)
             self.interruption.check()
             waited = time.perf_counter()
@@ -218,6 +222,7 @@ class Trainer:
             return
         previous = self.training_schedule.stages[self.stage_index].name if self.stage_index >= 0 else None
         self.stage_index = schedule.index
+        self.cost.new_stage()
         if previous == "seg_hr" and self.step_module.teacher_weight > 0:
             self.step_module.set_teacher(copy.deepcopy(self.ema.average))
         set_trainable(self.model, schedule.spec, self.settings.train_batchnorm)
@@ -225,7 +230,8 @@ class Trainer:
     # -- checkpoints ----------------------------------------------------------------------------
 
     def _weights(self) -> dict:
-        state = {"model": self.ema.average.state_dict(), "step": self.step, "meta": self.meta}
+        meta = {**self.meta, "compute": self.cost.facts(self.fabric.device)}
+        state = {"model": self.ema.average.state_dict(), "step": self.step, "meta": meta}
         return {**state, "options": self.options}
 
     def save(self, log: TrainingLog) -> None:
@@ -261,6 +267,7 @@ class Trainer:
         go_on(self.optimizer, state.optimizer)
         self.step = self.saved_step = state.step
         self.best, self.unfinished = state.best, state.unfinished
+        self.cost.load(state.meta.get("compute", {}))
         self.stage_index = -1
         set_trainable(self.model, self.training_schedule.at(max(1, self.step)).spec, self.settings.train_batchnorm)
         if state.teacher is not None:

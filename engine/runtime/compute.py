@@ -1,0 +1,84 @@
+"""What work costs: multiply-adds, wall time, memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+MIB = 2**20
+
+
+class MultiplyAdds:
+    """Their number once ``counting()`` is over, of convolutions and matrix products, forward and backward."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what is computed inside; values are those computed without."""
+        with FlopCounterMode(display=False) as counter:
+            yield
+        self.number = counter.get_total_flops() // 2  # it counts a multiply-add as two operations
+
+
+class TrainingCost:
+    """The sums of a training, also over resumes.
+
+    Attributes:
+        multiply_adds: of all steps and processes; None where they cannot be counted (compiled networks).
+        seconds: spent in steps and in waiting for their data; not in validations.
+    """
+
+    def __init__(self, processes: int = 1, countable: bool = True) -> None:
+        self.multiply_adds: int | None = 0 if countable else None
+        self.seconds, self._processes = 0.0, processes
+        self._of_step: int | None = None
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """One step; the first one of a stage is counted, the others are taken to cost as much."""
+        if self.multiply_adds is None:
+            yield
+            return
+        if self._of_step is None:
+            counter = MultiplyAdds()
+            with counter.counting():
+                yield
+            self._of_step = counter.number
+        else:
+            yield
+        self.multiply_adds += self._of_step * self._processes
+
+    def new_stage(self) -> None:
+        """Steps cost something else from here on."""
+        self._of_step = None
+
+    def load(self, earlier: Mapping[str, Any]) -> None:
+        """Go on from what ``facts`` gave; files of earlier versions hold nothing, and then the sums are unknown."""
+        counted = earlier.get("multiply_adds")
+        self.multiply_adds = None if counted is None or self.multiply_adds is None else int(counted)
+        self.seconds = float(earlier.get("seconds", 0.0))
+
+    def facts(self, device: torch.device) -> dict[str, Any]:
+        """What a checkpoint keeps: multiply_adds, seconds, peak_memory_mib (of this process), device."""
+        return {
+            "multiply_adds": self.multiply_adds,
+            "seconds": round(self.seconds, 1),
+            "peak_memory_mib": round(peak_memory(device) / MIB),
+            "device": device.type,
+        }
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory that this process has held at once, bytes: on a GPU what was allocated there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, KiB elsewhere
