@@ -2,7 +2,7 @@
 
 Every system is LABEL=FOLDER[,FOLDER...]: folders that evaluate.py was run on, several for trainings of the same
 recipe with other seeds. The first is the reference that the others are set against. FOLDER:classical takes the
-classical baseline that was scored beside the model.
+classical baseline that was scored beside the model; wandb:ENTITY/PROJECT/RUN_ID stands for the folder of a W&B run.
 
 python compare.py bicubic=experiments/cfd_bicubic joint=experiments/cfd_joint
 python compare.py --condition degraded bicubic=experiments/b_s1,experiments/b_s2 joint=experiments/j_s1,experiments/j_s2

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError, lookup
+from engine.evaluate.report import KEPT_FILES
 from metrics.baselines import BASELINES
+from tracking.wandb_files import PREFIX, fetch_files
 
 MODEL = "model"
 AGAIN = "run evaluate.py on it again"
@@ -62,18 +67,38 @@ class System:
 
 
 def read_system(argument: str) -> System:
-    """A system from LABEL=FOLDER[,FOLDER...][:BASELINE]. Raises UserError for another form and as ``read_run``."""
+    """A system from LABEL=FOLDER[,FOLDER...][:BASELINE], a FOLDER also being wandb:ENTITY/PROJECT/RUN_ID.
+
+    Raises UserError for another form and as ``read_run``.
+    """
     label, equals, source = argument.rpartition("=")
     if not equals or not label:
         raise UserError(f"'{argument}': write a system as LABEL=FOLDER[,FOLDER...]")
-    source, _, system = source.partition(":")
-    if system:
-        lookup(BASELINES, system, "baseline")
-    folders = [Path(folder) for folder in source.split(",") if folder]
+    source, system = _without_baseline(source)
+    folders = [_local(folder) for folder in source.split(",") if folder]
     twice = next((folder for index, folder in enumerate(folders) if folder in folders[:index]), None)
     if twice is not None:
         raise UserError(f"{label}: {twice} is given twice; a training counts once")
     return System(label, tuple(read_run(folder, system or MODEL) for folder in folders))
+
+
+def _without_baseline(source: str) -> tuple[str, str]:
+    """(sources, baseline or "") of SOURCES[:BASELINE]; the colon of wandb:RUN ends no source."""
+    head, colon, last = source.rpartition(":")
+    if not colon or head.endswith(PREFIX.removesuffix(":")):
+        return source, ""
+    lookup(BASELINES, last, "baseline")
+    return head, last
+
+
+def _local(source: str) -> Path:
+    """The folder itself, or one with the results of wandb:ENTITY/PROJECT/RUN_ID, fetched for this comparison."""
+    if not source.startswith(PREFIX):
+        return Path(source)
+    folder = Path(tempfile.mkdtemp(prefix="compare_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    fetch_files(source.removeprefix(PREFIX), KEPT_FILES, folder)
+    return folder
 
 
 def results_folder(folder: Path) -> Path:

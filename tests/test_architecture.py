@@ -96,7 +96,9 @@ def faults(source: str, module: str) -> list[str]:
     if module.split(".")[0] != "engine" and module != "benchmarks.authors":  # whose work is to make "cuda" the CPU
         found += device_literals(tree)
     names = list(imports(tree))
-    if module != "tracking.wandb_sink" and any(is_within(name, "wandb") for name in names):
+    if module not in ("tracking.wandb_sink", "tracking.wandb_files") and any(
+        is_within(name, "wandb") for name in names
+    ):
         found.append("imports wandb")
     if module != "contracts.basicsr_shim" and imports_basicsr(tree) and "contracts.basicsr_shim" not in names:
         found.append("imports basicsr without contracts.basicsr_shim")

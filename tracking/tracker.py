@@ -39,6 +39,9 @@ class NullTracker:
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record a table, one mapping per row; a column that a row lacks stays empty there."""
 
+    def files(self, paths: Sequence[Path]) -> None:
+        """Keep files that lie elsewhere with the W&B run, by their names."""
+
     def summary(self, values: Mapping[str, Any]) -> None:
         """Record final values by key; later ones replace earlier ones."""
 
@@ -94,6 +97,9 @@ class Tracker(NullTracker):
         columns = list(dict.fromkeys(name for row in rows for name in row))
         write_table(self.folder / "tables" / f"{key}.csv", rows)
         self._wandb.table(key, columns, [[row.get(name) for name in columns] for row in rows], self._step)
+
+    def files(self, paths: Sequence[Path]) -> None:
+        self._wandb.files(paths)
 
     def summary(self, values: Mapping[str, Any]) -> None:
         path = self.folder / "summary.json"

@@ -1,4 +1,4 @@
-"""Weights & Biases (W&B), beside the local log; the only file that imports wandb.
+"""Weights & Biases (W&B), beside the local log; which only this file and wandb_files import.
 
 It never prompts, never blocks for long and is never fatal. Without a key, or when the server cannot
 be reached within ``INIT_TIMEOUT`` seconds, the run is recorded offline. Any exception of wandb is
@@ -219,6 +219,12 @@ class WandbSink:
 
         table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
         self._write({key: table}, step)
+
+    @guarded
+    def files(self, paths: Sequence[Path]) -> None:
+        """Keep copies of files with the run, by their names."""
+        for path in paths:
+            self.run.save(str(path), base_path=str(path.parent), policy="now")
 
     @guarded
     def summary(self, values: Mapping[str, Any]) -> None:

@@ -119,6 +119,9 @@ def _chosen(figures: dict[str, dict[str, float]], keys: Iterable[str]) -> dict[s
     return {condition: [values.get(key, np.nan) for key in keys] for condition, values in figures.items()}
 
 
+KEPT_FILES = ("results.json", "per_image.csv")  # what compare.py reads of an evaluation
+
+
 def write(folder: Path, content: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     """Write results.json and per_image.csv.
 

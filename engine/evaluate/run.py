@@ -165,5 +165,6 @@ def _leave(checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, e
             print(f"moved the earlier results to {moved}")
     tracker = start_tracker(checkpoint.options, folder / "tracking", checkpoint.meta.get("run_id"), results["meta"])
     report.track(tracker, results, rows, pictures, checkpoint.step)
+    tracker.files([folder / name for name in report.KEPT_FILES])
     tracker.finish()
     print(f"wrote {folder}/results.json, per_image.csv, counts.npz, curves and panels")

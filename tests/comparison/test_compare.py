@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,3 +174,29 @@ def test_a_rendered_set_has_one_draw(tiny_weights: Path, tmp_path: Path) -> None
     arguments = ("-opt", TINY, "--weights", tiny_weights, "--degraded", "--draws", 2)
     frozen = run_here("evaluate.py", *arguments, "--force_yml", f"datasets:test:frozen={tmp_path}", cwd=tmp_path)
     assert_error(frozen, "evaluation.draws 2")
+
+
+class StoredRun:
+    """What wandb.Api gives of a run, its files in a folder. No W&B server is at hand in tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def file(self, name: str) -> StoredRun:
+        self.name = name
+        return self
+
+    def download(self, root: str, replace: bool) -> None:
+        shutil.copy(self.folder / self.name, Path(root) / self.name)
+
+
+def test_runs_of_wandb(made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = {"team/crack/a1": made("a") / "results", "team/crack/b2": made("b", gain=0.05, seed=1) / "results"}
+    api = type("Api", (), {"run": lambda self, path: StoredRun(folders[path])})
+    monkeypatch.setattr("wandb.Api", api)
+    comparison = run(
+        ["a=wandb:team/crack/a1", "b=wandb:team/crack/b2", "c=wandb:team/crack/a1:classical"], resamples=200
+    )
+    assert [row.verdict for row in comparison.rows if row.metric == "iou"] == ["better", "worse"]
+    assert "wandb login" in error_of(run, ["a=wandb:team/crack/a1", "b=wandb:team/crack/none"])
+    assert "baseline 'clasical'" in error_of(run, ["a=wandb:team/crack/a1:clasical", "b=x"])

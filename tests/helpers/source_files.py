@@ -15,7 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": {"contracts", "visualization.drawing"},
     "losses": {"contracts", "degradations.blur", "degradations.resize"},
     "engine": {"contracts", "data", "degradations", "models", "metrics", "tracking", "visualization", "losses"},
-    "comparison": {"contracts", "data", "engine", "metrics", "visualization"},
+    "comparison": {"contracts", "data", "engine", "metrics", "tracking.wandb_files", "visualization"},
     "csbsr": {"contracts", "engine", "data.images", "degradations", "losses", "metrics", "models"},
 }
 PACKAGES = {*ALLOWED, "tools", "benchmarks"}
