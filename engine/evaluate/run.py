@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import UserError
 from data.protocol import Source
@@ -79,20 +80,8 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     if gathered is None:
         return {}
     evaluation = together(gathered)
-    meta = {
-        **without_photographs(checkpoint.meta),
-        "weights": str(checkpoint.path),
-        "step": checkpoint.step,
-        "name": options.name,
-        "test_data": fingerprint(source),
-        "test_images": len(source),
-        "frozen": dataset.frozen,
+    meta = _meta(checkpoint, source, frozen) | {
         "test_precision": precision.name,
-        "threshold": chosen.threshold,
-        "minimum_area": options.postprocess.minimum_area,
-        "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
-        "compat": options.compat,
-        "corrections": asdict(options.in_force),
         "trained_on": trained_on,
         "seconds": round(time.perf_counter() - began, 1),
     }
@@ -102,6 +91,27 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         print(f"\nat threshold {chosen.threshold}:\n{report.table(results, at_threshold)}")
     _leave(checkpoint, folder, results, evaluation)
     return results
+
+
+def _meta(checkpoint: Checkpoint, source: Source, frozen: FrozenSet | None) -> dict[str, Any]:
+    """What results say about their making: of which weights, photographs and rules."""
+    options = checkpoint.options
+    dataset = options.datasets.test
+    assert dataset is not None
+    return {
+        **without_photographs(checkpoint.meta),
+        "weights": str(checkpoint.path),
+        "step": checkpoint.step,
+        "name": options.name,
+        "test_data": fingerprint(source),
+        "test_images": len(source),
+        "frozen": dataset.frozen,
+        "threshold": options.evaluation.threshold,
+        "minimum_area": options.postprocess.minimum_area,
+        "degradation_seed": dataset.seed if frozen is None else frozen.meta["seed"],
+        "compat": options.compat,
+        "corrections": asdict(options.in_force),
+    }
 
 
 def frozen_set(options: Options, source: Source) -> FrozenSet:
