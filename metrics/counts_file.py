@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import UserError
 from contracts.files import replacing
@@ -42,7 +43,7 @@ def write_counts(path: Path, names: Sequence[str], counts: Mapping[tuple[str, st
         names: of the N images.
         counts: [N,99] by system and condition.
     """
-    arrays = {"names": np.array(names, dtype=np.str_)}
+    arrays: dict[str, NDArray] = {"names": np.array(names, dtype=np.str_)}
     for (system, condition), one in counts.items():
         arrays |= {f"{system}/{condition}/{field}": getattr(one, field).astype(np.int32) for field in _CURVES}
         arrays[f"{system}/{condition}/pixels"] = np.asarray(one.pixels, dtype=np.int64).reshape(-1)
@@ -72,6 +73,6 @@ def read_counts(path: Path) -> SavedCounts:
     return SavedCounts(names, counts)
 
 
-def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> Counts:
-    curves = (arrays[prefix + field].astype(np.int64) for field in _CURVES)
-    return Counts(*curves, arrays[f"{prefix}pixels"].reshape(-1, 1))
+def _group(arrays: Mapping[str, NDArray], prefix: str) -> Counts:
+    true_positive, false_positive, false_negative = (arrays[prefix + field].astype(np.int64) for field in _CURVES)
+    return Counts(true_positive, false_positive, false_negative, arrays[f"{prefix}pixels"].reshape(-1, 1))
