@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="columns of per_image.csv, or pooled_iou, pooled_precision, pooled_recall; the first one is broken down "
+        help="columns of per_image.csv, or iou_pooled, precision_pooled, recall_pooled; the first one is broken down "
         "by data set, crack width and blur (unset: iou and others)",
     )
     parser.add_argument("--all-pairs", action="store_true", help="compare every system with every other")

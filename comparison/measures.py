@@ -16,9 +16,9 @@ from metrics import names
 # Ratios of sums over all photographs: what is added up above and below the line.
 _TRUE_POSITIVES, _FALSE_POSITIVES, _FALSE_NEGATIVES, _ = names.CONFUSION
 POOLED = {
-    "pooled_iou": ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES, _FALSE_NEGATIVES)),
-    "pooled_precision": ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES)),
-    "pooled_recall": ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_NEGATIVES)),
+    names.IOU_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES, _FALSE_NEGATIVES)),
+    names.PRECISION_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES)),
+    names.RECALL_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_NEGATIVES)),
 }
 DEFAULT = (names.IOU, names.IOU_MAX, names.AIU, names.DICE, names.CLIOU, names.HD95, names.PSNR)
 

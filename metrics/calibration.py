@@ -64,6 +64,6 @@ def reliability(prob: NDArray, truth: NDArray[np.bool_]) -> Reliability:
     cell = np.minimum((flat * BINS).astype(np.int64), BINS - 1)
     cell += flat > 0.5
     pixels = np.bincount(cell, minlength=BINS + 1).astype(np.float64)
-    probability = np.bincount(cell, weights=flat, minlength=BINS + 1)
+    probability = np.bincount(cell, weights=flat, minlength=BINS + 1).astype(np.float64)
     crack = np.bincount(cell[truth.ravel()], minlength=BINS + 1).astype(np.float64)
     return Reliability(pixels, probability, crack)

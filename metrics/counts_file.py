@@ -1,7 +1,8 @@
 """counts.npz: the pixel counts of every image of an evaluation at 99 thresholds, from which figures can be made anew.
 
 Arrays by the name ``SYSTEM/CONDITION/FIELD``, such as ``model/degraded/true_positive``: true_positive, false_positive
-and false_negative, int32 [N,99], and pixels, int64 [N], in the order of ``names`` [N].
+and false_negative, int32 [N,99], and pixels, int64 [N], in the order of ``names`` [N]. A
+condition of K degradation draws holds K * N rows: all images in their first draw, then in the next.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import UserError
 from contracts.files import replacing
@@ -27,7 +29,7 @@ class SavedCounts:
 
     Attributes:
         names: of the images, in their order.
-        counts: int64 [N,99], with pixels [N,1], by system ("model" or a baseline's name) and condition.
+        counts: int64 [K*N,99] for K draws, with pixels [K*N,1], by system ("model" or a baseline's name) and condition.
     """
 
     names: tuple[str, ...]
@@ -40,9 +42,9 @@ def write_counts(path: Path, names: Sequence[str], counts: Mapping[tuple[str, st
     Args:
         path: of the file.
         names: of the N images.
-        counts: [N,99] by system and condition.
+        counts: [K*N,99] by system and condition.
     """
-    arrays = {"names": np.array(names, dtype=np.str_)}
+    arrays: dict[str, NDArray] = {"names": np.array(names, dtype=np.str_)}
     for (system, condition), one in counts.items():
         arrays |= {f"{system}/{condition}/{field}": getattr(one, field).astype(np.int32) for field in _CURVES}
         arrays[f"{system}/{condition}/pixels"] = np.asarray(one.pixels, dtype=np.int64).reshape(-1)
@@ -67,11 +69,14 @@ def read_counts(path: Path) -> SavedCounts:
         counts = {(system, condition): _group(arrays, f"{system}/{condition}/") for system, condition in groups}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         raise UserError(f"{file} holds no counts of an evaluation; run evaluate.py again") from None
-    if any(one.true_positive.shape != (len(names), len(THRESHOLDS)) for one in counts.values()):
+    if any(
+        len(one.true_positive) % max(1, len(names)) or one.true_positive.shape[1:] != THRESHOLDS.shape
+        for one in counts.values()
+    ):
         raise UserError(f"{file} has counts of other images than it names; run evaluate.py again")
     return SavedCounts(names, counts)
 
 
-def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> Counts:
-    curves = (arrays[prefix + field].astype(np.int64) for field in _CURVES)
-    return Counts(*curves, arrays[f"{prefix}pixels"].reshape(-1, 1))
+def _group(arrays: Mapping[str, NDArray], prefix: str) -> Counts:
+    true_positive, false_positive, false_negative = (arrays[prefix + field].astype(np.int64) for field in _CURVES)
+    return Counts(true_positive, false_positive, false_negative, arrays[f"{prefix}pixels"].reshape(-1, 1))

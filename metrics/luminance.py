@@ -40,5 +40,5 @@ def quality_on_y(prediction: NDArray, target: NDArray, border: int) -> tuple[flo
     if min(height, width) - 2 * border < WINDOW_SIDE:
         return None
     inside = (slice(border, height - border), slice(border, width - border))
-    pair = [luminance(image)[inside][None, None] for image in (prediction, target)]
-    return float(psnr(*pair)[0]), float(ssim(*pair, border="valid")[0])
+    ours, theirs = (luminance(image)[inside][None, None] for image in (prediction, target))  # [1,1,h,w]
+    return float(psnr(ours, theirs)[0]), float(ssim(ours, theirs, border="valid")[0])

@@ -95,7 +95,7 @@ def counts(evaluation: Evaluation) -> tuple[tuple[str, ...], dict[tuple[str, str
         for condition, scores in group.items()
         if len(scores)
     }
-    images = next(iter(by_system.values())).names if by_system else ()
+    images = tuple(dict.fromkeys(next(iter(by_system.values())).names)) if by_system else ()  # not their draws
     return images, {key: scores.counts() for key, scores in by_system.items()}
 
 

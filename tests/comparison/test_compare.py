@@ -93,10 +93,10 @@ def test_a_gain_is_found_and_broken_down(
 def test_all_pairs_seeds_and_baselines(made: Callable[..., Path]) -> None:
     folders = [made(f"s{seed}", seed=seed) for seed in range(4)]
     systems = [f"x={folders[0]},{folders[1]}", f"y={folders[2]},{folders[3]}", f"classical={folders[0]}:classical"]
-    comparison = run(systems, metrics=["iou", "pooled_iou"], all_pairs=True, resamples=500)
+    comparison = run(systems, metrics=["iou", "iou_pooled"], all_pairs=True, resamples=500)
     verdicts = {(row.system, row.reference): row.verdict for row in comparison.rows if row.metric == "iou"}
     assert verdicts["y", "x"] == "tie" and verdicts["classical", "y"] == "worse" and len(verdicts) == 3
-    pooled = next(row for row in comparison.rows if row.metric == "pooled_iou")
+    pooled = next(row for row in comparison.rows if row.metric == "iou_pooled")
     true_positives = sum(10 + i for i in range(IMAGES))
     assert pooled.difference.system == pytest.approx(true_positives / (true_positives + 10 * IMAGES))
     assert any("cannot give a p below 0.33" in warning for warning in comparison.warnings)

@@ -17,7 +17,8 @@ from engine.runtime.progress import Progress
 from metrics import pooled, sweep
 from metrics.accumulator import Accumulator
 from metrics.scores import evaluate_image
-from metrics.tolerant import match
+from metrics.sweep import Counts
+from metrics.tolerant import Matches, match
 from tools.score.conventions import Row, Scored, divided, own_thresholds, rows, scsegamba, scsegamba_counts
 from tools.score.files import Matched, crack, match_files, probability, read_values, survey
 from tools.score.tables import as_json, convention_tables, other_figures, scsegamba_table
@@ -79,7 +80,8 @@ def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulato
         UserError: naming a file that cannot be read, and sizes that differ.
     """
     images, theirs = Accumulator(), []
-    plain, scaled = ([], []), ([], [])
+    plain: list[tuple[Counts, dict[int, Matches]]] = []
+    scaled: list[tuple[Counts, dict[int, Matches]]] = []
     are_masks = True
     with Progress(2 * len(pairs), "scoring") as bar:
         of_predictions, of_masks = survey(pairs, bar.update)
@@ -88,20 +90,18 @@ def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulato
             truth = crack(read_values(pair.mask, colour=True), of_masks)
             scores = evaluate_image(prob, truth, surface_thresholds=None, threshold=threshold)
             images.add(pair.name, scores)
-            plain[0].append(scores.counts)
-            plain[1].append(scores.matches)
+            plain.append((scores.counts, scores.matches))
             levels = sweep.threshold_levels(divided(prob))
-            scaled[0].append(sweep.count(levels, truth))
-            scaled[1].append(match(levels, truth))
+            scaled.append((sweep.count(levels, truth), match(levels, truth)))
             theirs.append(scsegamba_counts(prob, truth))
             are_masks = are_masks and bool(np.isin(prob, (0, 1)).all())
             bar.update()
-    as_is = Scored.of("as they are", *plain)
+    as_is = Scored.of("as they are", plain)
     if are_masks:
         return images, rows(as_is, 0.5), scsegamba(theirs)
     given = [] if threshold is None else [threshold]
     made = []
-    for scored in (as_is, Scored.of("divided by their maximum", *scaled)):
+    for scored in (as_is, Scored.of("divided by their maximum", scaled)):
         for chosen in (0.5, *given, None):
             made += rows(scored, chosen)
         made += own_thresholds(scored)

@@ -50,10 +50,10 @@ class Scored:
     matches: dict[int, Matches]
 
     @classmethod
-    def of(cls, maps: str, counts: Sequence[Counts], matches: Sequence[Mapping[int, Matches]]) -> Scored:
-        """Those of several images [T]."""
-        stacked = {r: Matches.stacked([one[r] for one in matches]) for r in TOLERANCES}
-        return cls(maps, pooled.stacked(counts), stacked)
+    def of(cls, maps: str, images: Sequence[tuple[Counts, Mapping[int, Matches]]]) -> Scored:
+        """Those of several images, each [T]."""
+        matches = {r: Matches.stacked([of_image[r] for _, of_image in images]) for r in TOLERANCES}
+        return cls(maps, pooled.stacked([counts for counts, _ in images]), matches)
 
 
 def rows(scored: Scored, threshold: float | None) -> list[Row]:
