@@ -190,7 +190,7 @@ def _from_tiff(path: Path) -> Decoded:
     values, opacity, tag, nodata, notes = tiff.read_tiff(path)
     if opacity is not None:
         whole = np.iinfo(opacity.dtype).max if opacity.dtype.kind in "iu" else max(1.0, float(opacity.max()))
-        opacity = opacity / np.float32(whole)
+        opacity = np.divide(opacity, np.float32(whole))
     return Decoded(*_as_seen(values, opacity, tag, nodata), tag, False, notes)
 
 

@@ -65,17 +65,35 @@ def crop(image: NDArray, mask: NDArray, side: int, drawn: dict[str, float], crac
         crack_probability: of a position near a crack pixel.
     """
     top, left = (int(drawn[key] * (length - side + 1)) for key, length in _axes(mask))
-    if drawn["on_crack"] < crack_probability:
-        crack = np.flatnonzero(mask >= 0.5)
-        if crack.size:
-            pixel = divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), mask.shape[1])
-            jitter = {key: round((drawn[key] - 0.5) * (side // 2)) for key, _ in _axes(mask)}  # up to side / 4
-            top, left = (
-                min(max(0, centre - side // 2 + jitter[key]), length - side)
-                for centre, (key, length) in zip(pixel, _axes(mask), strict=True)
-            )
+    pixel = crack_pixel(mask, drawn, crack_probability)
+    if pixel is not None:
+        jitter = {key: round((drawn[key] - 0.5) * (side // 2)) for key, _ in _axes(mask)}  # up to side / 4
+        top, left = (
+            min(max(0, centre - side // 2 + jitter[key]), length - side)
+            for centre, (key, length) in zip(pixel, _axes(mask), strict=True)
+        )
     window = slice(top, top + side), slice(left, left + side)
     return image[window], mask[window]
+
+
+def crack_pixel(
+    mask: NDArray, drawn: dict[str, float], probability: float, least: float = 0.5
+) -> tuple[int, int] | None:
+    """Draw a crack pixel to cut a crop around.
+
+    Args:
+        mask: [H,W].
+        drawn: as from ``draw``.
+        probability: that there is to be one.
+        least: value from which on a pixel is crack.
+
+    Returns:
+        Its row and column; None without a crack, and where the draw says none.
+    """
+    if drawn["on_crack"] >= probability:
+        return None
+    crack = np.flatnonzero(mask >= least)
+    return divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), mask.shape[1]) if crack.size else None
 
 
 def flip_and_turn(

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.transforms import crack_pixel
+
 COVERED = 0.3  # of a pixel, from which on it is crack: one of 1 px survives a reduction by 0.6 wherever it lies
 WIDEST = 1.5  # sides of a photograph that a crop may be wide, the rest being mirrored
 
@@ -75,11 +77,9 @@ class Zoom:
 
 def _middle(soft: NDArray, span: float, drawn: dict[str, float], crack_probability: float) -> tuple[float, float]:
     """Row and column of the crop's middle in a photograph of which it spans ``span`` pixels."""
-    if drawn["on_crack"] < crack_probability:
-        crack = np.flatnonzero(soft >= COVERED)
-        if crack.size:
-            row, column = divmod(int(crack[int(drawn["crack_pixel"] * crack.size)]), soft.shape[1])
-            return row + (drawn["crop_row"] - 0.5) * span / 2, column + (drawn["crop_column"] - 0.5) * span / 2
+    pixel = crack_pixel(soft, drawn, crack_probability, COVERED)
+    if pixel is not None:
+        return pixel[0] + (drawn["crop_row"] - 0.5) * span / 2, pixel[1] + (drawn["crop_column"] - 0.5) * span / 2
     row, column = (
         (length - 1) / 2 + (drawn[key] - 0.5) * max(0.0, length - span)
         for key, length in zip(("crop_row", "crop_column"), soft.shape, strict=True)

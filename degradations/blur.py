@@ -87,7 +87,8 @@ def check_reflects(height: int, width: int, side: int) -> None:
 
 def _correlate_reflected(planes: Tensor, kernels: Tensor) -> Tensor:
     """Correlate planes [N,1,H,W] with kernels [N,k,k] under a reflected border."""
-    check_reflects(*planes.shape[-2:], kernels.shape[-1])
+    height, width = planes.shape[-2:]
+    check_reflects(height, width, kernels.shape[-1])
     return filter2D(planes, kernels)
 
 

@@ -73,13 +73,18 @@ def _check_names(family: str, expected: set[str], names: set[str]) -> None:
     missing, unexpected = sorted(expected - names), sorted(names - expected)
     if missing or unexpected:
         raise UserError(
-            f"reference weights for {family} do not fit: {_some('missing', missing)}, "
-            f"{_some('unexpected', unexpected)}; check stages, width and encoder"
+            f"reference weights for {family} do not fit: {some('missing', missing)}, "
+            f"{some('unexpected', unexpected)}; check stages, width and encoder"
         )
 
 
-def _some(what: str, names: list[str]) -> str:
-    """``"2 missing (a, b)"``, naming at most three."""
+def some(what: str, names: list[str]) -> str:
+    """How many names there are, at most three of them written out: ``"2 missing (a, b)"``.
+
+    Args:
+        what: what is said of them.
+        names: the names.
+    """
     return f"{len(names)} {what} ({first_of(names, 3)})" if names else f"0 {what}"
 
 

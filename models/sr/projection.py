@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -70,10 +73,8 @@ def _compressed(layer: nn.Sequential | nn.Identity, maps: tuple[Tensor, ...]) ->
     return activation(convolve_concatenated(convolution, maps))
 
 
-class UpProjection(nn.Module):
-    """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
-
-    Features may come in several maps [B,C_i,h,w] whose channels follow each other and are C_in in all.
+class _Projection(nn.Module):
+    """What both units consist of: a first layer that may compress, and three that enlarge or reduce.
 
     Args:
         channels: C_in.
@@ -95,9 +96,22 @@ class UpProjection(nn.Module):
     ) -> None:
         super().__init__()
         self.compress = _compressing(channels, width, compress, slope)
-        self.enlarge = upsampling(width, width, scale, bias, slope)
-        self.reduce = _downsampling(width, width, scale, bias, slope)
-        self.enlarge_error = upsampling(width, width, scale, bias, slope)
+        up, down = (partial(make, width, width, scale, bias, slope) for make in (upsampling, _downsampling))
+        self.build(up, down)
+
+    def build(self, up: Callable[[], nn.Module], down: Callable[[], nn.Module]) -> None:
+        """Make the three layers, of which ``up`` makes those that enlarge and ``down`` those that reduce."""
+        raise NotImplementedError
+
+
+class UpProjection(_Projection):
+    """LR features [B,C_in,h,w] -> HR features [B,width,scale*h,scale*w], corrected by their own error.
+
+    Features may come in several maps [B,C_i,h,w] whose channels follow each other and are C_in in all.
+    """
+
+    def build(self, up: Callable[[], nn.Module], down: Callable[[], nn.Module]) -> None:
+        self.enlarge, self.reduce, self.enlarge_error = up(), down(), up()
 
     def forward(self, *low: Tensor) -> Tensor:
         features = _compressed(self.compress, low)
@@ -105,26 +119,14 @@ class UpProjection(nn.Module):
         return self.enlarge_error(self.reduce(first) - features) + first
 
 
-class DownProjection(nn.Module):
+class DownProjection(_Projection):
     """HR features [B,C_in,H,W] -> LR features [B,width,H/scale,W/scale], corrected by their own error.
 
-    Maps and arguments are those of ``UpProjection``.
+    Maps are those of ``UpProjection``.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        scale: int,
-        compress: bool = True,
-        bias: bool = False,
-        slope: float = INITIAL_SLOPE,
-    ) -> None:
-        super().__init__()
-        self.compress = _compressing(channels, width, compress, slope)
-        self.reduce = _downsampling(width, width, scale, bias, slope)
-        self.enlarge = upsampling(width, width, scale, bias, slope)
-        self.reduce_error = _downsampling(width, width, scale, bias, slope)
+    def build(self, up: Callable[[], nn.Module], down: Callable[[], nn.Module]) -> None:
+        self.reduce, self.enlarge, self.reduce_error = down(), up(), down()
 
     def forward(self, *high: Tensor) -> Tensor:
         features = _compressed(self.compress, high)
