@@ -83,7 +83,7 @@ def confusion(counts: Counts, index: int = HALF) -> tuple[int, int, int, int]:
     """
     kinds = (counts.true_positive, counts.false_positive, counts.false_negative)
     true_positive, false_positive, false_negative = (int(pixels[index]) for pixels in kinds)
-    true_negative = counts.pixels - true_positive - false_positive - false_negative
+    true_negative = int(counts.pixels) - true_positive - false_positive - false_negative
     return true_positive, false_positive, false_negative, true_negative
 
 

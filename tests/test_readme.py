@@ -53,7 +53,7 @@ def test_what_commands_of_a_page_name_exists(root: Path, page: str) -> None:
             load_options(root / name)
 
 
-@pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py", "predict.py"])
+@pytest.mark.parametrize("script", ["train_joint.py", "evaluate.py", "predict.py", "compare.py"])
 def test_flags_of_the_pages_are_known_to_the_scripts(root: Path, script: str) -> None:
     done = subprocess.run([sys.executable, script, "--help"], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0

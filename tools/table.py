@@ -83,7 +83,7 @@ def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
         " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions) for key, _, form in COLUMNS
     ]
     minutes = [] if system else [duration for folder in folders if (duration := training_minutes(folder)) is not None]
-    areas = {result.get("meta", {}).get("minimum_area", 0) for result in results} - {0}
+    areas = {result.get("meta", {}).get("protocol", {}).get("minimum_area", 0) for result in results} - {0}
     label += "".join(f" (regions under {area} px removed)" for area in sorted(areas))
     return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
 

@@ -79,7 +79,7 @@ def test_figures_of_before_are_not_shown_under_a_name_of_today(tmp_path: Path) -
         {"hr": {"cliou": 0.85}, "classical": {"hr": {"cliou": 0.7}}},
         {"hr": {"cliou": 0.52, "cliou_predicted": 0.85}},
     )
-    for name, results in (("before", before), ("now", {**now, "meta": {"minimum_area": 50}})):
+    for name, results in (("before", before), ("now", {**now, "meta": {"protocol": {"minimum_area": 50}}})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps(results))
     cells = {
