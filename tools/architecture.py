@@ -19,9 +19,10 @@ from visualization.figures import new_figure, rendered, rgb
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    "contracts", "csbsr", "data", "degradations", "engine", "losses", "metrics", "models", "tracking", "visualization"
+    "comparison", "contracts", "csbsr", "data", "degradations", "engine", "losses", "metrics", "models", "tracking",
+    "visualization",
 )  # fmt: skip
-SCRIPTS = "train_joint, evaluate, predict"
+SCRIPTS = "the scripts *.py"
 Graph = dict[str, set[str]]
 HEIGHT = 0.28  # of a box, in rows
 
