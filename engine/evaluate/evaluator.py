@@ -107,7 +107,7 @@ class Evaluator:
         try:
             waiting: list[_Waiting] = []
             spare = 0 if self.device.type == "cpu" else 8
-            for image in self._images(model):
+            for image in self.images(model):
                 width = pool.submit(mean_width, image[0].mask)
                 for prediction in image:
                     facts = pool.submit(_facts, prediction, width)
@@ -129,11 +129,16 @@ class Evaluator:
             model: on the evaluator's device.
             limit: number of photographs to take at most, the first; None: all.
         """
-        for image in self._images(model, limit):
+        for image in self.images(model, limit):
             yield from image
 
-    def _images(self, model: WholeModel, limit: int | None = None) -> Iterator[list[EvaluatedImage]]:
-        """The predictions of each image: of all images in their first draw, then in the next."""
+    def images(self, model: WholeModel, limit: int | None = None) -> Iterator[list[EvaluatedImage]]:
+        """The predictions of one photograph after the other, of all in their first draw, then in the next.
+
+        Args:
+            model: on the evaluator's device.
+            limit: number of photographs to take at most, the first; None: all.
+        """
         model.eval()
         number = min(len(self.source), limit or len(self.source))
         for position in self.settings.group.of(range(number * self.settings.draws)):

@@ -62,18 +62,21 @@ class StrangerEvaluator(Evaluator):
         return {condition: sha256.hexdigest() for condition, sha256 in self._hashes.items()}
 
     @torch.inference_mode()
-    def predict(self, model: WholeModel, limit: int | None = None) -> Iterator[EvaluatedImage]:
-        """Yield the system's prediction of each photograph under every condition; ``model`` is the system's own."""
+    def images(self, model: WholeModel, limit: int | None = None) -> Iterator[list[EvaluatedImage]]:
+        """The system's predictions of one photograph after the other; ``model`` is the system's own."""
         for index in range(min(len(self.source), limit or len(self.source))):
             batch = self.load(index)
             name, hr, mask = batch.name[0], batch.hr[0].numpy(), batch.mask[0, 0].numpy()
+            predictions = []
             for condition, pipeline in self.conditions.items():
                 lr = None if pipeline is None else pipeline(batch.hr, (name,), SEED, (0,)).lr
                 pixels = to_uint8(batch.hr if lr is None else lr)[0]
                 self._hashes[condition].update(np.ascontiguousarray(pixels).data)
                 prediction = search(self.tiled, pixels, restore=lr is not None, name=name, clean=self.clean)
                 sr = None if prediction.restored is None else _as_image(prediction.restored)
-                yield EvaluatedImage(name, condition, hr, mask, prediction.fine, sr=sr, bicubic=self._upsampled(lr))
+                bicubic = self._upsampled(lr)
+                predictions.append(EvaluatedImage(name, condition, hr, mask, prediction.fine, sr=sr, bicubic=bicubic))
+            yield predictions
 
     def _upsampled(self, lr: Tensor | None) -> NDArray[np.float32] | None:
         """What baselines look at: the enlarged LR image; None where they look at the photograph, or are not asked."""
