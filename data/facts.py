@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan, nan
+from typing import Any
 
 from contracts.errors import UserError
 from contracts.names import first_of
@@ -41,12 +43,7 @@ def digests_of(source: Source) -> list[str]:
 
 def before_resizing(source: Source) -> Source:
     """The source whose photographs some resized ones are made of; the source itself where none are resized."""
-    inner = source
-    while hasattr(inner, "source"):
-        if hasattr(inner, "new_size"):
-            return inner.source
-        inner = inner.source
-    return source
+    return next((inner.source for inner in _chain(source) if hasattr(inner, "new_size")), source)
 
 
 def has_crack(source: Source, index: int) -> bool:
@@ -91,12 +88,7 @@ def describe(source: Source, what: str) -> list[str]:
 
 def notes_of(source: Source) -> tuple[str, ...]:
     """What was assumed in reading the files that a source is made of."""
-    inner: object = source
-    while inner is not None:
-        if hasattr(inner, "notes"):
-            return tuple(inner.notes)
-        inner = getattr(inner, "source", None)
-    return ()
+    return next((tuple(inner.notes) for inner in _chain(source) if hasattr(inner, "notes")), ())
 
 
 def repeated(source: Source, digests: set[str]) -> list[str]:
@@ -125,3 +117,11 @@ def require_cracks(source: Source, what: str) -> None:
             f"{what}: the masks of all {len(source)} images are empty, so there is no crack to learn; "
             "check that cracks are white (255, or 1) on black in the mask files"
         )
+
+
+def _chain(source: Source) -> Iterator[Any]:
+    """A source, the one that it is made of, and so on."""
+    inner: Any = source
+    while inner is not None:
+        yield inner
+        inner = getattr(inner, "source", None)
