@@ -225,8 +225,8 @@ class Trainer:
     # -- checkpoints ----------------------------------------------------------------------------
 
     def _weights(self) -> dict:
-        state = {"model": self.ema.average.state_dict(), "step": self.step, "meta": self.meta}
-        return {**state, "options": self.options}
+        model = self.ema.average.state_dict()
+        return {"model": model, "step": self.step, "meta": self.meta, "options": self.options}
 
     def save(self, log: TrainingLog) -> None:
         """Write the latest weights and the full training state (random states and log sums of every process)."""
