@@ -105,7 +105,7 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
 
 
 def force(tree: dict, changes: Iterable[str]) -> dict:
-    """Apply changes as BasicSR's --force_yml gives them.
+    """Return a tree of options, changed as BasicSR's --force_yml asks.
 
     Where the ``type`` of a section changes, what the new type does not know goes with the old one, unless it is
     given in the same breath, and so does what means something else: the number of images to draw limits no folder.
@@ -113,9 +113,6 @@ def force(tree: dict, changes: Iterable[str]) -> dict:
     Args:
         tree: of options, which is left as it is.
         changes: each ``a:b=c``; the value is read as YAML.
-
-    Returns:
-        The changed tree.
 
     Raises:
         UserError: for a change of another form, or of something that is not there.
@@ -275,10 +272,10 @@ def _unknown(model: type[BaseModel], loc: tuple) -> str:
         for subsection in sections_in(field.annotation)
         for inner in subsection.model_fields
     }
-    close = difflib.get_close_matches(str(key), below, n=1)
-    if close and not nearest(str(key), valid):
-        return f"unknown option (did you mean '{below[close[0]]}'?); valid here: {', '.join(valid)}"
-    return f"unknown option{nearest(str(key), valid)}; valid here: {', '.join(valid)}"
+    close, hint = difflib.get_close_matches(str(key), below, n=1), nearest(str(key), valid)
+    if close and not hint:
+        hint = f" (did you mean '{below[close[0]]}'?)"
+    return f"unknown option{hint}; valid here: {', '.join(valid)}"
 
 
 def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[BaseModel]]]:
