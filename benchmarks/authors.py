@@ -43,27 +43,22 @@ class AuthorsProgram:
     """Their joint model with its losses, optimiser and schedule, at the first step of the joint stage.
 
     Changes torch and torchvision in this process for good: use a process of its own.
+
+    Args:
+        clone: of their repository.
+        batch_size: images in a step.
+        crop: side of the HR images, pixels.
     """
 
     def __init__(self, clone: Path, batch_size: int, crop: int) -> None:
-        """crop: side of the HR images, pixels."""
         sys.path.insert(0, str(clone))
         cuda_is_the_cpu()
         without_downloads()
         cfg = importlib.import_module("model.config").cfg
         cfg.merge_from_file(str(clone / CONFIG))
-        cfg.merge_from_list(
-            [
-                "DEVICE",
-                "cpu",
-                "MODEL.SR_SCRATCH",
-                True,
-                "SOLVER.BATCH_SIZE",
-                batch_size,
-                "INPUT.IMAGE_SIZE",
-                [crop, crop],
-            ]
-        )
+        own = {"DEVICE": "cpu", "MODEL.SR_SCRATCH": True, "SOLVER.BATCH_SIZE": batch_size}
+        own["INPUT.IMAGE_SIZE"] = [crop, crop]
+        cfg.merge_from_list([part for setting in own.items() for part in setting])
         self.cfg, self.began = cfg, cfg.SOLVER.SR_PRETRAIN_ITER[1] - 1
         transforms = importlib.import_module("model.data.transforms.transforms")
         reduction = transforms.FactorResize(cfg.MODEL.SCALE_FACTOR, cfg.SOLVER.DOWNSCALE_INTERPOLATION)

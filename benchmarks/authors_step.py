@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.authors import GET_IT, AuthorsProgram, as_theirs, check_clone
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch
+from benchmarks.markdown import table as markdown_table
 from benchmarks.table import describe_machine
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
@@ -148,12 +149,12 @@ def measure(sides: Sequence[Side], repeats: int) -> dict[str, list[float]]:
 def table(seconds_by_program: dict[str, list[float]]) -> str:
     """Medians, all times, and how many times as fast as the first each is."""
     first = statistics.median(next(iter(seconds_by_program.values())))
-    lines = ["| program | a step, s (median) | all, s | times as fast |", "|---|---|---|---|"]
+    rows = []
     for name, seconds in seconds_by_program.items():
         middle = statistics.median(seconds)
         listed = ", ".join(f"{second:.2f}" for second in seconds)
-        lines.append(f"| {name} | {middle:.2f} | {listed} | {first / middle:.2f} |")
-    return "\n".join(lines)
+        rows.append((name, f"{middle:.2f}", listed, f"{first / middle:.2f}"))
+    return markdown_table(("program", "a step, s (median)", "all, s", "times as fast"), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmarks.joint_step import COMPACT, degraded, load
-from contracts.command_line import module_parser
+from benchmarks.joint_step import degraded, load, step_parser
+from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from data.loader import make_loader
@@ -96,11 +95,11 @@ def measure(options: Options, at: Sequence[int]) -> dict[int, dict[str, dict[str
     scores = {}
     with Progress(max(at), f"seed {options.seed}", every=max(1, max(at) // 20)) as bar:
         for number, batch in enumerate(islice(training_batches(options, max(at)), max(at)), 1):
-            moment = plan.at(number)
-            set_trainable(model, moment.spec)
+            schedule = plan.at(number)
+            set_trainable(model, schedule.spec)
             for group in optimizer.param_groups:
-                group["lr"] = moment.lr
-            recent = [*recent[1 - BATCHES :], Envelope(batch, moment)]
+                group["lr"] = schedule.lr
+            recent = [*recent[1 - BATCHES :], Envelope(batch, schedule)]
             optimizer.zero_grad(set_to_none=True)
             step(recent[-1])[0].backward()
             nn.utils.clip_grad_norm_(model.parameters(), options.train.grad_clip or float("inf"))
@@ -126,18 +125,17 @@ def score(validator: Validator, model: WholeModel) -> dict[str, float]:
 
 def table(runs: Sequence[dict[int, dict[str, dict[str, float]]]]) -> str:
     """The figures of several seeds as Markdown."""
-    lines = ["| step | metric | " + " | ".join(WAYS) + " |", "|---" * (2 + len(WAYS)) + "|"]
+    rows = []
     for number in runs[0]:
         for metric in runs[0][number][AVERAGED]:
             values = {way: np.array([run[number][way][metric] for run in runs]) for way in WAYS}
             cells = [f"{values[way].mean():.3f} ± {(values[way] - values[AVERAGED]).std():.3f}" for way in WAYS]
-            lines.append(f"| {number} | {metric} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            rows.append((number, metric, *cells))
+    return markdown_table(("step", "metric", *WAYS), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = module_parser("benchmarks.averaging", __doc__, EXPLANATION)
-    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser = step_parser("benchmarks.averaging", __doc__, EXPLANATION)
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="changes of options")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(unset: 1 2 3)")
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 400, 600], help="(unset: 100 200 400 600)")

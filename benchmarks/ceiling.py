@@ -15,14 +15,25 @@ Result = TypeVar("Result")
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """Floating-point operations per second of a product of two [side,side] matrices: 2 side^3 each."""
+    """Floating-point operations per second of a product of two matrices.
+
+    Args:
+        device: that multiplies.
+        dtype: of the matrices.
+        side: they are [side,side]; a product takes 2 side^3 operations.
+    """
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     seconds = alternate([lambda: a @ b], ROUNDS, finisher(device))[0]
     return 2 * side**3 / seconds
 
 
 def copy_rate(device: torch.device, megabytes: int) -> float:
-    """Bytes per second read and written by a copy; several times the caches' size measures memory."""
+    """Bytes per second read and written by a copy.
+
+    Args:
+        device: that copies.
+        megabytes: MiB; several times the caches' size measures memory.
+    """
     source = torch.zeros(megabytes * 2**20, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     seconds = alternate([lambda: target.copy_(source)], ROUNDS, finisher(device))[0]

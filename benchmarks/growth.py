@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.kbpn import gradients_of
+from benchmarks.markdown import table as markdown_table
 from benchmarks.surface_sweep import PERCENTILE, prediction
 from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
@@ -155,10 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_json(args.out, {"small": args.small, "machine": asdict(machine), "curves": [*map(asdict, curves)]})
     picture = args.out.with_suffix(".png")
     plot(curves, str(machine), picture)
-    print("| what | against | sizes | ms | exponent (of the work) |\n|---|---|---|---|---|")
+    rows = []
     for curve in curves:
         sizes, times = ", ".join(map(str, curve.sizes)), ", ".join(f"{1e3 * time:.3g}" for time in curve.seconds)
-        print(f"| {curve.what} | {curve.axis} | {sizes} | {times} | {curve.exponent:.2f} ({curve.expected:g}) |")
+        rows.append((curve.what, curve.axis, sizes, times, f"{curve.exponent:.2f} ({curve.expected:g})"))
+    print(markdown_table(("what", "against", "sizes", "ms", "exponent (of the work)"), rows))
     print(f"\nMachine: {machine}\nPlot: {picture}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from contracts.command_line import module_parser
 from contracts.records import DegradedBatch, HRBatch, to_device
 from data.loader import make_loader
 from data.synthetic import SyntheticSource
@@ -26,6 +28,23 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPACT = ROOT / "options" / "joint.yml"
 SMALL_CHANGES = ("network_seg={type: fpn, encoder: plain, width: 8}", "network_sr:width=8")
 PHOTOGRAPHS = 2  # to cut crops from: time does not depend on what they show
+
+
+def step_parser(module: str, description: str | None, epilog: str, sizes: bool = False) -> argparse.ArgumentParser:
+    """A parser as ``module_parser`` makes it, for what takes steps of an options file.
+
+    Args:
+        module: dotted name.
+        description: shown above the arguments.
+        epilog: shown below them.
+        sizes: whether the command line can change the batch and the crop.
+    """
+    parser = module_parser(module, description, epilog)
+    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    if sizes:
+        parser.add_argument("--batch", type=int, help="images in a step of a process (unset: those of the options)")
+        parser.add_argument("--crop", type=int, help="HR side of a step in pixels (unset: that of the options)")
+    return parser
 
 
 def load(file: Path, changes: Sequence[str] = (), crop: int | None = None, batch: int | None = None) -> Options:
@@ -58,7 +77,12 @@ def ready_batch(options: Options) -> DegradedBatch:
 
 
 def degraded(options: Options, batch: HRBatch) -> DegradedBatch:
-    """A loaded batch as the trainer degrades it."""
+    """A loaded batch as the trainer degrades it.
+
+    Args:
+        options: of the experiment.
+        batch: HR images [B,3,H,W].
+    """
     made = build_degradation(options, "train")(batch.hr, batch.name, options.seed, batch.epoch)
     return DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
 
@@ -66,8 +90,13 @@ def degraded(options: Options, batch: HRBatch) -> DegradedBatch:
 class JointStep:
     """Forward, backward, gradient norm and optimiser step of the joint stage, as the trainer takes them.
 
-    alpha: share of the region terms in the segmentation loss. precision: dtype of autocast, float32 for none.
     The learning rate is 0: every step does all the work and starts from the same weights.
+
+    Args:
+        options: of the experiment.
+        device: that it runs on.
+        alpha: share of the region terms in the segmentation loss.
+        precision: dtype of autocast, float32 for none.
     """
 
     def __init__(
@@ -80,7 +109,7 @@ class JointStep:
         self.optimizer = build_optimizer(options, self.model)
         for group in self.optimizer.param_groups:
             group["lr"] = 0.0
-        self.moment = StepSchedule(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
+        self.schedule = StepSchedule(1, 0, "joint", kind, alpha, options.loss.beta, False, 0.0, 0.0)
         self.module: nn.Module = TrainStep(self.model, build_loss(options))
         self.device, self.precision = device, precision
         self.clip = options.train.grad_clip or float("inf")
@@ -90,7 +119,7 @@ class JointStep:
         self.optimizer.zero_grad(set_to_none=True)
         half = self.precision != torch.float32
         with torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half):
-            total, _ = self.module(Envelope(batch, self.moment))
+            total, _ = self.module(Envelope(batch, self.schedule))
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
@@ -98,6 +127,12 @@ class JointStep:
 
 
 def on_device(batch: DegradedBatch, device: torch.device, layout: torch.memory_format) -> DegradedBatch:
-    """A batch on ``device`` with its images laid out in memory as asked."""
+    """A batch on a device.
+
+    Args:
+        batch: degraded.
+        device: to move it to.
+        layout: of its images in memory.
+    """
     moved = to_device(batch, device)
     return replace(moved, lr=moved.lr.contiguous(memory_format=layout), hr=moved.hr.contiguous(memory_format=layout))

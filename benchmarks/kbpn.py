@@ -24,7 +24,7 @@ from engine.runtime.layout import channels_last
 from models.checkpointing import checkpoint_gradients
 from models.sr.kbpn import KBPN
 
-LIMIT, TARGET, RECOMPUTE_TARGET = 1e-5, 1.6, 0.7
+LIMIT, TARGET, CHECKPOINTING_TARGET = 1e-5, 1.6, 0.7
 FULL_SIDE, REDUCED_SIDE, SMALL_SIDE = 56, 32, 8  # of the LR image
 DENSE_NEEDS = 12 * 2**30  # bytes of memory that a machine should have for the dense formulation at FULL_SIDE
 SMALL_SIZES: dict[str, Any] = {"stages": 2, "width": 8, "corrector_width": 4}
@@ -48,7 +48,7 @@ def compact(small: bool) -> Case:
     return compare(sizes, 2 if small else train.loader.batch_size, side, "options/joint.yml")
 
 
-def recompute(small: bool) -> Case:
+def gradient_checkpointing(small: bool) -> Case:
     """Released size with maps made again in the backward pass (train.gradient_checkpointing), against keeping them."""
     torch.manual_seed(0)
     network = channels_last(KBPN(**(SMALL_SIZES if small else {}), correction_gain=CORRECTION_GAIN))
@@ -66,7 +66,7 @@ def recompute(small: bool) -> Case:
         run_ours=gradients_of(saving, saving, lr, weight),
         run_alternative=gradients_of(network, network, lr, weight),
         limit=LIMIT,
-        target=RECOMPUTE_TARGET,
+        target=CHECKPOINTING_TARGET,
     )
 
 
@@ -120,7 +120,14 @@ def both_ways(
 def gradients_of(
     run: Callable[[Tensor], Restored], network: nn.Module, lr: Tensor, weight: Tensor
 ) -> Callable[[], Outputs]:
-    """What computes the restored image, the kernel and all gradients of a weighted sum of both."""
+    """What computes the restored image, the kernel and all gradients of a weighted sum of both.
+
+    Args:
+        run: from LR images to the restored ones.
+        network: its parameters are differentiated by.
+        lr: LR images [B,3,h,w].
+        weight: of the restored pixels, [B,3,H,W].
+    """
     parameters = dict(network.named_parameters())
 
     def work() -> Outputs:

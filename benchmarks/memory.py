@@ -31,12 +31,29 @@ MIB = 2**20
 
 
 def peak_of(name: str, side: str, small: bool) -> float:
-    """MiB that one side of benchmark ``name`` needs beyond its inputs. Raises UserError if its process dies."""
+    """MiB that one side of a benchmark needs beyond its inputs.
+
+    Args:
+        name: of the benchmark.
+        side: one of ``case.SIDES``.
+        small: at small sizes.
+
+    Raises:
+        UserError: if its process dies.
+    """
     return in_own_process(_peak, name, side, small)
 
 
 def difference_of(name: str, small: bool) -> Difference:
-    """How far both sides' outputs are apart, from a process that gives the memory back. Raises UserError if it dies."""
+    """How far both sides' outputs are apart, from a process that gives the memory back.
+
+    Args:
+        name: of the benchmark.
+        small: at small sizes.
+
+    Raises:
+        UserError: if the process dies.
+    """
     return in_own_process(_difference, name, small)
 
 

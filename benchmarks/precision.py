@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 
-from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_batch
+from benchmarks.joint_step import JointStep, load, on_device, ready_batch, step_parser
 from benchmarks.table import describe_machine
 from benchmarks.timing import Work, alternate, finisher
 from benchmarks.train_step import PRECISIONS, find_device
-from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.options import Options
@@ -32,11 +30,8 @@ by autocast, in turn. A ratio below 1 says that bfloat16 is the slower of both.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for a device or numbers that cannot be used."""
-    parser = module_parser("benchmarks.precision", __doc__, EXPLANATION)
-    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser = step_parser("benchmarks.precision", __doc__, EXPLANATION, sizes=True)
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
-    parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
-    parser.add_argument("--crop", type=int, help="HR side of a step in pixels (unset: that of the options)")
     parser.add_argument("--side", type=int, default=448, help="HR side of the photograph in pixels (unset: 448)")
     parser.add_argument("--rounds", type=int, default=10, help="timed runs of each (unset: 10)")
     args = parser.parse_args(arguments)

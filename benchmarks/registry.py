@@ -10,7 +10,7 @@ from benchmarks.case import Case
 BENCHMARKS: dict[str, Callable[[bool], Case]] = {
     "kbpn": kbpn.paper,
     "kbpn_compact": kbpn.compact,
-    "kbpn_recompute": kbpn.recompute,
+    "kbpn_gradient_checkpointing": kbpn.gradient_checkpointing,
     "degradation": degradation.batch,
     "boundary_loss": distance_maps.step,
     "distance_map": distance_maps.maps,

@@ -10,17 +10,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.joint_step import COMPACT, JointStep, load, on_device, ready_batch
+from benchmarks.joint_step import JointStep, load, on_device, ready_batch, step_parser
+from benchmarks.markdown import table as markdown_table
 from benchmarks.table import describe_machine
 from benchmarks.timing import timed
-from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from engine.build.models import build_model
 from engine.runtime.memory import keep_freed_memory
@@ -49,13 +48,10 @@ class Timing:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for numbers that mean nothing."""
-    parser = module_parser("benchmarks.scaling", __doc__, EXPLANATION)
-    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser = step_parser("benchmarks.scaling", __doc__, EXPLANATION, sizes=True)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], metavar="N", help="unset: 1 2")
     parser.add_argument("--steps", type=int, default=10, help="timed steps in a round (unset: 10)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each number (unset: 3)")
-    parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")
-    parser.add_argument("--batch", type=int, help="images of each process (unset: those of a step of the options)")
     parser.add_argument("--estimate", action="store_true", help="only calculate, from --step and --links")
     parser.add_argument("--step", type=float, default=0.06, metavar="S", help="seconds of one GPU's step (unset: 0.06)")
     parser.add_argument(
@@ -125,14 +121,15 @@ def measured_table(args: argparse.Namespace) -> str:
         for world, timings in timings_by_world.items():
             timings.append(measure(args, world))
     alone = statistics.median(timing.step for timing in timings_by_world[1])
-    lines = ["| processes | step, ms | exchange of gradients alone, ms | efficiency |", "|---|---|---|---|"]
+    rows = []
     for world, timings in timings_by_world.items():
         step, exchange = (
             statistics.median(getattr(timing, name) for timing in timings) for name in ("step", "exchange")
         )
         exchange_text = f"{1e3 * exchange:.1f}" if world > 1 else "-"
-        lines.append(f"| {world} | {1e3 * step:.0f} | {exchange_text} | {alone / step:.0%} |")
-    return "\n".join([*lines, "", f"Machine: {describe_machine()}"])
+        rows.append((world, f"{1e3 * step:.0f}", exchange_text, f"{alone / step:.0%}"))
+    head = ("processes", "step, ms", "exchange of gradients alone, ms", "efficiency")
+    return f"{markdown_table(head, rows)}\n\nMachine: {describe_machine()}"
 
 
 def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]) -> str:
@@ -143,21 +140,14 @@ def estimated_table(size: float, step: float, links: Sequence[tuple[int, float]]
         step: seconds of one GPU's step.
         links: number of GPUs and rate of the slowest link in GB/s.
     """
-    lines = [
-        (
-            "| GPUs | slowest link, GB/s | exchange, ms | efficiency, nothing hidden "
-            "| efficiency, hidden in the backward pass |"
-        ),
-        "|---|---|---|---|---|",
-    ]
+    efficiencies = "efficiency, nothing hidden", "efficiency, hidden in the backward pass"
+    rows = []
     for count, rate in links:
         exchange = 2 * (count - 1) / count * size / (1e9 * rate)
         exposed = max(0.0, exchange - step * 2 / 3)
-        lines.append(
-            f"| {count} | {rate:g} | {1e3 * exchange:.1f} | {step / (step + exchange):.0%} "
-            f"| {step / (step + exposed):.0%} |"
-        )
-    return "\n".join(lines)
+        shares = (f"{step / (step + waited):.0%}" for waited in (exchange, exposed))
+        rows.append((count, f"{rate:g}", f"{1e3 * exchange:.1f}", *shares))
+    return markdown_table(("GPUs", "slowest link, GB/s", "exchange, ms", *efficiencies), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -51,7 +51,12 @@ def sweep(small: bool) -> Case:
 
 
 def prediction(side: int, index: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A probability map in [0, 1] as a network gives it, soft and noisy, and its mask, both [side,side]."""
+    """A probability map in [0, 1] as a network gives it, soft and noisy, and its mask, both [side,side].
+
+    Args:
+        side: pixels.
+        index: of the drawn photograph.
+    """
     mask = SyntheticSource(index + 1, size=side, seed=5, crack_free=0.0).load(index)[1]
     rng = np.random.default_rng(index)
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), BLUR)

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError
 from contracts.files import write_text
 
@@ -88,7 +89,12 @@ class Machine:
 
 
 def describe_machine(matmul: float | None = None, copy: float | None = None) -> Machine:
-    """This machine as torch and OpenCV use it, with its rates where they were measured."""
+    """This machine as torch and OpenCV use it.
+
+    Args:
+        matmul: operations/s of a float32 matrix product, None: not measured.
+        copy: bytes/s read and written by a copy, None: not measured.
+    """
     return Machine(
         processor(),
         os.cpu_count() or 1,
@@ -110,40 +116,44 @@ def processor() -> str:
 
 
 def markdown(rows: Sequence[Row], machine: Machine) -> str:
-    """The table of ratios, the table of counted work, and the machine."""
-    lines = [
+    """The table of ratios, the table of counted work, and the machine.
+
+    Args:
+        rows: results.
+        machine: where they were measured, with its rates.
+    """
+    ratios = markdown_table(
         (
-            "| what | ours | alternative | ratio of medians (target) | largest relative difference (limit) "
-            "| peak memory beyond inputs, ours / alternative, MiB |"
+            "what",
+            "ours",
+            "alternative",
+            "ratio of medians (target)",
+            "largest relative difference (limit)",
+            "peak memory beyond inputs, ours / alternative, MiB",
         ),
-        "|---|---|---|---|---|---|",
-        *map(_line, rows),
-        "",
-        "| what | counted, ours / alternative, GFLOP | rate of ours, GFLOP/s | share of matmul |",
-        "|---|---|---|---|",
-        *(_work_line(row, machine) for row in rows if row.operations_ours),
-        "",
-        f"Machine: {machine}",
-    ]
-    return "\n".join(lines)
+        map(_cells, rows),
+    )
+    work = markdown_table(
+        ("what", "counted, ours / alternative, GFLOP", "rate of ours, GFLOP/s", "share of matmul"),
+        [_cells_of_work(row, machine) for row in rows if row.operations_ours],
+    )
+    return f"{ratios}\n\n{work}\n\nMachine: {machine}"
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> tuple[str, ...]:
     difference = "different work" if row.difference is None else f"{row.difference:.1e} ({row.limit:.0e})"
     if row.rounding is not None:
         difference += " in float64; float32 rounds by {:.1e} / {:.1e}".format(*row.rounding)
     ours, alternative = milliseconds(row.seconds_ours), milliseconds(row.seconds_alternative)
-    return (
-        f"| {row.what} | {row.ours}: {ours} | {row.alternative}: {alternative} | {row.ratio:.2f} ({row.target:g}) "
-        f"| {difference} | {row.peak_ours:.0f} / {row.peak_alternative:.0f} |"
-    )
+    sides, ratio = (f"{row.ours}: {ours}", f"{row.alternative}: {alternative}"), f"{row.ratio:.2f} ({row.target:g})"
+    return (row.what, *sides, ratio, difference, f"{row.peak_ours:.0f} / {row.peak_alternative:.0f}")
 
 
-def _work_line(row: Row, machine: Machine) -> str:
+def _cells_of_work(row: Row, machine: Machine) -> tuple[str, ...]:
     assert machine.matmul is not None
     rate = row.operations_ours / row.seconds_ours
     counted = f"{row.operations_ours / 1e9:.2f} / {row.operations_alternative / 1e9:.2f}"
-    return f"| {row.what} | {counted} | {rate / 1e9:.1f} | {rate / machine.matmul:.0%} |"
+    return row.what, counted, f"{rate / 1e9:.1f}", f"{rate / machine.matmul:.0%}"
 
 
 def milliseconds(seconds: float) -> str:
@@ -153,7 +163,12 @@ def milliseconds(seconds: float) -> str:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write what was measured, all or nothing; ``check_target`` first."""
+    """Write what was measured, all or nothing; ``check_target`` first.
+
+    Args:
+        path: of the JSON file.
+        content: what was measured.
+    """
     write_text(path, json.dumps({"format": FORMAT, **content}, indent=1) + "\n")
 
 

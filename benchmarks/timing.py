@@ -42,7 +42,12 @@ def alternate(works: Sequence[Work], rounds: int, finish: Work | None = None) ->
 
 
 def timed(work: Work, finish: Work | None = None) -> float:
-    """Seconds of one run."""
+    """Seconds of one run.
+
+    Args:
+        work: what to time.
+        finish: what to wait with until a device is done.
+    """
     gc.collect()
     gc.disable()
     try:

@@ -6,16 +6,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from benchmarks.ceiling import counted, matmul_rate
 from benchmarks.dense_kbpn import DenseKBPN
-from benchmarks.joint_step import COMPACT, ROOT, JointStep, load, on_device, ready_batch
+from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch, step_parser
+from benchmarks.markdown import table as markdown_table
 from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
-from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
@@ -61,17 +60,12 @@ class Speed:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; ``device`` becomes a torch.device. Raises UserError for one that is not here."""
-    parser = module_parser("benchmarks.train_step", __doc__, EXPLANATION)
-    parser.add_argument("-opt", type=Path, default=COMPACT, metavar="FILE", help="options (unset: options/joint.yml)")
+    parser = step_parser("benchmarks.train_step", __doc__, EXPLANATION, sizes=True)
     parser.add_argument("--device", default="cpu", help="cpu (unset), cuda, cuda:1, ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="bfloat16: by autocast")
     parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
-    parser.add_argument(
-        "--recompute", action="store_true", help="the SR network's maps made again, as train.gradient_checkpointing"
-    )
+    parser.add_argument("--gradient_checkpointing", action="store_true", help="as train.gradient_checkpointing")
     parser.add_argument("--channels_last", action="store_true", help="images channels last, as weights always are")
-    parser.add_argument("--batch", type=int, help="images in a step (unset: that of the options)")
-    parser.add_argument("--crop", type=int, help="HR side in pixels (unset: that of the options)")
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each way (unset: 10)")
     parser.add_argument("--ceiling", type=int, metavar="SIDE", help="of the matrices (unset: 2048; 8192 on a GPU)")
     parser.add_argument("--dense", action="store_true", help="also the dense formulation of KBPN in float32")
@@ -99,9 +93,9 @@ def ways(args: argparse.Namespace, options: Options) -> dict[str, tuple[JointSte
     batch = ready_batch(options)
     ours = JointStep(options, args.device, precision=PRECISIONS[args.precision])
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
-    if args.recompute:
+    if args.gradient_checkpointing:
         checkpoint_gradients(ours.model.sr)
-    extras = [name for name in ("compile", "channels_last", "recompute") if getattr(args, name)]
+    extras = [name for name in ("compile", "channels_last", "gradient_checkpointing") if getattr(args, name)]
     steps = {", ".join(["ours", args.precision, *extras]): (ours, on_device(batch, args.device, layout))}
     if args.dense:
         dense = JointStep(options, args.device)
@@ -151,19 +145,21 @@ def peak(work: Work, device: torch.device) -> float | None:
 
 def markdown(speeds: Sequence[Speed], ceiling: float) -> str:
     """The table; ratio is that of each way's time to ours."""
-    lines = [
-        "| step | ms | images/s | time over ours | peak MiB | counted GFLOP | TFLOP/s | share of matmul |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for speed in speeds:
         rate = speed.operations / speed.seconds
-        held = "-" if speed.peak is None else f"{speed.peak:.0f}"
-        lines.append(
-            f"| {speed.label} | {1e3 * speed.seconds:.1f} | {speed.images / speed.seconds:.2f} "
-            f"| {speed.seconds / speeds[0].seconds:.2f} | {held} | {speed.operations / 1e9:.1f} "
-            f"| {rate / 1e12:.3f} | {rate / ceiling:.0%} |"
-        )
-    return "\n".join(lines)
+        row = {
+            "step": speed.label,
+            "ms": f"{1e3 * speed.seconds:.1f}",
+            "images/s": f"{speed.images / speed.seconds:.2f}",
+            "time over ours": f"{speed.seconds / speeds[0].seconds:.2f}",
+            "peak MiB": "-" if speed.peak is None else f"{speed.peak:.0f}",
+            "counted GFLOP": f"{speed.operations / 1e9:.1f}",
+            "TFLOP/s": f"{rate / 1e12:.3f}",
+            "share of matmul": f"{rate / ceiling:.0%}",
+        }
+        rows.append(row)
+    return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.markdown import table as markdown_table
+from benchmarks.timing import timed
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
@@ -99,36 +100,30 @@ def measure(options: Options, side: int, runs: int) -> Size:
     with torch.inference_mode():
         with FlopCounterMode(display=False) as counter:
             run(image)
-        seconds = [_timed(run, image) for _ in range(runs)]
+        seconds = [timed(lambda: run(image)) for _ in range(runs)]
     parameters = count_parameters(model)
     return Size(count_parameters(model.sr), parameters, counter.get_total_flops() // 2, statistics.median(seconds))
 
 
-def _timed(run: Callable[[Tensor], object], image: Tensor) -> float:
-    began = time.perf_counter()
-    run(image)
-    return time.perf_counter() - began
-
-
-def row(label: str, size: Size) -> str:
-    """One line of the table."""
-    millions = f"{size.parameters / 1e6:.2f} | {size.sr / 1e6:.2f}"
-    return f"| {label} | {millions} | {size.multiply_adds / 1e9:.1f} | {1e3 * size.seconds:.0f} |"
+def row(label: str, size: Size) -> tuple[str, ...]:
+    """The cells of one line of the table."""
+    millions = f"{size.parameters / 1e6:.2f}", f"{size.sr / 1e6:.2f}"
+    return label, *millions, f"{size.multiply_adds / 1e9:.1f}", f"{1e3 * size.seconds:.0f}"
 
 
 def main() -> None:
     args = parse()
     files = args.files or [PAPER / f"{name}.yml" for name in SYSTEMS]
     systems = [load_options(path) for path in files]  # all are read before the first is measured
-    lines = []
+    rows = []
     with Progress(len(files), "measuring") as bar:
         for path, options in zip(files, systems, strict=True):
-            lines.append(row(f"`{path.stem}`", measure(options, args.side, args.runs)))
+            rows.append(row(f"`{path.stem}`", measure(options, args.side, args.runs)))
             bar.update()
     machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"LR {args.side}x{args.side}, float32, {machine}")
-    print("\n| system | parameters / M | of them SR / M | multiply-adds / G | CPU ms |\n|---|---|---|---|---|")
-    print("\n".join(lines))
+    head = ("system", "parameters / M", "of them SR / M", "multiply-adds / G", "CPU ms")
+    print(f"\n{markdown_table(head, rows)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.markdown import table as markdown_table
+from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.sources import Source
@@ -32,12 +34,7 @@ area is on the surface.
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line. Raises UserError for an area or a scale that means nothing."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.small_regions",
-        description=__doc__,
-        epilog=EXPLANATION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = module_parser("tools.small_regions", __doc__, EXPLANATION)
     parser.add_argument("-opt", type=user_path, default=Path("options/joint.yml"), metavar="FILE", help="options file")
     parser.add_argument("--force_yml", nargs="+", default=[], metavar="A:B=C", help="change options of the file")
     parser.add_argument("--areas", type=int, nargs="+", default=list(AREAS), metavar="PX", help="areas in pixels")
@@ -59,24 +56,22 @@ def region_areas(mask: NDArray) -> NDArray[np.int64]:
 def true_areas(source: Source) -> NDArray[np.int64]:
     """Pixels of each region of all masks of a source."""
     with Progress(len(source), "looking at masks") as bar:
-        found = []
+        areas = []
         for index in range(len(source)):
-            found.append(region_areas(source.load(index)[1]))
+            areas.append(region_areas(source.load(index)[1]))
             bar.update()
-    return np.concatenate(found)
+    return np.concatenate(areas)
 
 
 def table(areas: NDArray[np.int64], limits: Iterable[int], mm_per_pixel: float | None = None) -> str:
     """A line of Markdown for each limit: how many of the regions, and of their pixels, are smaller."""
-    lines = ["| fewer pixels than | on the surface | true cracks lost | their pixels |", "|---|---|---|---|"]
+    rows = []
     for limit in sorted(set(limits)):
         small = areas[areas < limit]
         surface = "-" if mm_per_pixel is None else f"{limit * mm_per_pixel**2:.4g} mm2"
-        lines.append(
-            f"| {limit} | {surface} | {len(small)} of {len(areas)} ({len(small) / len(areas):.0%}) "
-            f"| {small.sum() / areas.sum():.1%} |"
-        )
-    return "\n".join(lines)
+        lost = f"{len(small)} of {len(areas)} ({len(small) / len(areas):.0%})"
+        rows.append((limit, surface, lost, f"{small.sum() / areas.sum():.1%}"))
+    return markdown_table(("fewer pixels than", "on the surface", "true cracks lost", "their pixels"), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

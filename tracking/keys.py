@@ -40,27 +40,40 @@ LOSS_KEYS = (
     TRAIN_TEACHER,
     TRAIN_AFFINITY,
 )
-SCHEDULE_KEYS = (TRAIN_LR, TRAIN_ALPHA, TRAIN_BETA, TRAIN_GRAD_NORM)
-SPEED_KEYS = (TRAIN_STEPS_PER_SECOND, TRAIN_DATA_WAIT)
-TRAIN_KEYS = LOSS_KEYS + SCHEDULE_KEYS + SPEED_KEYS
 
 CONDITIONS = ("hr", "clean", "degraded")
 TEST_PER_IMAGE = "test/per_image"
 
 
 def _key(split: str, condition: str, rest: str) -> str:
-    """Join the levels of a key; UserError for an unknown condition."""
+    """Join the levels of a key; ArgumentError for an unknown condition."""
     lookup(dict.fromkeys(CONDITIONS), condition, "input condition")
     return f"{split}/{condition}/{rest}"
 
 
 def val_key(condition: str, metric: str) -> str:
-    """Return the key of a validation metric, such as ``val/degraded/dice``."""
+    """Return the key of a validation metric, such as ``val/degraded/dice``.
+
+    Args:
+        condition: one of ``CONDITIONS``.
+        metric: its name.
+
+    Raises:
+        ArgumentError: for another condition.
+    """
     return _key("val", condition, metric)
 
 
 def test_key(condition: str, metric: str) -> str:
-    """Return the key of a test metric, such as ``test/degraded/dice``."""
+    """Return the key of a test metric, such as ``test/degraded/dice``.
+
+    Args:
+        condition: one of ``CONDITIONS``.
+        metric: its name.
+
+    Raises:
+        ArgumentError: for another condition.
+    """
     return _key("test", condition, metric)
 
 
@@ -68,12 +81,30 @@ test_key.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever 
 
 
 def baseline_key(baseline: str, condition: str, metric: str) -> str:
-    """Return the key of a test metric of a baseline, such as ``test/classical/degraded/dice``."""
+    """Return the key of a test metric of a baseline, such as ``test/classical/degraded/dice``.
+
+    Args:
+        baseline: its name.
+        condition: one of ``CONDITIONS``.
+        metric: its name.
+
+    Raises:
+        ArgumentError: for another condition.
+    """
     return _key(f"test/{baseline}", condition, metric)
 
 
 def panel_key(split: str, condition: str, index: int) -> str:
-    """Return the key of the ``index``-th panel of a split (``val``, ``test``): ``val/degraded/panel_0``."""
+    """Return the key of a panel, such as ``val/degraded/panel_0``.
+
+    Args:
+        split: ``val`` or ``test``.
+        condition: one of ``CONDITIONS``.
+        index: of the panel, from 0.
+
+    Raises:
+        ArgumentError: for another condition.
+    """
     return _key(split, condition, f"panel_{index}")
 
 

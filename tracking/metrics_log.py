@@ -53,7 +53,12 @@ class MetricsLog:
         self._file = Appended(path)
 
     def append(self, values: Mapping[str, float], step: int) -> None:
-        """Write one line with the step, the wall time (Unix seconds) and the values."""
+        """Write one line with the step, the wall time (Unix seconds) and the values.
+
+        Args:
+            values: numbers by key.
+            step: of the training.
+        """
         numbers = {key: float(value) for key, value in values.items()}
         self._file.line(_line({STEP: step, TIME: round(time.time(), 3), **numbers}))
 

@@ -31,13 +31,28 @@ class NullTracker:
     run_id: str | None = None
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Record numbers (Python, NumPy or 0-d tensors) by key at a step."""
+        """Record numbers.
+
+        Args:
+            values: Python, NumPy or 0-d tensors, by key.
+            step: of the training.
+        """
 
     def images(self, images: Mapping[str, np.ndarray], step: int) -> None:
-        """Record pictures, uint8 RGB [H,W,3], by key at a step."""
+        """Record pictures.
+
+        Args:
+            images: uint8 RGB [H,W,3], by key.
+            step: of the training.
+        """
 
     def table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table, one mapping per row; a column that a row lacks stays empty there."""
+        """Record a table.
+
+        Args:
+            key: of the table.
+            rows: one mapping each; a column that a row lacks stays empty there.
+        """
 
     def files(self, paths: Sequence[Path]) -> None:
         """Keep files that lie elsewhere with the W&B run, by their names."""

@@ -79,7 +79,7 @@ def has_key() -> bool:
 def effective_mode(mode: str) -> str:
     """Return ``online``, ``offline`` or ``disabled``; prints one line if online lacks a key.
 
-    WANDB_MODE overrides ``mode``. UserError for any other name.
+    WANDB_MODE overrides ``mode``. ArgumentError for any other name.
     """
     requested = lookup(MODES, os.environ.get("WANDB_MODE") or mode, "W&B mode")
     if requested in ("disabled", "offline"):
@@ -200,12 +200,22 @@ class WandbSink:
 
     @guarded
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Log numbers by key."""
+        """Log numbers.
+
+        Args:
+            values: by key.
+            step: of the training.
+        """
         self._write(values, step)
 
     @guarded
     def images(self, images: Mapping[str, Path | np.ndarray], step: int) -> None:
-        """Log pictures by key: PNG files, which need not be encoded again, or uint8 RGB [H,W,3]."""
+        """Log pictures.
+
+        Args:
+            images: by key, PNG files, which need not be encoded again, or uint8 RGB [H,W,3].
+            step: of the training.
+        """
         import wandb
 
         self._write(
@@ -214,7 +224,14 @@ class WandbSink:
 
     @guarded
     def table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        """Log a table; None marks an absent value."""
+        """Log a table.
+
+        Args:
+            key: of the table.
+            columns: their names.
+            rows: a value for each column, None where it is absent.
+            step: of the training.
+        """
         import wandb
 
         table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)

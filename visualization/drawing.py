@@ -25,7 +25,12 @@ PAPER = (255, 255, 255)
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which comes with matplotlib, at a size in pixels."""
+    """Return DejaVu Sans, which comes with matplotlib.
+
+    Args:
+        size: in pixels.
+        bold: whether the font is bold.
+    """
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     import matplotlib  # here, as it is slow and most of what imports this module draws nothing
 
@@ -94,7 +99,13 @@ def coloured(prob: np.ndarray) -> np.ndarray:
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H,W,3] uint8: downsampled by area means, upsampled with visible pixels (nearest)."""
+    """Resize a picture: downsampled by area means, upsampled with visible pixels (nearest).
+
+    Args:
+        image: uint8 [H,W,3].
+        height: of the result, pixels.
+        width: likewise.
+    """
     if image.shape[:2] == (height, width):
         return image
     shrinks = height * width < image.shape[0] * image.shape[1]
@@ -102,7 +113,15 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
-    """Write uint8 RGB [H,W,3] as a PNG file, whole or not at all. Raises contracts.files.Unwritable."""
+    """Write a PNG file, whole or not at all.
+
+    Args:
+        path: of the file.
+        image: uint8 RGB [H,W,3].
+
+    Raises:
+        contracts.files.Unwritable: where the disk refuses.
+    """
     content = io.BytesIO()
     Image.fromarray(image).save(content, "PNG", compress_level=3)  # half the time of 6 for 5 % more bytes
     write_bytes(path, content.getbuffer())

@@ -34,13 +34,25 @@ DOTS_PER_INCH = 150
 
 
 def style_of(name: str, index: int) -> dict:
-    """Return colour and line style of a curve; names other than a condition get the next colour."""
+    """Return colour and line style of a curve.
+
+    Args:
+        name: a condition, or another one: that gets a colour by ``index``.
+        index: of the curve in its figure.
+    """
     known = STYLES.get(name)
     return dict(known) if known else {"color": OTHER_COLOURS[index % len(OTHER_COLOURS)]}
 
 
 def polish(axes: Axes, title: str, horizontal: str, vertical: str) -> None:
-    """Give axes their texts, a light grid and no box."""
+    """Give axes their texts, a light grid and no box.
+
+    Args:
+        axes: changed in place.
+        title: above them.
+        horizontal: what their horizontal axis shows.
+        vertical: what their vertical axis shows.
+    """
     axes.set_title(title, fontsize=11, fontweight="bold", loc="left")
     axes.set_xlabel(horizontal)
     axes.set_ylabel(vertical)
@@ -66,7 +78,12 @@ def new_figure(columns: int = 1, width: float = 5.2, height: float = 4.0) -> tup
 
 
 def rendered(figure: Figure, path: Path | None) -> np.ndarray:
-    """Write the figure if there is a path; return its pixels, uint8 RGB [H,W,3]."""
+    """Return a figure's pixels, uint8 RGB [H,W,3].
+
+    Args:
+        figure: as ``new_figure`` made it.
+        path: of a PNG file to write as well; None: none.
+    """
     canvas = figure.canvas
     canvas.draw()
     if path is not None:

@@ -26,10 +26,16 @@ def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def checked_arguments(cls: type, given: dict[str, Any], path: str, fixed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return ``given`` validated against the constructor of ``cls``.
+    """Return ``given`` validated against the constructor of a class.
 
-    path: where these options stand in the file, for errors; fixed: arguments that follow from
-    other options and may not be given. Raises UserError for unknown names and wrong types.
+    Args:
+        cls: the class.
+        given: its arguments by name.
+        path: where these options stand in the file, for errors.
+        fixed: arguments that follow from other options and may not be given.
+
+    Raises:
+        UserError: for unknown names and wrong types.
     """
     fields: dict[str, Any] = {}
     for name, parameter in parameters_of(cls).items():

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from engine.options.data import Drawn, Folder
 from engine.options.experiment import Options
 from engine.options.section import Section
-from engine.options.training import StageOptions, Train
+from engine.options.training import Train
 from metrics import names
 
 SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip")  # stages that run the segmentation
@@ -24,27 +23,7 @@ LAST_STEP = 98  # of the 99 thresholds: beyond it distances are swept at the fir
 
 def without_effect(options: Options) -> list[str]:
     """What of these options would do nothing, as sentences: the path, why, and the repair."""
-    return [
-        *_datasets(options),
-        *_validation(options),
-        *_loss(options),
-        *_training(options.train),
-        *(
-            ["joint.normalise: network normalises by itself; leave it out"]
-            if options.network is not None and _given(options.joint, "normalise")
-            else []
-        ),
-        *(
-            [
-                (
-                    f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "
-                    f"{LAST_STEP}, or 0 for none"
-                )
-            ]
-            if options.evaluation.surface_step > LAST_STEP
-            else []
-        ),
-    ]
+    return [*_datasets(options), *_validation(options), *_loss(options), *_training(options.train), *_others(options)]
 
 
 def _given(section: BaseModel, key: str) -> bool:
@@ -52,12 +31,25 @@ def _given(section: BaseModel, key: str) -> bool:
     return getattr(section, key) != type(section).model_fields[key].get_default(call_default_factory=True)
 
 
+def _others(options: Options) -> Iterator[str]:
+    if options.network is not None and _given(options.joint, "normalise"):
+        yield "joint.normalise: network normalises by itself; leave it out"
+    if options.evaluation.surface_step > LAST_STEP:
+        yield (
+            f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "
+            f"{LAST_STEP}, or 0 for none"
+        )
+
+
 def _datasets(options: Options) -> Iterator[str]:
     sets = options.datasets
     for role, dataset in (("train", sets.train), ("val", sets.val), ("test", sets.test)):
         if dataset is None:
             continue
-        for key, reason in _idle_in_role(dataset, role).items():
+        idle = {} if role == "test" else {"frozen": "only datasets.test is read from a rendered set"}
+        if dataset.type == "folder" and role == "train":
+            idle["seed"] = "it is that of drawn photographs, and crops follow the seed at the top"
+        for key, reason in idle.items():
             if _given(dataset, key):
                 yield f"datasets.{role}.{key}: {reason}; leave it out"
     if sets.train.holdout > 0 and sets.val is not None:
@@ -69,14 +61,6 @@ def _datasets(options: Options) -> Iterator[str]:
     labels = sets.train.labels
     if labels is not None and labels.source in ("masks", "csv") and _given(labels, "uncracked"):
         yield f"datasets.train.labels.uncracked: source {labels.source} does not look at names; leave it out"
-
-
-def _idle_in_role(dataset: Drawn | Folder, role: str) -> dict[str, str]:
-    """The keys that do nothing in such a set, and why."""
-    idle = {} if role == "test" else {"frozen": "only datasets.test is read from a rendered set"}
-    if dataset.type == "folder" and role == "train":
-        idle["seed"] = "it is that of drawn photographs, and crops follow the seed at the top"
-    return idle
 
 
 def _validation(options: Options) -> Iterator[str]:
@@ -133,17 +117,13 @@ def _idle_by_kind(section: Section, path: str) -> Iterator[str]:
 
 def _training(train: Train) -> Iterator[str]:
     for index, stage in enumerate(train.stages):
-        for key, reason in _idle_in_stage(stage):
-            yield f"train.stages.{index}.{key}: {reason}; leave it out"
+        path = f"train.stages.{index}"
+        for key in ("beta", "beta_end"):
+            if getattr(stage, key) is not None and stage.name != "joint":
+                yield f"{path}.{key}: stage {stage.name} has one loss, not two to weigh; leave it out"
+        if stage.sr_lr_factor != 1 and stage.name not in RESTORE:
+            yield f"{path}.sr_lr_factor: stage {stage.name} leaves the SR network as it is; leave it out"
     if train.sharp_fraction > 0 and not {stage.name for stage in train.stages} & (set(SEGMENT) - {"seg_hr"}):
         yield "train.sharp_fraction: no stage trains the segmentation on restored images; leave it out"
     yield from _idle_by_kind(train.optimizer, "train.optimizer")
     yield from _idle_by_kind(train.scheduler, "train.scheduler")
-
-
-def _idle_in_stage(stage: StageOptions) -> Iterator[tuple[str, str]]:
-    for key in ("beta", "beta_end"):
-        if getattr(stage, key) is not None and stage.name != "joint":
-            yield key, f"stage {stage.name} has one loss, not two to weigh"
-    if stage.sr_lr_factor != 1 and stage.name not in RESTORE:
-        yield "sr_lr_factor", f"stage {stage.name} leaves the SR network as it is"

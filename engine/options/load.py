@@ -44,7 +44,15 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """Parse YAML text; ``name`` appears in errors. Raises UserError naming the line."""
+    """Parse YAML text.
+
+    Args:
+        text: of a file or of an option.
+        name: of that, for errors.
+
+    Raises:
+        UserError: for what is no YAML, with the line.
+    """
     try:
         loader = _Loader(text)
         loader.name = name
@@ -69,7 +77,15 @@ def merge(base: dict, change: dict) -> dict:
 
 
 def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
-    """Read one options file with the files it names under ``base`` below it."""
+    """Read one options file with the files it names under ``base`` below it.
+
+    Args:
+        path: of the file.
+        seen: files that refer to it, absolute.
+
+    Raises:
+        UserError: for a file that is missing, not readable or refers back to itself.
+    """
     if not path.is_file():
         raise UserError(f"options file {path} does not exist; see the files in options/")
     if path.resolve() in seen:
@@ -89,10 +105,17 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict:
 
 
 def force(tree: dict, changes: Iterable[str]) -> dict:
-    """Apply ``a:b=c`` changes (BasicSR's --force_yml); the value is read as YAML.
+    """Return a tree of options, changed as BasicSR's --force_yml asks.
 
     Where the ``type`` of a section changes, what the new type does not know goes with the old one, unless it is
     given in the same breath, and so does what means something else: the number of images to draw limits no folder.
+
+    Args:
+        tree: of options, which is left as it is.
+        changes: each ``a:b=c``; the value is read as YAML.
+
+    Raises:
+        UserError: for a change of another form, or of something that is not there.
     """
     tree, parsed = copy.deepcopy(tree), []
     for change in changes:
@@ -156,29 +179,49 @@ def _index(node: list, key: str, change: str) -> int:
 
 
 def load_options(path: str | Path, changes: Iterable[str] = ()) -> Options:
-    """Read, merge, change and validate an options file. Raises UserError naming the YAML path.
+    """Read, merge, change and validate an options file.
 
-    So does it for an option that would have no effect.
+    Args:
+        path: of the file.
+        changes: as ``force`` takes them.
+
+    Raises:
+        UserError: naming the YAML path; also for an option that would have no effect.
     """
     options = parse_options(force(read_tree(Path(path)), changes), str(path))
-    idle = without_effect(options)
-    if idle:
+    if idle := without_effect(options):
         raise UserError(f"{path}: " + "; ".join(idle))
     return options
 
 
 def change_options(kept: dict, changes: Iterable[str], name: str) -> Options:
-    """The options kept in the file ``name`` with changes; only these are asked for an effect. Raises UserError."""
+    """The options kept with weights, changed.
+
+    Args:
+        kept: the options as plain data.
+        changes: as ``force`` takes them; only these are asked for an effect.
+        name: of the file of weights, for errors.
+
+    Raises:
+        UserError: naming the YAML path; also for a change that would have no effect.
+    """
     kept = of_today(kept)
     before, options = without_effect(parse_options(kept, name)), parse_options(force(kept, changes), name)
-    idle = [message for message in without_effect(options) if message not in before]
-    if idle:
+    if idle := [message for message in without_effect(options) if message not in before]:
         raise UserError("--force_yml: " + "; ".join(idle))
     return options
 
 
 def parse_options(tree: dict, name: str) -> Options:
-    """Validate a tree of options; ``name`` (a file) appears in errors."""
+    """Validate a tree of options.
+
+    Args:
+        tree: plain data, which is left as it is.
+        name: of its file, for errors.
+
+    Raises:
+        UserError: naming the YAML path.
+    """
     tree = copy.deepcopy(tree)
     rename_keys(tree, None)
     try:
@@ -188,7 +231,12 @@ def parse_options(tree: dict, name: str) -> Options:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One short sentence for each mistake: the YAML path, what is wrong and the nearest valid key."""
+    """One short sentence for each mistake: the YAML path, what is wrong and the nearest valid key.
+
+    Args:
+        error: of pydantic.
+        model: the section that was validated.
+    """
     return [_sentence(item, model) for item in error.errors()]
 
 
@@ -214,7 +262,7 @@ def _unknown(model: type[BaseModel], loc: tuple) -> str:
     key, (_, sections), (_, types) = loc[-1], _walk(model, loc[:-1]), _walk(model, loc[:-2])
     for other in types if sections[0] in types else ():
         if key in other.model_fields:
-            own, its = (typing.get_args(each.model_fields["type"].annotation)[0] for each in (sections[0], other))
+            own, its = (_types_of(section)[0] for section in (sections[0], other))
             return f"type {own} has none; leave it out, or set type: {its}"
     valid = sorted({name for section in sections for name in section.model_fields})
     below = {
@@ -224,10 +272,10 @@ def _unknown(model: type[BaseModel], loc: tuple) -> str:
         for subsection in sections_in(field.annotation)
         for inner in subsection.model_fields
     }
-    close = difflib.get_close_matches(str(key), below, n=1)
-    if close and not nearest(str(key), valid):
-        return f"unknown option (did you mean '{below[close[0]]}'?); valid here: {', '.join(valid)}"
-    return f"unknown option{nearest(str(key), valid)}; valid here: {', '.join(valid)}"
+    close, hint = difflib.get_close_matches(str(key), below, n=1), nearest(str(key), valid)
+    if close and not hint:
+        hint = f" (did you mean '{below[close[0]]}'?)"
+    return f"unknown option{hint}; valid here: {', '.join(valid)}"
 
 
 def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[BaseModel]]]:
@@ -235,13 +283,13 @@ def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[Base
     keys: list[str] = []
     models = [model]
     for part in loc:
-        tagged = [each for each in models if len(models) > 1 and part in _types_of(each)]
+        tagged = [section for section in models if len(models) > 1 and part in _types_of(section)]
         if tagged:
             models = tagged
             continue
         keys.append(str(part))
         if not isinstance(part, int) and not (isinstance(part, str) and part.isdigit()):
-            fields = [each.model_fields[part] for each in models if part in each.model_fields]
+            fields = [section.model_fields[part] for section in models if part in section.model_fields]
             models = list(dict.fromkeys(inner for field in fields for inner in sections_in(field.annotation)))
     return keys, models
 

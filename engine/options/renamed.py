@@ -103,7 +103,18 @@ def _drop_idle(tree: dict[str, Any]) -> None:
 
 
 def today(keys: str, value: Any) -> list[tuple[str, Any]]:
-    """A change of ``--force_yml`` (``a:b`` and its value) as of today; of several arguments one change each."""
+    """A change of ``--force_yml`` as of today.
+
+    Args:
+        keys: what is changed, ``a:b``.
+        value: its new value.
+
+    Returns:
+        Such pairs; of several arguments one each.
+
+    Raises:
+        UserError: where an option is given in both ways.
+    """
     path, file = keys.split(":"), f"--force_yml {keys}"
     for length in range(len(path), 0, -1):
         old = ".".join("*" if key.isdigit() else key for key in path[:length])

@@ -126,9 +126,14 @@ class Train(Section):
 
 
 def sharp_of(fraction: float, samples: int) -> int:
-    """How many of ``samples`` that go through the networks together a ``sharp_fraction`` takes sharp.
+    """How many samples are segmented sharp.
 
-    Raises ValueError if it is above 0, but takes none of them, or all.
+    Args:
+        fraction: ``train.sharp_fraction``, in [0, 1).
+        samples: that go through the networks together.
+
+    Raises:
+        ValueError: if the fraction is above 0, but takes none of them, or all.
     """
     sharp = round(fraction * samples)
     if fraction > 0 and not 0 < sharp < samples:

@@ -27,15 +27,21 @@ NOT_FINITE = "gave an answer that is not finite"
 class Prediction:
     """What was found in a photograph of [h,w] pixels, and how.
 
-    probability: float32 [h,w]; fine: the probability where it was segmented, float32
-    [h*scale,w*scale] if the photograph was restored, else ``probability``;
-    restored: uint8 [h*scale,w*scale,3], or None; kernel: the estimated blur, float32 [k,k] summing to 1, or None where
-    nothing was restored or the network estimates none;
-    transparent: bool [h,w], where nothing was photographed, or None.
-    threshold: crack from this probability on; scale: of the restored image, 1 if there is none;
-    how: "restored x4" or "not restored", with the reason; width: mean width in pixels of the cracks that decided about
-    that, None where there were none or nothing was decided; precision: in which the networks computed the answer;
-    notes: what had to be assumed, or done again.
+    Attributes:
+        probability: float32 [h,w] in [0, 1].
+        fine: the probability where it was segmented, float32 [h*scale,w*scale] if the photograph was restored, else
+            ``probability``.
+        restored: uint8 [h*scale,w*scale,3], or None.
+        kernel: the estimated blur, float32 [k,k] summing to 1; None where nothing was restored or the network
+            estimates none.
+        transparent: bool [h,w], where nothing was photographed, or None.
+        threshold: crack from this probability on.
+        scale: of the restored image, 1 if there is none.
+        how: "restored x4" or "not restored", with the reason.
+        width: mean width in pixels of the cracks that decided about that; None where there were none or nothing was
+            decided.
+        precision: in which the networks computed the answer.
+        notes: what had to be assumed, or done again.
     """
 
     probability: np.ndarray
@@ -70,10 +76,17 @@ class Prediction:
 def examine(
     model: TiledModel, photo: Photograph, restore: bool | None, settings: Settings, name: str = ""
 ) -> Prediction:
-    """Look for cracks in a photograph as ``settings`` say (threshold, minimum_area). Raises UserError as ``search``.
+    """Look for cracks in a photograph as the settings say.
 
-    restore: whether to take it as a low-resolution one, as ``engine.predict.restore_rule.restores`` decides; name: for
-    the progress and errors.
+    Args:
+        model: that looks.
+        photo: as it was read.
+        restore: whether to take it as a low-resolution one, as ``engine.predict.restore_rule.restores`` decides.
+        settings: threshold and minimum_area are used, and ``restore`` for the description.
+        name: for the progress and errors.
+
+    Raises:
+        UserError: as ``search``.
     """
     clean = partial(remove_small_regions, minimum_area=settings.minimum_area or 0, threshold=settings.threshold)
     least = least_seen(settings.minimum_area or 0)
@@ -93,19 +106,29 @@ def search(
     threshold: float = 0.5,
     least: int = 1,
 ) -> Prediction:
-    """Look for cracks in a photograph uint8 [h,w,3] RGB, taken as a low-resolution one if ``restore``.
+    """Look for cracks in a photograph.
 
-    A pixel of the photograph then gets the largest of its scale x scale fine probabilities: it is
+    A pixel of a photograph that was restored gets the largest of its scale x scale fine probabilities: it is
     crack if a crack runs through it. Their mean would lose cracks thinner than half a pixel: of the
     true masks of CFD reduced by 4 it drops 23% of the centreline and leaves eight times as many
     pieces, where the largest drops none (and makes the crack area 2.2 times as large).
-    restore None: first as it is, and then restored if cracks are seen, of ``least`` pixels in all, that are thin
-    (``engine.predict.restore_rule``).
-    clean: what is done to the probability where it was segmented, [H,W], before that.
-    transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
 
     An answer of less than float32 that is not finite, or in which nothing reaches ``threshold``, is computed again
-    in float32, and noted. Raises UserError for one that is not finite in float32.
+    in float32, and noted.
+
+    Args:
+        model: that looks.
+        pixels: uint8 [h,w,3] RGB.
+        restore: whether to take it as a low-resolution one; None: first as it is, and then restored if cracks are
+            seen, of ``least`` pixels in all, that are thin (``engine.predict.restore_rule``).
+        name: for the progress and errors.
+        clean: what is done to the probability where it was segmented, [H,W], before it is reduced.
+        transparent: bool [h,w], where nothing was photographed and nothing is found: probability 0.
+        threshold: crack from this probability on.
+        least: pixels in all from which on cracks are seen.
+
+    Raises:
+        UserError: for an answer that is not finite in float32.
     """
     photo = torch.tensor(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
     answer, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
@@ -122,7 +145,8 @@ def search(
     if answer.image is None:
         return prediction
     coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)[0].numpy()
-    restored = _to_pixels(answer.image)
+    # [1,3,H,W] -> uint8 [H,W,3]; rounds in place, as a copy of a large image costs too much
+    restored = answer.image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()
     return replace(prediction, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
 
 
@@ -145,7 +169,8 @@ def _sure_answer(
     model: TiledModel, photo: Tensor, restore: bool, transparent: np.ndarray | None, threshold: float, name: str
 ) -> tuple[_Answer, str, tuple[str, ...]]:
     """``_answer``, done again in float32 where it is doubtful; with the precision used and what is to be noted."""
-    nowhere = None if transparent is None else _enlarged(transparent, model.scale if restore else 1)
+    factor = model.scale if restore else 1
+    nowhere = None if transparent is None else transparent.repeat(factor, axis=0).repeat(factor, axis=1)
     notes: tuple[str, ...] = ()
     answer = _answer(model, photo, restore, nowhere, name)
     failed = answer.failure(threshold)
@@ -168,13 +193,3 @@ def _answer(model: TiledModel, photo: Tensor, restore: bool, nowhere: np.ndarray
     if not restore:
         return _Answer(fine)
     return _Answer(fine, maps.image, None if kernel is None else kernel[0, 0].float().cpu().numpy())
-
-
-def _enlarged(mask: np.ndarray, factor: int) -> np.ndarray:
-    """[h,w] -> [h*factor,w*factor]."""
-    return mask.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _to_pixels(image: Tensor) -> np.ndarray:
-    """[1,3,H,W] -> uint8 [H,W,3]; rounds in place, as a copy of a large image costs too much."""
-    return image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()

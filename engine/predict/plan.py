@@ -23,13 +23,18 @@ NAMED = 10  # photographs that an error names, of those left out
 class Settings:
     """What the user chose.
 
-    out: folder of the results; restore: "auto", "always" or "never"; threshold: crack from this
-    probability on, in (0,1); tile, overlap: in pixels of the photograph before restoring;
-    overwrite: replace earlier results; resume: leave those alone that are complete and made with the same;
-    rle: a CSV file to write the masks to as runs, or None;
-    minimum_area: regions of fewer segmented pixels are no cracks, None: what the model's options say;
-    bits: the depth of values in 16-bit files, None: as ``data.images.read_photograph`` guesses;
-    precision: as ``engine.predict.source.find_source`` wants it.
+    Attributes:
+        out: folder of the results.
+        restore: "auto", "always" or "never".
+        threshold: crack from this probability on, in (0,1).
+        tile: side of tiles in pixels of the photograph before restoring.
+        overlap: of tiles, in the same pixels.
+        overwrite: replace earlier results.
+        resume: leave those alone that are complete and made with the same.
+        rle: a CSV file to write the masks to as runs, or None.
+        minimum_area: regions of fewer segmented pixels are no cracks; None: what the model's options say.
+        bits: the depth of values in 16-bit files; None: as ``data.images.read_photograph`` guesses.
+        precision: as ``engine.predict.source.find_source`` wants it.
     """
 
     out: Path = Path("results")
@@ -56,7 +61,10 @@ class Settings:
     def record(self, weights: str, device: str, precision: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options.
 
-        weights: their digest; device: its type, such as "cpu"; precision: the name of that in use.
+        Args:
+            weights: their digest.
+            device: its type, such as "cpu".
+            precision: the name of that in use.
         """
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
         machine = {"device": device, "--precision": precision}
@@ -143,8 +151,14 @@ def _free(name: str, taken: set[str]) -> str:
 def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], list[LeftOut]]:
     """What to do with each photograph, from the headers of the files, and those that cannot be done.
 
-    Raises UserError where a result exists already (unless ``overwrite`` or ``resume``) or would replace one of
-    the photographs.
+    Args:
+        paths: the photographs.
+        settings: what the user chose.
+        scale: of the model.
+
+    Raises:
+        UserError: where a result exists already (unless ``overwrite`` or ``resume``) or would replace one of the
+            photographs.
     """
     jobs, left_out = [], []
     for path, name in zip(paths, output_names(paths), strict=True):
@@ -177,7 +191,15 @@ def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) 
 
 
 def refuse_left_out(left_out: Sequence[LeftOut], count: int) -> None:
-    """Raise UserError that names the photographs left out of ``count``, if there are any."""
+    """Refuse a prediction without some of its photographs.
+
+    Args:
+        left_out: those that could not be done.
+        count: of all photographs.
+
+    Raises:
+        UserError: naming those left out, if there are any.
+    """
     if not left_out:
         return
     message = f"{len(left_out)} of {count} photographs left out"

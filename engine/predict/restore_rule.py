@@ -19,9 +19,19 @@ SMALLEST = 8  # px
 
 
 def restores(chosen: str, height: int, width: int, name: str) -> bool | None:
-    """Whether to restore a photograph of that size, for "auto", "always" or "never"; None: see ``is_thin`` first.
+    """Whether to restore a photograph.
 
-    Raises UserError, with its name, for one that is too small to look at.
+    Args:
+        chosen: "auto", "always" or "never".
+        height: of the photograph, pixels.
+        width: likewise.
+        name: of it, for errors.
+
+    Returns:
+        None: see ``is_thin`` first.
+
+    Raises:
+        UserError: for one that is too small to look at.
     """
     if min(height, width) < SMALLEST:
         raise UserError(f"{name}: {width}x{height} pixels are too few; give at least {SMALLEST} a side")
@@ -39,9 +49,13 @@ def is_thin(width: float | None) -> bool:
 
 
 def how(chosen: str, scale: int, width: float | None, looked: bool) -> str:
-    """What is said of a photograph: restored (``scale`` above 1) or not, and if ``auto`` decided it, why.
+    """What is said of a photograph: restored or not, and if ``auto`` decided it, why.
 
-    looked: whether it was decided by the mean width of its cracks, ``width`` (None: there are none).
+    Args:
+        chosen: "auto", "always" or "never".
+        scale: of the restored image, 1 if there is none.
+        width: mean width of its cracks in pixels; None: there are none.
+        looked: whether that width decided.
     """
     description = f"restored x{scale}" if scale > 1 else "not restored"
     if chosen != "auto":
@@ -59,9 +73,12 @@ def least_seen(minimum_area: int) -> int:
 
 
 def width_of(probability: np.ndarray, threshold: float, least: int = 1) -> float | None:
-    """The mean width in pixels of what reaches ``threshold`` in a probability [H,W].
+    """The mean width in pixels of what is seen as crack.
 
-    None where fewer than ``least`` pixels do in all: so few are only small regions.
+    Args:
+        probability: [H,W] in [0, 1].
+        threshold: crack from this probability on.
+        least: number of crack pixels below which there are only small regions: None is returned.
     """
     seen = probability >= threshold
     return mean_width(seen) if np.count_nonzero(seen) >= least else None

@@ -22,7 +22,12 @@ LOOKED = "restored by width"  # whether the width of its cracks decided about re
 
 
 def stamped(png: bytes | memoryview, record: Mapping[str, Any]) -> bytes:
-    """A PNG file with plain data as a text chunk, JSON in ASCII, right behind its header."""
+    """A PNG file with plain data as a text chunk, JSON in ASCII, right behind its header.
+
+    Args:
+        png: the content of a file.
+        record: the data.
+    """
     text = KEYWORD + b"\0" + json.dumps(record, sort_keys=True).encode("ascii")
     chunk = b"tEXt" + text
     framed = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -44,7 +49,12 @@ def stamp_of(path: Path) -> dict[str, Any] | None:
 
 
 def digest(path: Path, more: bytes = b"") -> str:
-    """The sha256 of a file's content, and of some bytes after it."""
+    """The sha256 of a file's content, and of some bytes after it.
+
+    Args:
+        path: of the file.
+        more: the bytes.
+    """
     with path.open("rb") as file:
         hashed = hashlib.file_digest(file, "sha256")
     hashed.update(more)
@@ -54,8 +64,13 @@ def digest(path: Path, more: bytes = b"") -> str:
 def left_to_do(jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[Job]:
     """The jobs whose results are not complete: all of them, unless ``resume``.
 
-    made_with: what results are made with now, the same for all jobs. Raises UserError for one that was made
-    otherwise, or of another photograph, unless ``overwrite``.
+    Args:
+        jobs: planned.
+        settings: what the user chose.
+        made_with: what results are made with now, the same for all jobs.
+
+    Raises:
+        UserError: for a result that was made otherwise, or of another photograph, unless ``overwrite``.
     """
     return [job for job in jobs if not settings.resume or not _is_done(job, settings, made_with)]
 
@@ -84,7 +99,12 @@ def _as_decided_before(job: Job) -> Job:
 
 
 def stamp(job: Job, made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """What the results of a job are made with, its photograph included."""
+    """What the results of a job are made with, its photograph included.
+
+    Args:
+        job: planned.
+        made_with: what is the same for all jobs.
+    """
     return {**made_with, **decided_as(job), "photograph": digest(job.path)}
 
 

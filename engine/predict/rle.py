@@ -30,7 +30,16 @@ def encode(mask: NDArray) -> str:
 
 
 def decode(runs: str, height: int, width: int) -> NDArray[np.uint8]:
-    """The mask uint8 [height,width] in {0, 1} of some runs. Raises ValueError for runs that are none of such a mask."""
+    """The mask uint8 [height,width] in {0, 1} of some runs.
+
+    Args:
+        runs: as ``encode`` gives them.
+        height: of the mask, pixels.
+        width: likewise.
+
+    Raises:
+        ValueError: for runs that are none of such a mask.
+    """
     numbers = np.array(runs.split(), dtype=np.int64)
     if numbers.size % 2:
         raise ValueError(f"an odd number of values ({numbers.size}) is no list of starts and lengths")
@@ -45,8 +54,17 @@ def decode(runs: str, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def check_new(path: Path, photographs: Sequence[Path], overwrite: bool, resume: bool) -> None:
-    """Raise UserError for a file that could not tell two photographs apart, whose name is not that of a CSV file,
-    or that exists, unless ``overwrite``, or ``resume`` and it is one of these.
+    """Make sure that masks can be written to a file.
+
+    Args:
+        path: of the file.
+        photographs: whose masks will be in it, by their names.
+        overwrite: whether a file that exists is replaced.
+        resume: whether it is, if it holds masks.
+
+    Raises:
+        UserError: for a file that exists all the same, that is no CSV file by its name, or that could not tell two
+            photographs apart.
     """
     if path.suffix.lower() != ".csv":
         raise UserError(f"--rle {path}: give a file that ends in .csv")  # never a photograph, whatever --overwrite says
@@ -66,9 +84,14 @@ def check_new(path: Path, photographs: Sequence[Path], overwrite: bool, resume: 
 
 
 def write_submission(path: Path, masks: Iterable[tuple[str, Path]]) -> None:
-    """Write the CSV file, whole or not at all, from the mask file [H,W] of each photograph's name.
+    """Write the CSV file, whole or not at all.
 
-    Raises UserError for a mask that cannot be read, and where the disk refuses.
+    Args:
+        path: of the file.
+        masks: the name of each photograph, and the file of its mask [H,W].
+
+    Raises:
+        UserError: for a mask that cannot be read, and where the disk refuses.
     """
     rows = ((name, encode(read_mask_file(mask))) for name, mask in masks)
     write_rows(path, chain([HEADING], rows), "make room, or give another file with --rle")

@@ -36,9 +36,20 @@ REPAIR = "make room and go on with --resume, or give another folder with -o"
 def predict(inputs: list[Path], settings: Settings, opt: str | None = None, weights: str | None = None) -> list[Job]:
     """Segment photographs (and restore them): write the pictures, print a line for each photograph.
 
-    opt, weights: as for ``engine.build.checkpoint.find_checkpoint``. Raises UserError, before any work for what the
-    user gave, and at the end for photographs that could not be done: the others are done all the same. Returns those
-    that were. Under torchrun the processes share the photographs; the first alone tells what was left out.
+    Under torchrun the processes share the photographs; the first alone tells what was left out.
+
+    Args:
+        inputs: files and folders.
+        settings: what the user chose.
+        opt: as for ``engine.build.checkpoint.find_checkpoint``.
+        weights: likewise.
+
+    Returns:
+        The photographs that were done.
+
+    Raises:
+        UserError: before any work for what the user gave, and at the end for photographs that could not be done: the
+            others are done all the same.
     """
     with joined() as group:
         return _predict(inputs, settings, opt, weights, group)
@@ -69,7 +80,7 @@ def _predict(
         settings.out.mkdir(parents=True, exist_ok=True)
         before = f" ({len(jobs) - len(to_do)} more were done before)" if settings.resume else ""
         print(f"{len(own)} photographs{before}, {source.description}", flush=True)
-        failed = _all(model, own, settings, made_with)
+        failed = _photographs(model, own, settings, made_with)
     elif not to_do and group.first:
         print(f"all {len(jobs)} photographs were done before", flush=True)
     everyone = group.gather(failed)
@@ -93,7 +104,7 @@ def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
         print(one_line(f"{entry.path} left out: {entry.reason}"), flush=True)
 
 
-def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
+def _photographs(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
     """Do the photographs one after the other; return those that could not be done, whatever it was.
 
     Raises UserError where the disk refuses, as it would for the next photograph, and KeyboardInterrupt.
@@ -102,17 +113,19 @@ def _all(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapp
     left_out: list[LeftOut] = []
     for number, job in enumerate(jobs, start=1):
         try:
-            message = _one(model, job, settings, made_with)
+            message = _photograph(model, job, settings, made_with)
         except Unwritable:
             raise
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_how_to_go_on(number - 1 - len(left_out), len(jobs))) from None
+            command = shlex.join(["python", *sys.argv, *(() if "--resume" in sys.argv else ("--resume",))])
+            done = f"{number - 1 - len(left_out)} of {len(jobs)} photographs are done"
+            raise KeyboardInterrupt(f"{done}; to go on: {command}") from None
         except Exception as error:  # a photograph may find any fault, of a library too: the others are worth doing
             left_out.append(LeftOut(job.path, _reason(job, error)))
             message = f"{job.path} left out: {left_out[-1].reason}"
         gone = time.perf_counter() - began
-        left = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
-        rest = f", {format_seconds(left)} to go" if number < len(jobs) else ""
+        to_go = gone * _work(jobs[number:], model.scale) / _work(jobs[:number], model.scale)
+        rest = f", {format_seconds(to_go)} to go" if number < len(jobs) else ""
         print(f"[{number}/{len(jobs)}{rest}] {one_line(message)}", flush=True)
     return left_out
 
@@ -130,32 +143,26 @@ def _reason(job: Job, error: Exception) -> str:
     return f"{job.path}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
-def _how_to_go_on(done: int, count: int) -> str:
-    """What is said after Ctrl-C."""
-    command = shlex.join(["python", *sys.argv, *(() if "--resume" in sys.argv else ("--resume",))])
-    return f"{done} of {count} photographs are done; to go on: {command}"
-
-
 def _work(jobs: Sequence[Job], scale: int) -> float:
     """Megapixels to segment: what the time is about proportional to."""
     return sum(job.megapixels * (scale**2 if job.restore else 1) for job in jobs)
 
 
-def _one(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
+def _photograph(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
     """Do one photograph; return the line about it."""
     began = time.perf_counter()
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
     prediction = examine(model, photo, job.restore, settings, job.path.name)
     decided = job.decided(prediction.restored is not None)
-    write(decided, photo.pixels, prediction, {**made, **decided_as(decided)})
+    _write(decided, photo.pixels, prediction, {**made, **decided_as(decided)})
     for path in [job.files[kind] for kind in job.files.keys() - decided.files.keys()]:
         if path.exists() and stamp_of(path) is not None:  # of an earlier run of ours: it would contradict
             path.unlink()
-    return line(decided, prediction, time.perf_counter() - began)
+    return _line(decided, prediction, time.perf_counter() - began)
 
 
-def write(job: Job, pixels: np.ndarray, prediction: Prediction, made: Mapping[str, Any]) -> None:
+def _write(job: Job, pixels: np.ndarray, prediction: Prediction, made: Mapping[str, Any]) -> None:
     """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
 
     Raises UserError where the disk refuses.
@@ -174,7 +181,7 @@ def write(job: Job, pixels: np.ndarray, prediction: Prediction, made: Mapping[st
         write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
 
 
-def line(job: Job, prediction: Prediction, seconds: float) -> str:
+def _line(job: Job, prediction: Prediction, seconds: float) -> str:
     """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
     stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
     height, width = job.size

@@ -23,10 +23,16 @@ NETWORK = ("scale", "network", "network_sr", "network_seg", "joint", "compat", "
 
 @dataclass(frozen=True)
 class Source:
-    """Where the network comes from: its scale, the minimum area, its device and precision, what is told of it, how
-    to load it.
+    """Where the network comes from.
 
-    digest: the same for the same network, whatever its file is called.
+    Attributes:
+        scale: of restored images.
+        minimum_area: regions of fewer pixels are no cracks.
+        device: that it runs on.
+        precision: in which it computes.
+        description: for the log.
+        load: makes the network.
+        digest: the same for the same network, whatever its file is called.
     """
 
     scale: int
@@ -43,9 +49,16 @@ def find_source(
 ) -> Source:
     """An exported model if ``weights`` ends in .onnx, else as ``engine.build.checkpoint.find_checkpoint`` does.
 
-    Raises UserError. precision: as ``engine.runtime.precision.choose`` wants it, "auto": what the options ask of
-    evaluations, as some networks must not be rounded; an exported model computes in float32 on the CPU alone. device:
-    None: the GPU if there is one.
+    Args:
+        opt: as for ``find_checkpoint``.
+        weights: likewise.
+        precision: as ``engine.runtime.precision.choose`` wants it; "auto": what the options ask of evaluations, as
+            some networks must not be rounded. An exported model computes in float32 on the CPU alone.
+        device: None: the GPU if there is one.
+
+    Raises:
+        UserError: where there are no weights, or the other arguments do not go with them.
+        ArgumentError: for a device, or a name of a precision, that cannot be used.
     """
     if weights is None or not weights.lower().endswith(".onnx"):
         checkpoint = find_checkpoint(opt, weights)

@@ -25,10 +25,15 @@ SHOWN_FROM = 8  # tiles; fewer are done before anybody looks at a bar
 
 
 def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
-    """Length to pad a side to, so that evenly spread tiles start at multiples of ``multiple``.
+    """Length to pad a side to, so that evenly spread tiles start at multiples of a number.
 
-    stride: largest step between tiles, itself such a multiple. Fewer than ``multiple`` pixels are
-    added for each tile after the first; a side of a single tile stays as it is.
+    Fewer than that number of pixels are added for each tile after the first; a side of a single tile stays as it is.
+
+    Args:
+        length: of the side, pixels.
+        tile: side of a tile, pixels.
+        stride: largest step between tiles, a multiple of the number.
+        multiple: the number.
     """
     if length <= tile:
         return length
@@ -37,14 +42,22 @@ def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
 
 
 class TiledModel:
-    """A model in evaluation mode that restores and segments photographs of any size.
+    """A model that restores and segments photographs of any size.
 
-    tile, overlap: side and least overlap of tiles in low-resolution pixels; the segmentation works on
-    tiles of ``scale`` times that (rounded up to what its network needs), as the restored image has.
-    Blended float32 results stay on the CPU, and one tile at a time is on ``device``. precision: of the
-    networks; quiet: without progress.
-    A photograph of a single tile gives what the model itself gives. Raises UserError unless
-    0 <= overlap < tile and the tile is at least 16 pixels.
+    Blended float32 results stay on the CPU, and one tile at a time is on the device. A photograph of a single tile
+    gives what the model itself gives.
+
+    Args:
+        model: put into evaluation mode and on the device.
+        device: that it runs on.
+        tile: side of tiles in low-resolution pixels, 16 or more; the segmentation works on tiles of ``scale`` times
+            that (rounded up to what its network needs), as the restored image has.
+        overlap: least overlap of tiles in the same pixels, 0 <= overlap < tile.
+        precision: of the networks.
+        quiet: without progress.
+
+    Raises:
+        UserError: for another tile or overlap.
     """
 
     def __init__(
@@ -63,32 +76,43 @@ class TiledModel:
 
     @torch.inference_mode()
     def restore(self, photo: Tensor, name: str = "") -> tuple[Maps, Tensor | None]:
-        """Super-resolve ``photo`` [1,3,h,w] in [0,1]; ``name`` is shown with the progress.
+        """Super-resolve a photograph.
 
-        Returns the restored image with what ``segment`` needs beside it, and the mean of the tiles' estimated kernels
-        [1,1,k,k] (None without).
+        Args:
+            photo: [1,3,h,w] in [0,1].
+            name: shown with the progress.
+
+        Returns:
+            The restored image with what ``segment`` needs beside it, and the mean of the tiles' estimated kernels
+            [1,1,k,k] (None without).
         """
         kernels: list[Tensor] = []
 
-        def one(tile: Tensor) -> dict[str, Tensor]:
+        def restored(tile: Tensor) -> dict[str, Tensor]:
             with self.precision.autocast(self.device.type):
                 maps, kernel = self.model.restore_maps(tile.to(self.device))
             if kernel is not None:
                 kernels.append(kernel)
             return maps.tensors()
 
-        maps = self._run(one, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
+        maps = self._run(restored, photo, self.tile, self.overlap, self.scale, f"{name}: restoring")
         return Maps(**maps), torch.stack(kernels).mean(0) if kernels else None
 
     @torch.inference_mode()
     def segment(self, image: Tensor | Maps, kernel: Tensor | None = None, name: str = "") -> Tensor:
-        """Crack probability [1,1,H,W] of an image [1,3,H,W] in [0,1], or of what ``restore`` returned."""
+        """Crack probability [1,1,H,W] of an image.
+
+        Args:
+            image: [1,3,H,W] in [0,1], or what ``restore`` returned.
+            kernel: [1,1,k,k], as ``restore`` returned it.
+            name: shown with the progress.
+        """
         maps = Maps(image) if isinstance(image, Tensor) else image
         if maps.logits is not None:
             return maps.logits.sigmoid()
         statistics, multiple = self.model.statistics(maps.image), self.model.stride
 
-        def one(tile: dict[str, Tensor]) -> dict[str, Tensor]:
+        def segmented(tile: dict[str, Tensor]) -> dict[str, Tensor]:
             on_device = Maps(**{name: part.to(self.device) for name, part in tile.items()})
             with self.precision.autocast(self.device.type):
                 logits = self.model.segment_maps(on_device, kernel, statistics).logits
@@ -97,8 +121,8 @@ class TiledModel:
         tile = round_up(self.tile * self.scale, multiple)
         stride = max(multiple, (tile - self.overlap * self.scale) // multiple * multiple)
         lengths = tuple(aligned_length(side, tile, stride, multiple) for side in maps.image.shape[-2:])
-        segmented = self._run(one, maps.tensors(), tile, tile - stride, 1, f"{name}: segmenting", lengths)
-        return segmented["probability"]
+        what = f"{name}: segmenting"
+        return self._run(segmented, maps.tensors(), tile, tile - stride, 1, what, lengths)["probability"]
 
     def _run(
         self,

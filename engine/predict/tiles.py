@@ -24,10 +24,14 @@ ProgressFunction = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Axis:
-    """How one side of the image is cut: tile starts and one row of blending weights per tile.
+    """How one side of the image is cut.
 
-    length: of the image, in input pixels; padded: after padding; size: of a tile, in input pixels;
-    weights: [tiles, size * scale] float64, summing to one at every output pixel.
+    Attributes:
+        length: of the image, in input pixels.
+        padded: length after padding.
+        size: of a tile, in input pixels.
+        starts: of the tiles.
+        weights: blending weights [tiles, size * scale] float64, summing to one at every output pixel.
     """
 
     length: int
@@ -43,7 +47,13 @@ def round_up(value: int, multiple: int) -> int:
 
 
 def tile_starts(length: int, size: int, overlap: int) -> tuple[int, ...]:
-    """Return evenly spread starts of tiles that cover ``length`` and overlap by ``overlap`` or more."""
+    """Return evenly spread starts of tiles that cover a side.
+
+    Args:
+        length: of the side, pixels.
+        size: of a tile, pixels.
+        overlap: the least of two tiles, pixels.
+    """
     if length <= size:
         return (0,)
     count = math.ceil((length - overlap) / (size - overlap))
@@ -97,20 +107,6 @@ def _take(image: Tensor, top: int, left: int, vertical: Axis, horizontal: Axis) 
     return image[..., down[:, None], along]
 
 
-def _check(image: Tensor, tile: int, overlap: int) -> None:
-    """Raise for an image or tile that cannot be cut."""
-    if image.ndim != 4 or image.shape[0] != 1:
-        raise ValueError(f"expected an image [1,C,h,w], got {tuple(image.shape)}")
-    if tile < 1 or not 0 <= overlap < tile:
-        raise UserError(f"tile {tile} with overlap {overlap}: choose 0 <= overlap < tile, such as tile // 8")
-
-
-def _check_output(name: str, value: Tensor, rows: int, columns: int) -> None:
-    """Raise ValueError when a tile's result does not have the size that scale promises."""
-    if value.ndim != 4 or value.shape[0] != 1 or value.shape[-2:] != (rows, columns):
-        raise ValueError(f"tile output '{name}' is {tuple(value.shape)}, expected [1,C,{rows},{columns}]")
-
-
 def _accumulate(
     result: dict[str, Tensor], name: str, value: Tensor, weight: Tensor, corner: tuple[int, int], size: tuple[int, int]
 ) -> None:
@@ -133,20 +129,32 @@ def run_tiled(
     progress: ProgressFunction | None = None,
     lengths: tuple[int, ...] | None = None,
 ) -> dict[str, Tensor]:
-    """Return ``fn(image)`` computed tile by tile.
+    """Return ``fn(image)`` computed tile by tile. Beyond the results, memory holds one tile at a time.
 
-    fn: maps [1,C,h,w], sides divisible by ``multiple``, to named tensors [1,C',h*scale,w*scale].
-    image: [1,C,h,w] of any size; or several of one size by name, of which ``fn`` gets tiles by name. tile and overlap:
-    in pixels of ``image``; the tile is rounded up to ``multiple``. progress: called with (tiles done, tiles in all)
-    after each tile. lengths: height and width that tiles are to cover, at least those of the image; beyond it they see
-    its reflection.
+    Args:
+        fn: maps [1,C,h,w], sides divisible by ``multiple``, to named tensors [1,C',h*scale,w*scale].
+        image: [1,C,h,w] of any size; or several of one size by name, of which ``fn`` gets tiles by name.
+        tile: side of a tile in pixels of ``image``, rounded up to ``multiple``.
+        overlap: of tiles, in the same pixels.
+        scale: how many times larger the results are, by side.
+        multiple: what sides of tiles are divisible by.
+        progress: called with (tiles done, tiles in all) after each tile.
+        lengths: height and width that tiles are to cover, at least those of the image; beyond it they see its
+            reflection.
 
-    The results are float32 on the CPU, [1,C',h*scale,w*scale]. Beyond them, memory holds one tile at
-    a time. UserError unless 0 <= overlap < tile; ValueError for results of another size.
+    Returns:
+        Tensors by name, float32 on the CPU, [1,C',h*scale,w*scale].
+
+    Raises:
+        UserError: unless 0 <= overlap < tile.
+        ValueError: for results of another size.
     """
     images = list(image.values()) if isinstance(image, Mapping) else [image]
     for tensor in images:
-        _check(tensor, tile, overlap)
+        if tensor.ndim != 4 or tensor.shape[0] != 1:
+            raise ValueError(f"expected an image [1,C,h,w], got {tuple(tensor.shape)}")
+    if tile < 1 or not 0 <= overlap < tile:
+        raise UserError(f"tile {tile} with overlap {overlap}: choose 0 <= overlap < tile, such as tile // 8")
     height, width = images[0].shape[-2:]
     vertical, horizontal = (cut(length, tile, overlap, scale, multiple) for length in (lengths or (height, width)))
     size = (height * scale, width * scale)
@@ -162,7 +170,9 @@ def run_tiled(
             values = fn(_take(image, *window))
         weight = (vertical.weights[row][:, None] * horizontal.weights[column]).float()
         for name, value in values.items():
-            _check_output(name, value, *weight.shape)
+            if value.ndim != 4 or value.shape[0] != 1 or value.shape[-2:] != weight.shape:
+                rows, columns = weight.shape
+                raise ValueError(f"tile output '{name}' is {tuple(value.shape)}, expected [1,C,{rows},{columns}]")
             _accumulate(result, name, value, weight, (top * scale, left * scale), size)
         if progress is not None:
             progress(done + 1, total)

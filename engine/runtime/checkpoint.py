@@ -20,9 +20,14 @@ REPAIR = "give weights that train_joint.py wrote"
 
 
 def save_atomic(content: dict[str, Any], path: Path) -> None:
-    """Write ``content`` whole or not at all (``contracts.files.replacing``).
+    """Write a checkpoint whole or not at all (``contracts.files.replacing``).
 
-    Raises UserError where the disk refuses; what was at ``path`` before is then still there.
+    Args:
+        content: its entries.
+        path: of the file.
+
+    Raises:
+        UserError: where the disk refuses; what was at ``path`` before is then still there.
     """
     with replacing(path, "make room, or choose another path.experiments_root (what was saved before is kept)") as file:
         try:
@@ -34,10 +39,14 @@ def save_atomic(content: dict[str, Any], path: Path) -> None:
 
 
 def load_file(path: str | Path, *needed: str) -> dict[str, Any]:
-    """Read a checkpoint of ours, with weights under "model" and the entries ``needed``.
+    """Read a checkpoint of ours, with weights under "model".
 
-    path: also a folder of weights as it is shipped, or the name alone of one of those. Raises UserError where
-    the file is missing, another thing, or lacks an entry.
+    Args:
+        path: of a file, of a folder of weights as it is shipped, or the name alone of one of those.
+        needed: further entries that it has to have.
+
+    Raises:
+        UserError: where the file is missing, another thing, or lacks an entry.
     """
     path = resolve(path)
     if is_folder(path):
@@ -60,9 +69,16 @@ def load_file(path: str | Path, *needed: str) -> dict[str, Any]:
 def load_weights(
     module: nn.Module, state: dict[str, torch.Tensor], source: str, may_lack: tuple[str, ...] = ()
 ) -> None:
-    """Load ``state`` strictly. Raises UserError that names what does not fit.
+    """Load weights strictly.
 
-    may_lack: beginnings of names that may all be absent, parts that are then left as they are.
+    Args:
+        module: to load them into.
+        state: tensors by name.
+        source: what they are of, for errors.
+        may_lack: beginnings of names that may all be absent, parts that are then left as they are.
+
+    Raises:
+        UserError: that names what does not fit.
     """
     own = module.state_dict()
     added = {key for key in own if key.startswith(may_lack)} if may_lack else set()

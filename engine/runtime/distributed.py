@@ -56,7 +56,12 @@ class ProcessGroup:
 
 
 def everyones(own: Item, world: int) -> list[Item]:
-    """What each of ``world`` training processes gives, in the order of ranks, in all of them."""
+    """What each training process gives, in the order of ranks, in all of them.
+
+    Args:
+        own: what this process gives.
+        world: number of processes.
+    """
     states = [own] * world
     if world > 1:
         dist.all_gather_object(states, own)

@@ -41,9 +41,14 @@ class Experiment:
 
 
 def require_writable(folder: Path, option: str) -> None:
-    """Raise UserError unless files can be made in ``folder``, which need not exist; ``option`` named it.
+    """Make sure that files can be made in a folder, before any work: the answer would else come with the results.
 
-    To be asked before any work, as the answer would else come only when the results are to be written.
+    Args:
+        folder: need not exist.
+        option: that named it, for errors.
+
+    Raises:
+        UserError: if they cannot.
     """
     ancestor = folder.absolute()
     while not ancestor.exists():
@@ -77,9 +82,17 @@ def staging_for(folder: Path) -> Path:
 
 
 def put_in_place(staging: Path, folder: Path) -> Path | None:
-    """Make what ``staging_for`` gave the content of ``folder``; return where the earlier content was moved to.
+    """Make a staging folder the content of another one.
 
-    Raises UserError, which names both, where that fails: what is in ``staging`` stays there.
+    Args:
+        staging: as ``staging_for`` gave it.
+        folder: that it was given for.
+
+    Returns:
+        Where the earlier content was moved to; None: there was none.
+
+    Raises:
+        UserError: naming both, where that fails: what is in ``staging`` stays there.
     """
     if staging == folder:
         return None

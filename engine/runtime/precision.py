@@ -43,10 +43,15 @@ FLOAT32 = Precision(torch.float32, "bfloat16 is no quicker here")
 
 
 def choose(wanted: str, device: torch.device, begun: str | None = None) -> Precision:
-    """The precision on a device for what options ask: "float32" and "bfloat16" anywhere, "auto" what is quicker there.
+    """The precision on a device for what options ask.
 
-    begun: the name of the precision in which a resumed training began, which "auto" keeps on any device.
-    Raises ArgumentError for another name.
+    Args:
+        wanted: "float32", "bfloat16", or "auto": what is quicker on the device.
+        device: that the networks run on.
+        begun: the name of the precision in which a resumed training began, which "auto" keeps on any device.
+
+    Raises:
+        ArgumentError: for another name.
     """
     native = native_bfloat16(device)
     if wanted != "auto":

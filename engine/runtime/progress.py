@@ -24,10 +24,14 @@ def format_value(value: float | int | str) -> str:
 class Progress:
     """Shows how far a loop is; use as a context manager and call ``update`` in it.
 
-    total: number of steps in all. description: what is going on. every: without a terminal, one line
-    is printed each time this many steps are done (and at the end); None prints every tenth of the
-    total. start: steps done already (a resumed run); rate and time to go count from there.
-    stream: standard error unless given. quiet: show nothing (processes other than the first).
+    Args:
+        total: number of steps in all.
+        description: what is going on.
+        every: without a terminal, one line is printed each time this many steps are done (and at the end); None:
+            every tenth of the total.
+        start: steps done already (a resumed run); rate and time to go count from there.
+        stream: None: standard error.
+        quiet: show nothing (processes other than the first).
     """
 
     def __init__(
@@ -57,24 +61,22 @@ class Progress:
             if shown:
                 self._bar.set_postfix({k: format_value(v) for k, v in shown.items()}, refresh=False)
             self._bar.update(n)
-        elif not self._quiet and self._due():
+            return
+        due = self.done >= self.total or self.done // self._every > self._printed // self._every
+        if due and not self._quiet:  # a plain line at the end, and once in every interval
             self._printed = self.done
             print(self._line(shown), file=self._stream, flush=True)
-
-    def _due(self) -> bool:
-        """Tell whether a plain line is to be printed: at the end, and once in every interval."""
-        return self.done >= self.total or self.done // self._every > self._printed // self._every
 
     def _line(self, shown: dict[str, float | int | str]) -> str:
         """Return the plain line: step, total, percent, rate, time to go, values."""
         seconds = max(time.monotonic() - self._began, 1e-9)
         rate = (self.done - self.start) / seconds
-        left = (self.total - self.done) / rate if rate > 0 else 0.0
+        to_go = (self.total - self.done) / rate if rate > 0 else 0.0
         percent = 100 * self.done / max(self.total, 1)
         values = "".join(f"  {key} {format_value(value)}" for key, value in shown.items())
         return (
             f"{self.description} {self.done}/{self.total} ({percent:.0f}%)  "
-            f"{rate:.3g}/s  {format_seconds(seconds)} gone, {format_seconds(left)} to go{values}"
+            f"{rate:.3g}/s  {format_seconds(seconds)} gone, {format_seconds(to_go)} to go{values}"
         )
 
     def write(self, text: str) -> None:

@@ -78,20 +78,34 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def made_at(folder: Path, made: str) -> float:
-    """The entry "made" in seconds since 1970. Raises UserError for something else than a date with its time zone."""
+    """The entry "made" in seconds since 1970.
+
+    Args:
+        folder: of the weights, for errors.
+        made: the entry, ISO 8601.
+
+    Raises:
+        UserError: for something else than a date with its time zone.
+    """
     try:
-        moment = datetime.fromisoformat(made)
-        if moment.tzinfo is None:
+        date = datetime.fromisoformat(made)
+        if date.tzinfo is None:
             raise ValueError("no time zone")
-        return moment.timestamp()
+        return date.timestamp()
     except (ValueError, OverflowError):
         raise _fault(folder, f"{CONFIG}: made '{made[:40]}' is no date") from None
 
 
 def write_folder(folder: Path, content: dict[str, Any], card: str) -> None:
-    """Write the entries of a checkpoint, floats in float16 where that is close enough, and the model card.
+    """Write weights as they are shipped, floats in float16 where that is close enough.
 
-    Raises UserError for numbers that are not finite, and where the disk refuses.
+    Args:
+        folder: made if missing.
+        content: entries of a checkpoint.
+        card: the model card, Markdown.
+
+    Raises:
+        UserError: for numbers that are not finite, and where the disk refuses.
     """
     seen = content["meta"].get("photographs", {})
     files = {
@@ -116,7 +130,12 @@ def write_folder(folder: Path, content: dict[str, Any], card: str) -> None:
 def halved(name: str, value: Tensor) -> Tensor:
     """A float tensor in float16, or in float32 where that would overflow or lose digits; others as they are.
 
-    Raises UserError, with ``name``, unless all is finite.
+    Args:
+        name: of the tensor, for errors.
+        value: the tensor.
+
+    Raises:
+        UserError: unless all is finite.
     """
     if not value.is_floating_point():
         return value.contiguous().clone()
@@ -130,6 +149,10 @@ def relative_error(exact: Tensor, rounded: Tensor) -> float:
     """The largest error, relative to the largest number of its row: of each number by itself in a vector.
 
     Rows, those of the first dimension, are an output channel each; none counts as smaller than ``FLOOR`` of all.
+
+    Args:
+        exact: a tensor of any shape.
+        rounded: the same, rounded.
     """
     if not exact.numel():
         return 0.0

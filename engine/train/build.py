@@ -30,14 +30,30 @@ from models.checkpointing import checkpoint_gradients
 
 
 def build_schedule(options: Options, images: int, passed: Sequence[int] = ()) -> TrainingSchedule:
-    """The schedule of these options for so many training photographs; passed: as ``TrainingSchedule`` takes it."""
+    """The schedule of an experiment.
+
+    Args:
+        options: of the experiment.
+        images: number of training photographs.
+        passed: as ``TrainingSchedule`` takes it.
+    """
     return TrainingSchedule(options.train, options.loss, images, options.datasets.train.loader.batch_size, passed)
 
 
 def build_validator(
     options: Options, source: Source, device: torch.device, precision: Precision = FLOAT32
 ) -> Validator:
-    """What validates a training with these photographs. Raises UserError."""
+    """What validates a training.
+
+    Args:
+        options: of the experiment.
+        source: photographs to validate with.
+        device: of the model.
+        precision: of the networks.
+
+    Raises:
+        UserError: if ``val.best`` names no metric that weights can be chosen by.
+    """
     evaluator = build_evaluator(
         options,
         source,

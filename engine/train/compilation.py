@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 
 def compile_or_tell(networks: dict[str, nn.Module], step: Callable[[], Tensor]) -> str | None:
-    """Compile networks in place and try them; returns None, or in one line why all of them run uncompiled.
+    """Compile networks in place and try them. Copies of them, such as the averaged weights, are not compiled.
 
-    step: a training step's forward, whose loss [] is returned. It leaves no trace: gradients, batch-norm statistics and
-    random states are put back. Copies of a compiled network, such as the averaged weights, are not compiled.
+    Args:
+        networks: by name.
+        step: a training step's forward, which returns the loss []. It leaves no trace: gradients, batch-norm statistics
+            and random states are put back.
+
+    Returns:
+        None, or in one line why all of them run uncompiled.
     """
     kept = {name: {key: tensor.clone() for key, tensor in net.named_buffers()} for name, net in networks.items()}
     for network in networks.values():

@@ -17,6 +17,10 @@ class EMA(Generic[Model]):
     Batch-norm statistics are averaged as the weights are: those of the model's latest steps belong to other weights
     (``python -m benchmarks.averaging``). Counters are copied. At update t the decay is min(decay, (1 + t) / (10 + t)),
     so that the first steps do not hold the average back.
+
+    Args:
+        model: to be averaged.
+        decay: in [0, 1).
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -46,6 +50,5 @@ class EMA(Generic[Model]):
 def _floating_and_whole(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """A model's weights and statistics, and its counters (whole numbers)."""
     tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
-    return [tensor for tensor in tensors if tensor.is_floating_point()], [
-        tensor for tensor in tensors if not tensor.is_floating_point()
-    ]
+    whole = [tensor for tensor in tensors if not tensor.is_floating_point()]
+    return [tensor for tensor in tensors if tensor.is_floating_point()], whole

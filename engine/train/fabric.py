@@ -7,7 +7,12 @@ from lightning_fabric import Fabric
 
 
 def make_fabric(processes: int, nodes: int = 1) -> Fabric:
-    """Decide on the device and, for several processes, DDP (gloo on CPUs); the precision is no matter of Fabric's."""
+    """Decide on the device and, for several processes, DDP (gloo on CPUs); the precision is no matter of Fabric's.
+
+    Args:
+        processes: on all nodes together.
+        nodes: machines.
+    """
     from lightning_fabric.strategies import DDPStrategy
 
     gpu = torch.cuda.is_available()

@@ -40,7 +40,18 @@ MAY_CHANGE = (  # where photographs lie may change, too: their names and content
 def check_options(options: Options, state: TrainingState, experiment: Experiment) -> list[int]:
     """A run is resumed with the options it was started with; only lengths, reports and speed may change.
 
-    Options that came into being since then count as their defaults. Returns the lengths of the stages it has passed.
+    Options that came into being since then count as their defaults.
+
+    Args:
+        options: of today.
+        state: of the run to resume.
+        experiment: its folder.
+
+    Returns:
+        The lengths of the stages that it has passed.
+
+    Raises:
+        UserError: naming the first other option that differs.
     """
     before = parse_options(of_today(state.options), str(experiment.state))
     differences = _differences(before.model_dump(mode="json"), options.model_dump(mode="json"))
@@ -59,6 +70,10 @@ def precision_before(state: TrainingState, device: torch.device) -> str:
     """The name of the precision that a training had when its state was saved.
 
     States of earlier versions do not tell; there, "auto" was bfloat16 on GPUs alone.
+
+    Args:
+        state: of the training.
+        device: of today.
     """
     name = state.meta.get("precision")
     if name is not None:
@@ -70,8 +85,18 @@ def precision_before(state: TrainingState, device: torch.device) -> str:
 def photographs_of(
     sources: tuple[Source, Source | None], state: TrainingState | None, experiment: Experiment
 ) -> dict[str, Catalogue]:
-    """Today's photographs to train on ("train") and to validate with ("val"); of a resumed run they have to be those
-    that it was begun with. Raises UserError that names what differs.
+    """Today's photographs, which have to be those that a resumed run was begun with.
+
+    Args:
+        sources: photographs to train on, and to validate with or None.
+        state: of the run to resume; None: it begins.
+        experiment: its folder.
+
+    Returns:
+        What is kept of them in the state, under "train" and "val".
+
+    Raises:
+        UserError: naming what differs.
     """
     named = zip(("train", "val"), sources, strict=True)
     now = {name: catalogue(source) for name, source in named if source is not None}

@@ -41,13 +41,25 @@ from tracking.tracker import NullTracker
 
 
 def train(options: Options, auto_resume: bool = False) -> Experiment:
-    """Train the experiment of these options; returns its folder. Raises UserError."""
+    """Train an experiment.
+
+    Args:
+        options: of the experiment.
+        auto_resume: whether to go on from a saved state, if there is one.
+
+    Returns:
+        The folder of the experiment.
+
+    Raises:
+        UserError: for options, photographs or a folder that cannot be used, and for a training that runs away.
+    """
     experiment = Experiment(Path(options.path.experiments_root) / options.name)
     require_writable(experiment.folder, "path.experiments_root:")
     fabric = make_fabric(int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1")))
     lock = Lock(experiment.folder)
     try:
-        _first_decides(fabric, lambda: _take_if_used(experiment.folder, lock))
+        used = experiment.folder.is_dir() and any(experiment.folder.iterdir())
+        _first_decides(fabric, lambda: _take(lock) if used else None)
         _train(options, fabric, experiment, auto_resume, lock)
     finally:
         lock.release()
@@ -100,11 +112,6 @@ def _first_decides(fabric: Fabric, work: Callable[[], object]) -> None:
         raise SystemExit(2)
     if refused is not None:
         raise refused
-
-
-def _take_if_used(folder: Path, lock: Lock) -> None:
-    if folder.is_dir() and any(folder.iterdir()):
-        _take(lock)
 
 
 def _take(lock: Lock) -> None:

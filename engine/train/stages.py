@@ -21,12 +21,14 @@ from losses.schedule import alpha_paper, alpha_rising
 class StageSpec:
     """What a stage of this name does.
 
-    trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel":
-    those predictors, "encoder": what a network for both tasks shares, "skip": the blur skip of a segmentation network
-    that has one, "seg": the rest);
-    segments: whether segmentation runs; true_kernel: the SR network is given the true kernel;
-    sees: what the segmentation network is shown: the "restored" image, or, without an SR network that runs, the
-    "sharp" HR image or the "bicubic" enlargement of the degraded one.
+    Attributes:
+        trains: parts whose weights change ("sr": the SR network less its kernel predictors, "kernel": those
+            predictors, "encoder": what a network for both tasks shares, "skip": the blur skip of a segmentation
+            network that has one, "seg": the rest).
+        segments: whether segmentation runs.
+        true_kernel: the SR network is given the true kernel.
+        sees: what the segmentation network is shown: the "restored" image, or, without an SR network that runs, the
+            "sharp" HR image or the "bicubic" enlargement of the degraded one.
     """
 
     trains: frozenset[Literal["sr", "kernel", "encoder", "seg", "skip"]]
@@ -51,9 +53,16 @@ STAGE_SPECS: dict[str, StageSpec] = {
 class StepSchedule:
     """Everything that depends on the step alone.
 
-    step counts from 1; beta weighs segmentation, alpha the region terms of its loss; oriented: whether
-    the fail- and crack-oriented weights are in force; lr is the rate of the segmentation network and
-    sr_lr that of the SR network.
+    Attributes:
+        step: counted from 1.
+        index: of the stage, from 0.
+        name: of the stage.
+        spec: what the stage does.
+        alpha: weight of the region terms in the segmentation loss.
+        beta: weight of the segmentation loss.
+        oriented: whether the fail- and crack-oriented weights are in force.
+        lr: learning rate of the segmentation network.
+        sr_lr: that of the SR network.
     """
 
     step: int
@@ -119,24 +128,22 @@ class TrainingSchedule:
         if self.scheduler.type == "constant":
             return 1.0
         progress = (inside - warmup - 1) / max(1, length - warmup)
-        return decay_factor(self.scheduler.type, progress, self.scheduler.final)
+        fall = 0.5 * (1 + math.cos(math.pi * progress)) if self.scheduler.type == "cosine" else 1 - progress
+        return self.scheduler.final + (1 - self.scheduler.final) * fall
 
     def _alpha(self, index: int, inside: int) -> float:
         alpha = self.loss.alpha
         if not STAGE_SPECS[self.stages[index].name].segments or alpha.schedule == "constant":
             return alpha.start
         if alpha.schedule == "paper":
-            return alpha_paper(self._since_first(index, inside), self.epoch_steps, start=alpha.start, floor=alpha.floor)
+            name = self.stages[index].name  # joint training in two stages (for beta, say) is one training
+            before = sum(self.lengths[i] for i in range(index) if self.stages[i].name == name)
+            return alpha_paper(before + inside, self.epoch_steps, start=alpha.start, floor=alpha.floor)
         if alpha.schedule == "boundary_rising":
             epochs = math.ceil(self.lengths[index] / self.pass_steps)
             return 1 - alpha_rising((inside - 1) // self.pass_steps, epochs)
         progress = (inside - 1) / max(1, self.lengths[index] - 1)
         return alpha.start + (alpha.floor - alpha.start) * progress
-
-    def _since_first(self, index: int, inside: int) -> int:
-        """Steps of this kind of stage so far: joint training in two stages (for beta, say) is one training."""
-        name = self.stages[index].name
-        return inside + sum(self.lengths[i] for i in range(index) if self.stages[i].name == name)
 
     def _beta(self, stage: StageOptions, inside: int, length: int) -> float:
         beta = self.loss.beta if stage.beta is None else stage.beta
@@ -145,17 +152,17 @@ class TrainingSchedule:
         return beta + (stage.beta_end - beta) * (inside - 1) / max(1, length - 1)
 
 
-def decay_factor(kind: str, progress: float, final: float) -> float:
-    """Factor on the learning rate at ``progress`` in [0, 1] of a decay that ends at ``final``."""
-    fall = 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1 - progress
-    return final + (1 - final) * fall
-
-
 def stage_lengths(stages: list[StageOptions], total: int, passed: Sequence[int] = ()) -> list[int]:
-    """Steps of each stage; the one stage without a length takes the rest. Raises UserError.
+    """Steps of each stage; the one stage without a length takes the rest.
 
-    passed: lengths that the first stages had, whatever they would be now; the others are made of what is left, the last
-    one taking the rest if the one that would have taken it is passed.
+    Args:
+        stages: of a training.
+        total: its steps.
+        passed: lengths that the first stages had, whatever they would be now; the others are made of what is left, the
+            last one taking the rest if the one that would have taken it is passed.
+
+    Raises:
+        UserError: for lengths that do not sum to the total.
     """
     lengths: list[int | None] = [
         round(stage.fraction * total) if stage.fraction is not None else stage.iterations  # None: takes the rest
@@ -184,7 +191,12 @@ def stage_lengths(stages: list[StageOptions], total: int, passed: Sequence[int] 
 
 
 def passed_stages(lengths: Sequence[int], step: int) -> list[int]:
-    """Of stages of these lengths, those that lie before the one that ``step`` ends in; the last is never passed."""
+    """Lengths of the stages that a step has behind it; the last stage is never passed.
+
+    Args:
+        lengths: of all stages, steps.
+        step: that was taken last.
+    """
     passed, end = [], 0
     for length in lengths[:-1]:
         end += length

@@ -18,12 +18,21 @@ Weights = dict[str, Tensor]
 class TrainingState:
     """The content of ``training_states/latest.state``.
 
-    model: the averaged weights; step, meta, options: as every checkpoint has them; trained: the weights in training;
-    ema, optimizer: their states; stage_index: of the stage that the step ended in; best: the score of the best weights;
-    rng, log: random states and sums of the log, one for each process; teacher: its weights, of a teacher that this
-    training made; run_id: of the W&B run.
-    Entries that earlier versions did not write: lengths: steps of each stage; photographs: what is trained on and
-    validated with; unfinished: whether the validation of ``step`` is still to be done.
+    Attributes:
+        model: the averaged weights.
+        step: as every checkpoint has it, like ``meta`` and ``options``.
+        trained: the weights in training.
+        ema: state of the average.
+        optimizer: its state.
+        stage_index: of the stage that the step ended in.
+        best: the score of the best weights.
+        rng: random states, one for each process.
+        teacher: weights of a teacher that this training made.
+        run_id: of the W&B run.
+        log: sums of the log, one for each process.
+        lengths: steps of each stage; earlier versions did not write this and what follows.
+        photographs: what is trained on and validated with.
+        unfinished: whether the validation of ``step`` is still to be done.
     """
 
     model: Weights

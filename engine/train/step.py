@@ -20,16 +20,22 @@ class Envelope:
     """Carries a step's inputs through wrappers that would take frozen records apart."""
 
     def __init__(self, batch: DegradedBatch, schedule: StepSchedule) -> None:
-        self.batch = batch
-        self.schedule = schedule
+        self.batch, self.schedule = batch, schedule
 
 
 class TrainStep(nn.Module):
-    """Forward of one step, in ``precision``. teacher: a model that saw HR images, for soft targets, or None.
+    """Forward of one step.
 
-    sharp: how many samples, the first, are segmented from sharp photographs where the others are restored. For the
-    restoration they count as restored without an error. Raises UserError for a segmentation network that wants the
-    blur kernel, which no sharp photograph has.
+    Args:
+        model: that is trained.
+        loss: of its outputs.
+        teacher_weight: of the soft targets of a teacher (``set_teacher``).
+        precision: of the networks.
+        sharp: how many samples, the first, are segmented from sharp photographs where the others are restored. For the
+            restoration they count as restored without an error.
+
+    Raises:
+        UserError: for ``sharp`` and a segmentation network that wants the blur kernel, which no sharp photograph has.
     """
 
     def __init__(
@@ -45,11 +51,8 @@ class TrainStep(nn.Module):
             raise UserError(
                 "train.sharp_fraction: network_seg needs a kernel, which sharp photographs lack; set it to 0"
             )
-        self.sharp = sharp
-        self.model = model
-        self.loss = loss
-        self.teacher_weight = teacher_weight
-        self.precision = precision
+        self.model, self.loss, self.sharp = model, loss, sharp
+        self.teacher_weight, self.precision = teacher_weight, precision
         self._teacher: list[WholeModel] = []  # in a list: not a part of the module
 
     def set_teacher(self, teacher: WholeModel | None) -> None:
@@ -79,7 +82,9 @@ class TrainStep(nn.Module):
         if not spec.segments or not self._teacher or spec.sees == "sharp" or self.teacher_weight == 0:
             return report.total, report.terms
         assert not isinstance(output, Restored)  # this stage segments
-        soft = self._soft_loss(batch, output)
+        with torch.no_grad():
+            target = self._teacher[0].segment(batch.hr).logits.float().sigmoid()
+        soft = functional.binary_cross_entropy_with_logits(output.logits.float(), target)
         weight = self.teacher_weight * (schedule.beta if schedule.name == "joint" else 1.0)
         return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}
 
@@ -113,11 +118,6 @@ class TrainStep(nn.Module):
         segmented = self.model.segment(image)
         return JointOutput(image, kernel, segmented.logits, segmented.aux)
 
-    def _soft_loss(self, batch: DegradedBatch, segmented: JointOutput | Segmented) -> Tensor:
-        with torch.no_grad():
-            target = self._teacher[0].segment(batch.hr).logits.float().sigmoid()
-        return functional.binary_cross_entropy_with_logits(segmented.logits.float(), target)
-
 
 def trains_restoration(spec: StageSpec) -> bool:
     """Whether any of the SR network's weights change."""
@@ -125,7 +125,15 @@ def trains_restoration(spec: StageSpec) -> bool:
 
 
 def require_trainable(model: WholeModel, stages: list[StageOptions]) -> None:
-    """Raise UserError for a stage that would train nothing, as the networks lack what it trains."""
+    """Make sure that every stage trains something.
+
+    Args:
+        model: to be trained.
+        stages: of the training.
+
+    Raises:
+        UserError: for a stage of which the networks lack what it trains.
+    """
     by_group = model.param_groups()
     for index, stage in enumerate(stages):
         if not any(by_group[group] for group in STAGE_SPECS[stage.name].trains):
@@ -135,8 +143,11 @@ def require_trainable(model: WholeModel, stages: list[StageOptions]) -> None:
 def set_trainable(model: WholeModel, spec: StageSpec, train_batchnorm: bool = True) -> None:
     """Let exactly the parts of this stage train; the others keep their weights and statistics.
 
-    train_batchnorm False leaves the scales and shifts of the segmentation network's norms alone,
-    as happened in the reference code.
+    Args:
+        model: changed in place.
+        spec: of the stage.
+        train_batchnorm: False leaves the scales and shifts of the segmentation network's norms alone, as happened in
+            the reference code.
     """
     for name, parameters in model.param_groups().items():
         for parameter in parameters:

@@ -231,8 +231,8 @@ class Trainer:
 
     def _weights(self) -> dict:
         meta = {**self.meta, "compute": self.cost.facts(self.fabric.device)}
-        state = {"model": self.ema.average.state_dict(), "step": self.step, "meta": meta}
-        return {**state, "options": self.options}
+        model = self.ema.average.state_dict()
+        return {"model": model, "step": self.step, "meta": meta, "options": self.options}
 
     def save(self, log: TrainingLog) -> None:
         """Write the latest weights and the full training state (random states and log sums of every process)."""

@@ -30,6 +30,12 @@ class TrainingLog:
     """Collects values on the device and reads them only once per interval.
 
     The sums of every process belong to the training state, so that a resumed run logs the same numbers.
+
+    Args:
+        tracker: of the run.
+        progress: its bar.
+        fabric: means are taken over its processes.
+        every: steps in an interval.
     """
 
     def __init__(self, tracker: NullTracker, progress: Progress, fabric: Fabric, every: int) -> None:
@@ -50,7 +56,12 @@ class TrainingLog:
         self._waited += seconds
 
     def step(self, schedule: StepSchedule, values: dict[str, Tensor]) -> None:
-        """Take in one step; report if an interval (or the first step) is over."""
+        """Take in one step; report if an interval (or the first step) is over.
+
+        Args:
+            schedule: of the step.
+            values: the loss and its terms by name, [].
+        """
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -61,7 +72,11 @@ class TrainingLog:
             self.progress.update(schedule.step - self.progress.done, stage=schedule.name, **shown)
 
     def _flush(self, schedule: StepSchedule) -> dict[str, float]:
-        means = {name: self._mean(name) for name in sorted(self._sums)}
+        means = {}
+        for name in sorted(self._sums):
+            mean = self.fabric.all_reduce(self._sums[name] / self._counts[name], reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            means[name] = float(mean)
         if not np.isfinite(means["loss"]):
             raise not_finite(schedule)
         elapsed = max(time.perf_counter() - self._since, 1e-9)
@@ -72,13 +87,14 @@ class TrainingLog:
         self._since = time.perf_counter()
         return means
 
-    def _mean(self, name: str) -> float:
-        mean = self.fabric.all_reduce(self._sums[name] / self._counts[name], reduce_op="mean")
-        assert isinstance(mean, Tensor)
-        return float(mean)
-
     def validation(self, schedule: StepSchedule, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
-        """Record a validation and show its main figures."""
+        """Record a validation and show its main figures.
+
+        Args:
+            schedule: of the step.
+            values: figures by tracking key.
+            pictures: uint8 RGB [H,W,3] by tracking key.
+        """
         self.tracker.log(values, schedule.step)
         self.tracker.images(pictures, schedule.step)
         shown = {key: values[key] for key in values if key.endswith(("/dice", "/aiu", "/psnr"))}
@@ -93,7 +109,12 @@ class TrainingLog:
         return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "counts": dict(self._counts)}
 
     def load_state_dict(self, states: list[dict] | dict, device: torch.device) -> None:
-        """Take up this process's part of ``states``, one for each rank (older files: the first one's alone)."""
+        """Take up what this process had.
+
+        Args:
+            states: as ``state_dict`` gave them, one for each rank (older files: the first one's alone).
+            device: to put the sums on.
+        """
         state = states[self.fabric.global_rank] if isinstance(states, list) else states
         self._sums = {name: value.to(device) for name, value in state["sums"].items()}
         self._counts = dict(state["counts"])

@@ -60,7 +60,12 @@ class Validator:
         return -value if self.metric in names.LOWER_IS_BETTER else value
 
     def losses(self, prediction: EvaluatedImage, alpha: float) -> dict[str, float]:
-        """The segmentation loss of a whole photograph; small regions are still in it, as in training."""
+        """The segmentation loss of a whole photograph; small regions are still in it, as in training.
+
+        Args:
+            prediction: of the photograph.
+            alpha: share of the region terms.
+        """
         assert prediction.logits is not None
         logits, mask = (torch.from_numpy(array.copy())[None, None] for array in (prediction.logits, prediction.mask))
         if isinstance(self.loss, ImageLabelLoss):
@@ -75,9 +80,15 @@ class Validator:
     def run(
         self, model: WholeModel, alpha: float, progress: Callable[[], None] | None = None
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Return the figures by key and the pictures by key; ``progress`` is called after each photograph.
+        """Validate some weights.
 
-        alpha: share of the region terms in the validation loss, as in training at this step.
+        Args:
+            model: with the weights, on the evaluator's device.
+            alpha: share of the region terms in the validation loss, as in training at this step.
+            progress: called after each photograph.
+
+        Returns:
+            The figures by tracking key, and the pictures, uint8 RGB [H,W,3], likewise.
         """
         result = self.evaluator.run(model, progress, lambda prediction: self.losses(prediction, alpha))
         values = {

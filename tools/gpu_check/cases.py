@@ -108,10 +108,10 @@ def training_step(kind: str, *changes: str) -> Subject:
     options = load(COMPACT, [*STEP, *changes], crop=64, batch=2)
     module = TrainStep(build_model(options, pretrained=False), build_loss(options))
     set_trainable(module.model, STAGE_SPECS[kind])
-    moment = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
+    schedule = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
 
     def forward(step: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
-        total, _ = step(Envelope(batch, moment))
+        total, _ = step(Envelope(batch, schedule))
         return {"loss": total}, total
 
     return Subject(module, ready_batch(options), forward)

@@ -84,11 +84,11 @@ def outputs_of(subject: Subject, dtype: torch.dtype, device: torch.device, distu
     return {name: tensor.detach().to("cpu", torch.float64) for name, tensor in outputs.items()}
 
 
-def relative_error(found: Tensor, exact: Tensor) -> float:
+def relative_error(computed: Tensor, exact: Tensor) -> float:
     """Euclidean norm of the error relative to that of ``exact``; infinite for other shapes and for NaN."""
-    if found.shape != exact.shape:
+    if computed.shape != exact.shape:
         return math.inf
-    error = ((found - exact).norm() / exact.norm().clamp(min=1e-30)).item()
+    error = ((computed - exact).norm() / exact.norm().clamp(min=1e-30)).item()
     return error if math.isfinite(error) else math.inf
 
 
@@ -120,9 +120,14 @@ def differences(subject: Subject, device: torch.device, factor: float = FACTOR) 
 
 
 def in_bfloat16(subject: Subject, device: torch.device) -> Figure:
-    """How far bfloat16 is from float32 in evaluation on ``device``, at the worst output.
+    """How far bfloat16 is from float32 in evaluation, at the worst output.
 
-    Raises Failed for an output under autocast that is not float32, or not finite.
+    Args:
+        subject: what to compute.
+        device: where.
+
+    Raises:
+        Failed: for an output under autocast that is not float32, or not finite.
     """
     module, inputs = copy.deepcopy(subject.module).to(device).eval(), cast(subject.inputs, torch.float32, device)
     with torch.no_grad():

@@ -80,7 +80,13 @@ class Finding:
 
 
 def judged(name: str, seconds: float, figures: Sequence[Figure]) -> Finding:
-    """The finding of a check that went through: ok if every figure keeps its limit."""
+    """The finding of a check that went through: ok if every figure keeps its limit.
+
+    Args:
+        name: of the check.
+        seconds: that it took.
+        figures: what was measured.
+    """
     return Finding(name, OK if all(figure.within for figure in figures) else FAILED, seconds, tuple(figures))
 
 
@@ -105,7 +111,14 @@ def take_folder(folder: Path) -> Path | None:
 
 
 def write(folder: Path, machine: str, findings: Sequence[Finding], seconds: float) -> None:
-    """Write both files, also in the middle of the work: what is found so far."""
+    """Write both files, also in the middle of the work: what is found so far.
+
+    Args:
+        folder: of the report.
+        machine: in words.
+        findings: so far.
+        seconds: in all.
+    """
     content = {"format": FORMAT, "machine": machine, "seconds": seconds, "findings": [*map(asdict, findings)]}
     write_text(folder / JSON, json.dumps(content, indent=1) + "\n")
     head = f"# {summary(findings)}\n\n{machine}, {seconds:.0f} s in all\n\n"

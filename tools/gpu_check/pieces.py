@@ -70,28 +70,36 @@ def answers(device: torch.device) -> bool:
 
 
 def compare_pieces(setting: Setting, group: str) -> None:
-    """Tell a finding for each piece of the group. Raises CutOff, which names the piece that it happened in."""
-    left = list(GROUPS[group])
-    while left:
-        log = f"{group} from {left[0]}"
-        command = ["-m", "tools.gpu_check.pieces", setting.device, group, *left]
+    """Tell a finding for each piece of a group.
+
+    Args:
+        setting: of the check.
+        group: one of ``GROUPS``.
+
+    Raises:
+        CutOff: naming the piece that it happened in.
+    """
+    pieces = list(GROUPS[group])
+    while pieces:
+        log = f"{group} from {pieces[0]}"
+        command = ["-m", "tools.gpu_check.pieces", setting.device, group, *pieces]
         try:
-            ended = setting.call(log, *command, watch=partial(tell_new, setting, left))
+            ended = setting.call(log, *command, watch=partial(tell_new, setting, pieces))
         except CutOff:
-            raise CutOff(f" in {left[0]}, with {len(left) - 1} more to come" if left else "") from None
-        tell_new(setting, left, setting.log(log))
-        if left and ended.code != UNUSABLE:
-            setting.tell(Finding(left.pop(0), FAILED, ended.seconds, told=f"its process ended with {ended.told()}"))
+            raise CutOff(f" in {pieces[0]}, with {len(pieces) - 1} more to come" if pieces else "") from None
+        tell_new(setting, pieces, setting.log(log))
+        if pieces and ended.code != UNUSABLE:
+            setting.tell(Finding(pieces.pop(0), FAILED, ended.seconds, told=f"its process ended with {ended.told()}"))
 
 
-def tell_new(setting: Setting, left: list[str], output: Path) -> bool:
-    """Tell what the process has found of the pieces that are ``left``, and take them from these."""
+def tell_new(setting: Setting, pieces: list[str], output: Path) -> bool:
+    """Tell what the process has found of the pieces that are still to come, and take them from these."""
     *lines, _ = output.read_text("utf-8", "replace").split("\n")
     for line in lines:
         if line.startswith(MARK):
             finding = json.loads(line.removeprefix(MARK))
-            if finding["name"] in left:
-                left.remove(finding["name"])
+            if finding["name"] in pieces:
+                pieces.remove(finding["name"])
                 setting.tell(
                     Finding(**{**finding, "figures": tuple(Figure(**figure) for figure in finding["figures"])})
                 )

@@ -117,13 +117,13 @@ def recognise(names: Collection[str]) -> Variant:
     Raises UserError for names of neither network, and networks not known.
     """
     refuse_strays(names)
-    whole = found(WHOLE_KNOWN, DSRL_PREFIX, names)
+    whole = _known_network(WHOLE_KNOWN, DSRL_PREFIX, names)
     if whole is not None:
         steps = count_stages(whole.mark, names)
         suffix = "" if steps == RELEASED_UP_STEPS else f"_up{steps}"
         return Variant(f"{whole.label}{suffix}", {"network": {**whole.options, "up_steps": steps}})
-    sr = found(SR_KNOWN, SR_PREFIX, names) or BICUBIC
-    seg = found(SEG_KNOWN, SEG_PREFIX, names)
+    sr = _known_network(SR_KNOWN, SR_PREFIX, names) or BICUBIC
+    seg = _known_network(SEG_KNOWN, SEG_PREFIX, names)
     if seg is None:
         raise UserError("holds no segmentation network (no segmentation_model.* tensors); give a joint checkpoint")
     stages = count_stages(sr.mark, names)
@@ -141,7 +141,7 @@ def refuse_strays(names: Collection[str]) -> None:
         raise UserError(f"0 missing, {some('unexpected', strays)}; expected sr_model.* and segmentation_model.* alone")
 
 
-def found(known: tuple[Known, ...], prefix: str, names: Collection[str]) -> Known | None:
+def _known_network(known: tuple[Known, ...], prefix: str, names: Collection[str]) -> Known | None:
     """The network whose marks are among the names, None if no name has the prefix. Raises UserError if unknown."""
     own = sorted(name for name in names if name.startswith(prefix))
     if not own:

@@ -146,9 +146,20 @@ def read_keys(folder: Path, name: str) -> dict[str, list[int]]:
 
 
 def network_quantities(name: str, fixture: Mapping[str, np.ndarray], keys: Path) -> dict[torch.dtype, list[Quantity]]:
-    """Compare a network's outputs in float64 and float32; returns the compared quantities by precision.
+    """Compare a network's outputs in float64 and float32.
 
-    Raises KeyError for a missing array, UserError for a missing key list, WeightsMismatch.
+    Args:
+        name: of the fixture.
+        fixture: its arrays by name.
+        keys: folder of key lists.
+
+    Returns:
+        The compared quantities by precision.
+
+    Raises:
+        KeyError: for a missing array.
+        UserError: for a missing key list.
+        WeightsMismatch: for one that does not fit our network.
     """
     matched = find_check(name)
     if matched is None:

@@ -34,9 +34,14 @@ class Alarms:
 
 
 def crack_free(folders: Sequence[Path], count: int | None = None) -> list[Path]:
-    """The photographs of folders that hold none with a crack; ``count`` of them, spread evenly.
+    """The photographs of folders that hold none with a crack.
 
-    Raises UserError for a folder that is missing or holds none.
+    Args:
+        folders: of photographs.
+        count: take so many, spread evenly; None: all.
+
+    Raises:
+        UserError: for a folder that is missing or holds none.
     """
     missing = next((folder for folder in folders if not folder.is_dir()), None)
     if missing is not None:
@@ -48,9 +53,15 @@ def crack_free(folders: Sequence[Path], count: int | None = None) -> list[Path]:
 
 
 def finders(systems: Sequence[System], baselines: Sequence[str], ways: Sequence[str]) -> dict[tuple[str, str], Finder]:
-    """How each system finds cracks in a photograph of its own size, by its name and its way of ``--restore``.
+    """How each system finds cracks in a photograph of its own size.
 
-    Baselines have no way ("-"): they do not restore.
+    Args:
+        systems: weights.
+        baselines: names of methods without learning.
+        ways: of ``--restore``.
+
+    Returns:
+        By name and way; baselines have no way ("-"): they do not restore.
     """
     by_way: dict[tuple[str, str], Finder] = {}
     for system in systems:
@@ -97,7 +108,14 @@ def measure_all(
     areas: Sequence[int],
     report: Callable[[Any], None],
 ) -> None:
-    """Measure one system and way after the other; ``tell`` hears all summaries so far, by name and way."""
+    """Measure one system and way after the other.
+
+    Args:
+        finders: by name and way.
+        paths: photographs without a crack.
+        areas: least areas of alarms, pixels.
+        report: called with all summaries so far, by name and way.
+    """
     summaries: dict[str, dict[str, Any]] = {}
     for (name, way), find in finders.items():
         alarms = count_alarms(find, paths, f"false alarms: {name}, restore {way}")

@@ -68,8 +68,8 @@ def resamples(images: int) -> NDArray[np.float64]:
 
 def mean_of(values: NDArray) -> Estimate:
     """The mean over photographs of values [N]; those that are NaN do not apply and are left out."""
-    one = _curve_estimates(np.asarray(values, dtype=np.float64)[:, None])
-    return Estimate(float(one[0][0]), one[1][:, 0], int(np.isfinite(values).sum()))
+    mean, draws = _curve_estimates(np.asarray(values, dtype=np.float64)[:, None])
+    return Estimate(float(mean[0]), draws[:, 0], int(np.isfinite(values).sum()))
 
 
 def best_and_mean_of(curves: NDArray) -> tuple[Estimate, Estimate]:
@@ -98,6 +98,11 @@ def _curve_estimates(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 
 
 def share_of(hits: int, images: int) -> dict[str, float | int]:
-    """The share of photographs that something is true of, with Wilson's 95% interval: as ``Estimate.figure``."""
+    """The share of photographs that something is true of, with Wilson's 95% interval: as ``Estimate.figure``.
+
+    Args:
+        hits: number of those that it is true of.
+        images: of all.
+    """
     bounds = binomtest(hits, images).proportion_ci(LEVEL, method="wilson")
     return {"mean": hits / images, "low": float(bounds.low), "high": float(bounds.high), "images": images}

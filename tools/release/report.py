@@ -59,7 +59,13 @@ class Report:
         return cls(folder, content)
 
     def add_scores(self, system: str, set_name: str, evaluation: Evaluation) -> None:
-        """Add what a system, and the baselines beside it, got on a set."""
+        """Add what a system, and the baselines beside it, got on a set.
+
+        Args:
+            system: its name.
+            set_name: of the set.
+            evaluation: scores of its photographs.
+        """
         for name, scores in ((system, evaluation.scores), *evaluation.baselines.items()):
             figures = estimates(scores)
             section = self.content
@@ -80,7 +86,13 @@ class Report:
         print(f"\n{tables.scores(self.content, set_name)}\n", flush=True)
 
     def add_restore(self, set_name: str, results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add what the ways of ``--restore`` got on a set."""
+        """Add what the ways of ``--restore`` got on a set.
+
+        Args:
+            set_name: of the set.
+            results: by input, as ``strangers.compare`` gives them.
+            rows: likewise, for each photograph and input.
+        """
         self.content["restore"][set_name] = dict(results)
         self.restore_rows += [{"set": set_name, **row} for row in rows]
         self.write()

@@ -91,7 +91,17 @@ def _as_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def trained_on(system: System, name: str, source: Source, allowed: bool) -> int:
-    """How many photographs of the set ``name`` the weights were trained on: UserError for any, unless ``allowed``."""
+    """How many photographs of a set the weights were trained on.
+
+    Args:
+        system: the weights.
+        name: of the set.
+        source: its photographs.
+        allowed: whether there may be any.
+
+    Raises:
+        UserError: for any, unless ``allowed``.
+    """
     try:
         return count_trained_on(source, system.checkpoint.meta, allowed)
     except UserError as error:
@@ -149,7 +159,12 @@ def ratios(figures: Figures) -> Figures:
 
 
 def differences(figures: Figures, others: Figures) -> Figures:
-    """How far the figures of the same photographs are above those of another system."""
+    """How far the figures of the same photographs are above those of another system.
+
+    Args:
+        figures: by condition and metric.
+        others: likewise, of the other system.
+    """
     return {
         condition: {
             key: estimate.minus(others[condition][key])

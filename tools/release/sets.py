@@ -87,7 +87,12 @@ def read_sets(root: Path, lists: Mapping[str, Path], count: int | None = None) -
 
 
 def spread(source: Source, count: int) -> Source:
-    """``count`` photographs of a source, from the first to the last at equal steps; all of them if there are fewer."""
+    """Photographs of a source, from the first to the last at equal steps.
+
+    Args:
+        source: the photographs.
+        count: take so many; all of them if there are fewer.
+    """
     if count >= len(source):
         return source
     return Subset(source, np.unique(np.linspace(0, len(source) - 1, count).round().astype(int)).tolist())

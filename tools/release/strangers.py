@@ -53,7 +53,14 @@ def decide(system: System, pixels: NDArray[np.uint8], ways: Sequence[str]) -> di
 
 
 def answer(system: System, pixels: NDArray[np.uint8], ways: Sequence[str], clean: Clean) -> dict[str, Prediction]:
-    """What predict.py finds under each ``--restore``; ways that are decided alike are computed once."""
+    """What predict.py finds under each ``--restore``; ways that are decided alike are computed once.
+
+    Args:
+        system: weights to use.
+        pixels: of a photograph, uint8 [h,w,3] RGB.
+        ways: of ``--restore``.
+        clean: done to probabilities, see ``engine.predict.photo.search``.
+    """
     decided = decide(system, pixels, ways)
     least = least_seen(system.minimum_area)
     predictions = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import table as markdown_table
 from engine.runtime.weights_folder import PHOTOGRAPHS
 from tools.ship.card_data import CardData
 from tools.ship.measured import false_alarms, tables
@@ -112,15 +113,15 @@ def make_card(
 
 
 def _data(splits: Mapping[str, PhotographSplit]) -> str:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for use, split in splits.items():
         for folder, count in sorted(split.folders.items()):
             terms, number = terms_of(folder), "-" if count is None else count
-            rows.append(f"| {folder} | {use} | {number} | {terms.licence} | {terms.source} |")
-    head = ["| photographs | for | number | licence | source |", "|---|---|---|---|---|"]
+            rows.append((folder, use, number, terms.licence, terms.source))
+    table = markdown_table(("photographs", "for", "number", "licence", "source"), rows)
     missing = sorted(file for use in splits.values() for file, digest in use.lists.items() if digest is None)
     more = [f"\nNot counted, as they were not at hand: {', '.join(missing)}."] if missing else []
-    return "\n".join([*head, *rows, *more])
+    return "\n".join([table, *more])
 
 
 def _recipe(content: Mapping[str, Any], splits: Mapping[str, PhotographSplit]) -> str:
@@ -154,11 +155,10 @@ def _recipe(content: Mapping[str, Any], splits: Mapping[str, PhotographSplit]) -
 def _failures(data: CardData) -> str:
     if not data.failures:
         return "None collected yet."
-    texts = [
+    return "\n\n".join(
         failure.text + (f"\n\n![{failure.picture.stem}]({PICTURES}/{failure.picture.name})" if failure.picture else "")
         for failure in data.failures
-    ]
-    return "\n\n".join(texts)
+    )
 
 
 def _listed(lines: tuple[str, ...]) -> str:

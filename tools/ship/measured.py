@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError
 from metrics.earlier import named_as_today
 from metrics.names import METRICS
@@ -46,19 +47,18 @@ def false_alarms(content: Mapping[str, Any] | None) -> str:
     rows = [] if content is None else list(_figures(content.get("false_alarms", {}), ()))
     if not rows:
         return NOT_MEASURED
-    lines = [f"| {', '.join(path).replace('_', ' ')} | {cell(figure)} | {figure['images']} |" for path, figure in rows]
-    return "\n".join(["| on photographs without a crack | mean, 95% interval | photographs |", "|---|---|---|", *lines])
+    cells = [(", ".join(path).replace("_", " "), cell(figure), figure["images"]) for path, figure in rows]
+    return markdown_table(("on photographs without a crack", "mean, 95% interval", "photographs"), cells)
 
 
 def _of_set(name: str, conditions: Mapping[str, Mapping[str, Any]]) -> str:
     columns = [key for key in COLUMNS if any(key in figures for figures in conditions.values())]
     images = max((figure["images"] for figures in conditions.values() for figure in figures.values()), default=0)
-    lines = [
-        f"| {condition} | " + " | ".join(cell(figures.get(key), METRICS[key].digits) for key in columns) + " |"
+    rows = [
+        [condition, *(cell(figures.get(key), METRICS[key].digits) for key in columns)]
         for condition, figures in conditions.items()
     ]
-    head = f"| `{name}`, {images} photographs | " + " | ".join(METRICS[key].heading for key in columns) + " |"
-    return "\n".join([head, "|---" * (1 + len(columns)) + "|", *lines])
+    return markdown_table([f"`{name}`, {images} photographs", *(METRICS[key].heading for key in columns)], rows)
 
 
 def _figures(content: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
