@@ -1,8 +1,9 @@
 """Compare finished experiments: differences with 95 % intervals, by metric, condition and kind of photograph.
 
 Every system is LABEL=FOLDER[,FOLDER...]: folders that evaluate.py was run on, several for trainings of the same
-recipe with other seeds. The first is the reference that the others are set against. FOLDER:classical takes the
-classical baseline that was scored beside the model; wandb:ENTITY/PROJECT/RUN_ID stands for the folder of a W&B run.
+recipe with other seeds; FOLDER+FOLDER are the folds of a cross-validation. The first system is the reference that the
+others are set against. FOLDER:classical takes the classical baseline that was scored beside the model;
+wandb:ENTITY/PROJECT/RUN_ID stands for the folder of a W&B run.
 
 python compare.py bicubic=experiments/cfd_bicubic joint=experiments/cfd_joint
 python compare.py --condition degraded bicubic=experiments/b_s1,experiments/b_s2 joint=experiments/j_s1,experiments/j_s2

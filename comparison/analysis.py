@@ -10,8 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from comparison.measures import DEFAULT, Stratum, available, groups_of, lower_is_better, measured, require, strata
-from comparison.runs import System
 from comparison.statistics import Difference, difference, holm, smallest_p
+from comparison.systems import System
 from contracts.errors import UserError
 
 FEW = 50  # photographs: below, intervals hang on a few of them

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from comparison.runs import Images, System
 from comparison.statistics import Measured
+from comparison.systems import Images, System
 from contracts.errors import UserError
 from metrics import names
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from comparison.analysis import Comparison
 from comparison.measures import measured
-from comparison.runs import MODEL, Run, System
+from comparison.systems import MODEL, Run, System
 from comparison.tables import title
 from contracts.errors import UserError
 from data.protocol import Source
@@ -70,13 +70,15 @@ def disagreement_sheet(system: System, reference: System, condition: str, metric
         *(i for i in order[:EACH_WAY][::-1] if apart[i] < 0),
     ]
     maps = {
-        (i, run.folder): _map(run, condition, names[i]) for i in chosen for run in (reference.runs[0], system.runs[0])
+        (i, run.folder): _map(run.fold_of(names[i]), condition, names[i])
+        for i in chosen
+        for run in (reference.runs[0], system.runs[0])
     }
-    source = _photographs(system.runs[0])
-    position = {source.name(index): index for index in range(len(source))}
+    photographs = _photographs(system.runs[0])
     rows = []
     for index in chosen:
-        image, mask = source.load(position[names[index]])
+        source, number = photographs[names[index]]
+        image, mask = source.load(number)
         caption = f"{names[index]}   {title(metric)} of {system.label} {apart[index]:+.3f}"
         shown = [image]
         for run in (reference.runs[0], system.runs[0]):
@@ -89,13 +91,16 @@ def disagreement_sheet(system: System, reference: System, condition: str, metric
     return _sheet(rows, ["photograph", reference.label, system.label])
 
 
-def _photographs(run: Run) -> Source:
-    """The test photographs of a run, by the options in its results. Raises UserError if they are others now."""
-    options: Drawn | Folder = TypeAdapter(Drawn | Folder).validate_python(run.meta["test_options"])
-    source = build_source(options, "datasets.test")
-    if fingerprint(source) != run.meta["protocol"]["photographs"]:
-        raise UserError("the photographs in datasets.test are no longer those that were evaluated")
-    return source
+def _photographs(run: Run) -> dict[str, tuple[Source, int]]:
+    """Where each test photograph of a run is, by the options in its results. Raises UserError if these changed."""
+    where: dict[str, tuple[Source, int]] = {}
+    for fold in run.folds or (run,):
+        options: Drawn | Folder = TypeAdapter(Drawn | Folder).validate_python(fold.meta["test_options"])
+        source = build_source(options, "datasets.test")
+        if fingerprint(source) != fold.meta["protocol"]["photographs"]:
+            raise UserError("the photographs in datasets.test are no longer those that were evaluated")
+        where |= {source.name(index): (source, index) for index in range(len(source))}
+    return where
 
 
 def _map(run: Run, condition: str, name: str) -> np.ndarray:

@@ -10,7 +10,8 @@ from pathlib import Path
 from comparison import tables
 from comparison.analysis import Comparison, Settings, compare, metrics_of, pairs
 from comparison.pictures import pictures
-from comparison.runs import Run, System, read_system, require_same_test
+from comparison.runs import read_system, require_same_test
+from comparison.systems import Run, System
 from contracts.errors import UserError
 from contracts.files import write_table, write_text
 from engine.runtime.experiment import put_in_place, require_writable, staging_for

@@ -7,67 +7,25 @@ import csv
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from comparison.folds import differences, merged
+from comparison.systems import MODEL, Images, Run, System
 from contracts.errors import UserError, lookup
 from engine.evaluate.report import KEPT_FILES
 from metrics.baselines import BASELINES
 from tracking.wandb_files import PREFIX, fetch_files
 
-MODEL = "model"
 AGAIN = "run evaluate.py on it again"
 
 
-@dataclass(frozen=True)
-class Images:
-    """The figures of one condition.
-
-    Attributes:
-        names: of the N photographs, in the order of the evaluation.
-        columns: of each figure [N,K] for K degradation draws, NaN where it does not apply.
-    """
-
-    names: tuple[str, ...]
-    columns: Mapping[str, NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One evaluated training.
-
-    Attributes:
-        folder: that holds its results.json and per_image.csv.
-        meta: of results.json; ``protocol`` says how it was measured.
-        conditions: the figures of each photograph by condition (hr, clean, degraded).
-        system: "model", or the baseline whose figures these are.
-    """
-
-    folder: Path
-    meta: Mapping[str, Any]
-    conditions: Mapping[str, Images]
-    system: str = MODEL
-
-
-@dataclass(frozen=True)
-class System:
-    """Trainings of one recipe with different seeds."""
-
-    label: str
-    runs: tuple[Run, ...]
-
-    def common_conditions(self) -> list[str]:
-        """The conditions that all of its trainings were measured under."""
-        return [name for name in self.runs[0].conditions if all(name in run.conditions for run in self.runs)]
-
-
 def read_system(argument: str) -> System:
-    """A system from LABEL=FOLDER[,FOLDER...][:BASELINE], a FOLDER also being wandb:ENTITY/PROJECT/RUN_ID.
+    """A system from LABEL=FOLDER[,FOLDER...][:BASELINE].
+
+    A FOLDER may also be wandb:ENTITY/PROJECT/RUN_ID, or the folds of a cross-validation, joined by "+".
 
     Raises UserError for another form and as ``read_run``.
     """
@@ -75,11 +33,14 @@ def read_system(argument: str) -> System:
     if not equals or not label:
         raise UserError(f"'{argument}': write a system as LABEL=FOLDER[,FOLDER...]")
     source, system = _without_baseline(source)
-    folders = [_local(folder) for folder in source.split(",") if folder]
+    trainings = [tuple(_local(fold) for fold in training.split("+")) for training in source.split(",") if training]
+    folders = [folder for training in trainings for folder in training]
     twice = next((folder for index, folder in enumerate(folders) if folder in folders[:index]), None)
     if twice is not None:
         raise UserError(f"{label}: {twice} is given twice; a training counts once")
-    return System(label, tuple(read_run(folder, system or MODEL) for folder in folders))
+    return System(
+        label, tuple(merged([read_run(fold, system or MODEL) for fold in training]) for training in trainings)
+    )
 
 
 def _without_baseline(source: str) -> tuple[str, str]:
@@ -170,7 +131,7 @@ def require_same_test(systems: Sequence[System], conditions: Sequence[str]) -> N
     first, *others = (run for system in systems for run in system.runs)
     ignored = {"degradation"} if "degraded" not in conditions else set()
     for run in others:
-        for key, ours, theirs in _differences(first.meta["protocol"], run.meta["protocol"], ignored):
+        for key, ours, theirs in differences(first.meta["protocol"], run.meta["protocol"], ignored):
             raise UserError(
                 f"{first.folder} and {run.folder} were not measured alike: {key} is {ours} there and {theirs} here; "
                 "evaluate both with the same datasets.test, degradation and rules"
@@ -178,22 +139,3 @@ def require_same_test(systems: Sequence[System], conditions: Sequence[str]) -> N
         for condition in conditions:
             if run.conditions[condition].names != first.conditions[condition].names:
                 raise UserError(f"{first.folder} and {run.folder} hold other photographs under {condition}; {AGAIN}")
-
-
-def _differences(
-    first: Mapping[str, Any], second: Mapping[str, Any], ignored: set[str], path: str = ""
-) -> Iterator[tuple[str, str, str]]:
-    """Dotted names of the entries that differ, and both values in short."""
-    for key in dict.fromkeys((*first, *second)):
-        ours, theirs = first.get(key), second.get(key)
-        if path + key in ignored or ours == theirs:
-            continue
-        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            yield from _differences(ours, theirs, ignored, f"{path}{key}.")
-        else:
-            yield path + key, _short(ours), _short(theirs)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -27,7 +27,7 @@ IMAGES = 60
 def made(tmp_path: Path) -> Callable[..., Path]:
     """Make a folder of results: per_image.csv of 60 photographs in two draws, and what was measured."""
 
-    def make(name: str, gain: float = 0.0, seed: int = 0, **protocol: object) -> Path:
+    def make(name: str, gain: float = 0.0, seed: int = 0, fold: int = 0, **protocol: object) -> Path:
         random, own = np.random.default_rng(0), np.random.default_rng(seed + 1)
         base, width, blur = (
             random.uniform(0.3, 0.7, IMAGES),
@@ -38,7 +38,7 @@ def made(tmp_path: Path) -> Callable[..., Path]:
             {
                 "system": system,
                 "condition": "degraded",
-                "name": f"{'AB'[i % 2]}/{i:03d}",
+                "name": f"{'AB'[i % 2]}/{fold * IMAGES + i:03d}",
                 "draw": draw,
                 "crack_width": width[i] if i % 10 else "",
                 "blur_sigma": blur[i, draw],
@@ -174,6 +174,21 @@ def test_a_rendered_set_has_one_draw(tiny_weights: Path, tmp_path: Path) -> None
     arguments = ("-opt", TINY, "--weights", tiny_weights, "--degraded", "--draws", 2)
     frozen = run_here("evaluate.py", *arguments, "--force_yml", f"datasets:test:frozen={tmp_path}", cwd=tmp_path)
     assert_error(frozen, "evaluation.draws 2")
+
+
+def test_folds_of_a_cross_validation(made: Callable[..., Path]) -> None:
+    """Two folds of 60 photographs each count as one training that was tested on 120."""
+    a, b = (
+        [made(f"{name}{fold}", gain, seed, fold) for fold in (0, 1)]
+        for name, gain, seed in (("a", 0, 0), ("b", 0.05, 1))
+    )
+    comparison = run([f"a={a[0]}+{a[1]}", f"b={b[0]}+{b[1]}"], metrics=["iou"], resamples=200)
+    (row,) = comparison.rows
+    assert row.difference.images == 2 * IMAGES and row.verdict == "better"
+    assert len(comparison.systems[0].runs) == 1 and len(comparison.systems[0].runs[0].folds) == 2
+    assert "'A/000' was tested in two folds" in error_of(run, [f"a={a[0]}+{b[0]}", f"b={b[0]}"])
+    other = made("other", fold=1, degradation={"seed": 9, "draws": 2})
+    assert "are no folds of one training: degradation.seed" in error_of(run, [f"a={a[0]}+{other}", f"b={b[0]}"])
 
 
 class StoredRun:
