@@ -20,7 +20,16 @@ POOLED = {
     names.PRECISION_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES)),
     names.RECALL_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_NEGATIVES)),
 }
-DEFAULT = (names.IOU, names.IOU_MAX, names.AIU, names.DICE, names.CLIOU, names.HD95, names.PSNR)
+DEFAULT = (
+    names.at_threshold(names.IOU),
+    names.IOU,
+    names.IOU_MAX,
+    names.AIU,
+    names.DICE,
+    names.CLIOU,
+    names.HD95,
+    names.PSNR,
+)
 
 
 class Stratum(NamedTuple):
@@ -61,7 +70,7 @@ def measured(system: System, condition: str, metric: str, stratum: Stratum | Non
 
 def lower_is_better(metric: str) -> bool:
     """Which way a metric is better."""
-    return metric in names.LOWER_IS_BETTER
+    return names.base_of(metric) in names.LOWER_IS_BETTER
 
 
 WIDTH, BLUR = "crack_width", "blur_sigma"

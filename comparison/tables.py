@@ -15,7 +15,7 @@ COLUMNS = ("metric", "system", "reference", "difference", "95 % interval", "p (H
 
 def digits(metric: str) -> int:
     """After the point, as in the tables of evaluate.py."""
-    known = names.METRICS.get(metric)
+    known = names.METRICS.get(names.base_of(metric))
     return known.digits if known else 3
 
 
@@ -29,8 +29,11 @@ def interval(row: Row) -> str:
 
 def title(metric: str) -> str:
     """How a metric is headed."""
-    known = names.METRICS.get(metric)
-    return (known.heading if known else "") or metric
+    known = names.METRICS.get(names.base_of(metric))
+    heading = known.heading if known else ""
+    if not heading:
+        return metric
+    return heading if names.base_of(metric) == metric else f"{heading} at threshold"
 
 
 def _cells(row: Row) -> list[str]:

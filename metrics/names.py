@@ -64,6 +64,7 @@ KERNEL_PSNR = "kernel_psnr"
 KERNEL_SSIM = "kernel_ssim"
 LOSS = "loss"  # the segmentation loss of whole images, in validation
 IMAGES = "images"
+AT_THRESHOLD = "_at_threshold"  # ending of figures at a threshold chosen elsewhere
 
 DRAW = "draw"  # number of an image's degradation, from 0
 CRACK_WIDTH = "crack_width"  # mean width of the true cracks, pixels
@@ -141,6 +142,11 @@ CONFUSION = ("true_positives", "false_positives", "false_negatives", "true_negat
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
 
 
+def base_of(name: str) -> str:
+    """The metric that is measured, whatever the threshold."""
+    return name.removesuffix(AT_THRESHOLD)
+
+
 def at_threshold(name: str) -> str:
     """The name of a figure at the threshold of ``evaluation.threshold``, such as ``iou_at_threshold``."""
-    return f"{name}_at_threshold"
+    return f"{name}{AT_THRESHOLD}"

@@ -91,11 +91,10 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class ScoringRules:
-    """How distances are measured, and at which threshold besides 0.5: arguments of ``evaluate_image``."""
+    """How distances are measured: arguments of ``evaluate_image``."""
 
     percentile: float = 95.0
     empty: str = "diagonal"
-    threshold: float | None = None
 
 
 def evaluate_image(

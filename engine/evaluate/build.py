@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -32,7 +31,7 @@ def build_evaluator(
         device,
         {name: None if name == "hr" else build_degradation(options, name) for name in conditions},
         scale=options.scale,
-        rules=replace(scoring_rules(options), threshold=settings.threshold),
+        rules=scoring_rules(options),
         minimum_area=options.postprocess.minimum_area,
         settings=settings,
     )

@@ -70,7 +70,7 @@ class Evaluator:
         conditions: the inputs to score by name, each with what makes the LR images of it; None: the photographs
             themselves are segmented (hr).
         scale: how many times smaller LR images are, by side.
-        rules: of distances, and the threshold besides 0.5.
+        rules: of distances.
         minimum_area: regions of fewer pixels are no cracks, at any threshold.
         settings: how it runs.
     """
@@ -167,19 +167,23 @@ class Evaluator:
             if self.settings.group.position(position) in self._kept_indices:
                 result.kept.append(prediction)
         quality = pool.submit(_quality, prediction, self.scale)
-        future = pool.submit(self.score, prediction.prob, prediction.mask)
+        threshold = self.settings.thresholds.get(condition)
+        future = pool.submit(self.score, prediction.prob, prediction.mask, threshold)
         waiting.append(_Waiting(own, prediction.name, future, facts, quality, extra))
         plain = prediction.hr if prediction.bicubic is None else prediction.bicubic
         for name, scores in result.baselines.items():
-            future = pool.submit(lambda method: self.score(method(pixels(plain)), prediction.mask), BASELINES[name])
+            future = pool.submit(
+                lambda method: self.score(method(pixels(plain)), prediction.mask, threshold), BASELINES[name]
+            )
             waiting.append(_Waiting(scores[condition], prediction.name, future, facts))
 
-    def score(self, prob: np.ndarray, mask: np.ndarray) -> ImageScores:
+    def score(self, prob: np.ndarray, mask: np.ndarray, threshold: float | None = None) -> ImageScores:
         """Score a probability map by the evaluator's rules.
 
         Args:
             prob: [H,W] in [0, 1].
             mask: [H,W] in {0, 1}.
+            threshold: one of the 99, to score the mask at it besides 0.5.
         """
         return evaluate_image(
             prob,
@@ -187,7 +191,7 @@ class Evaluator:
             percentile=self.rules.percentile,
             empty=self.rules.empty,
             surface_thresholds=self.settings.surface or None,
-            threshold=self.rules.threshold,
+            threshold=threshold,
         )
 
     def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import UserError
@@ -23,6 +24,7 @@ from engine.evaluate.maps import save_map
 from engine.evaluate.pictures import drawn
 from engine.evaluate.protocol import facts_of_test, frozen_set
 from engine.evaluate.settings import EvaluationSettings
+from engine.evaluate.threshold import thresholds_of
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import Experiment, put_in_place, require_writable, staging_for
 from engine.runtime.memory import keep_freed_memory
@@ -64,23 +66,18 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     model = checkpoint.model().to(device)
     chosen = options.evaluation
     precision = group.from_first(choose(chosen.precision, device))  # machines may differ
-    evaluator = build_evaluator(
-        options,
-        source,
-        device,
-        conditions,
-        EvaluationSettings(
-            seed=dataset.seed,
-            draws=chosen.draws,
-            surface=chosen.surface_step,
-            threshold=chosen.threshold,
-            baselines=chosen.baselines(),
-            keep=chosen.panels,
-            frozen=frozen,
-            group=group,
-            precision=precision,
-        ),
+    settings = EvaluationSettings(
+        seed=dataset.seed,
+        draws=chosen.draws,
+        surface=chosen.surface_step,
+        baselines=chosen.baselines(),
+        keep=chosen.panels,
+        frozen=frozen,
+        group=group,
+        precision=precision,
     )
+    settings = replace(settings, thresholds=thresholds_of(options, model, device, conditions, settings))
+    evaluator = build_evaluator(options, source, device, conditions, settings)
     if group.first:
         what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
         shared = f", shared by {group.world} processes" if group.world > 1 else ""
@@ -100,15 +97,24 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         "test_precision": precision.name,
         "inference": inference_cost(model, options.scale, device),
         "threshold": chosen.threshold,
+        "thresholds": settings.thresholds,
         "trained_on": trained_on,
         "seconds": round(time.perf_counter() - began, 1),
     }
     results = report.results(evaluation, meta)
     print(report.table(results))
-    if chosen.threshold is not None:
-        print(f"\nat threshold {chosen.threshold}:\n{report.table(results, at_threshold)}")
+    if settings.thresholds:
+        print(f"\nat threshold {_told(settings.thresholds)}:\n{report.table(results, at_threshold)}")
     _leave(checkpoint, staging, folder, results, evaluation)
     return results
+
+
+def _told(thresholds: Mapping[str, float]) -> str:
+    """The one threshold, or that of each condition."""
+    values = set(thresholds.values())
+    return (
+        f"{values.pop()}" if len(values) == 1 else ", ".join(f"{value} ({name})" for name, value in thresholds.items())
+    )
 
 
 def _results_folder(weights: Path, out: Path | None) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from degradations.frozen import FrozenSet
 from engine.runtime.distributed import ALONE, ProcessGroup
@@ -18,7 +18,7 @@ class EvaluationSettings:
         seed: of the degradation.
         draws: of the degradation for each photograph; only the condition degraded is repeated.
         surface: every n-th threshold for HD95_min and AHD95; 0: distances at 0.5 only.
-        threshold: besides 0.5, for the figures at a threshold chosen elsewhere; None: none.
+        thresholds: by condition, one of the 99 to score masks at besides 0.5.
         baselines: names of metrics.baselines to score too.
         keep: number of images whose predictions are kept for pictures.
         frozen: rendered LR images to use instead of drawing.
@@ -29,7 +29,7 @@ class EvaluationSettings:
     seed: int = 0
     draws: int = 1
     surface: int = 1
-    threshold: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     baselines: Sequence[str] = ()
     keep: int = 0
     frozen: FrozenSet | None = None

@@ -30,8 +30,10 @@ class Evaluation(Section):
     draws: int = Field(
         1, ge=1, description="degradations of each photograph, each drawn anew; clean and hr need but one"
     )
-    threshold: float | None = Field(
-        None, description="also score masks at this one, chosen on a validation set (0.01, 0.02, ... 0.99); null: not"
+    threshold: float | Literal["validation"] | None = Field(
+        None,
+        description="also score masks at this one (0.01, 0.02, ... 0.99), or, validation, at the one that is best for "
+        "datasets.val under the same input; null: not",
     )
     panels: int = Field(8, ge=0, description="pictures to write")
     maps: bool = Field(False, description="keep every probability map (8 bit) below results/maps, for compare.py")
@@ -45,8 +47,8 @@ class Evaluation(Section):
 
     @field_validator("threshold")
     @classmethod
-    def _is_swept(cls, value: float | None) -> float | None:
-        if value is not None:
+    def _is_swept(cls, value: float | str | None) -> float | str | None:
+        if isinstance(value, float):
             threshold_index(value)
         return value
 

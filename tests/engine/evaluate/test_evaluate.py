@@ -139,6 +139,25 @@ def test_pooled_figures_follow_from_the_counts_and_no_others(trained: Path, eval
         assert sum(figures[name] for name in CONFUSION) == counts.pixels.sum()
 
 
+def test_a_threshold_is_chosen_on_validation_photographs(work: Path) -> None:
+    """What is best for the validation set, evaluated by itself, is what the test is scored at."""
+    on_val = ["evaluation:threshold=validation", "evaluation:panels=0"]
+    done = run_well("evaluate.py", "--degraded", "--out", work / "on_val", "--force_yml", *on_val, cwd=work)
+    itself = ["datasets:test={count: 2, size: 64}", "evaluation:panels=0"]
+    run_well("evaluate.py", "--degraded", "--out", work / "val_itself", "--force_yml", *itself, cwd=work)
+    results, best = results_of(work / "on_val"), results_of(work / "val_itself")
+    thresholds = {condition: best[condition]["iou_max_threshold"] for condition in ("clean", "degraded")}
+    assert results["meta"]["thresholds"] == thresholds
+    assert "thresholds chosen on 2 validation photographs: clean" in done.out
+    counts = read_counts(work / "on_val").counts["model", "degraded"]
+    at = round(100 * thresholds["degraded"]) - 1
+    union = counts.true_positive + counts.false_positive + counts.false_negative
+    iou = ((counts.true_positive + 1e-5) / (union + 1e-5))[:, at]
+    assert results["degraded"]["iou_at_threshold"] == pytest.approx(iou.mean())
+    none = run_here("evaluate.py", "--force_yml", *on_val, "datasets:val=null", cwd=work)
+    assert_error(none, "evaluation.threshold", "datasets.val")
+
+
 def test_a_threshold_chosen_elsewhere_has_figures_of_its_own(work: Path) -> None:
     done = run_well(
         "evaluate.py", "--degraded", "--out", work / "out", "--force_yml", "evaluation:threshold=0.37", cwd=work
@@ -152,6 +171,8 @@ def test_a_threshold_chosen_elsewhere_has_figures_of_its_own(work: Path) -> None
     assert {"hd95_at_threshold", "cliou_at_threshold", "f_2px_at_threshold"} <= set(figures)
     rows = [row for row in rows_of(work / "out") if (row["system"], row["condition"]) == ("model", "degraded")]
     assert [float(row["dice_at_threshold"]) for row in rows] == pytest.approx(dice)
+    message = run_here("evaluate.py", "--force_yml", "evaluation:threshold=best", cwd=work)
+    assert_error(message, "evaluation.threshold")
     message = run_here("evaluate.py", "--force_yml", "evaluation:threshold=0.375", cwd=work)
     assert_error(message, "evaluation.threshold", "0.01, 0.02")
 
