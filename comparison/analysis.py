@@ -9,12 +9,14 @@ from itertools import combinations
 
 import numpy as np
 
-from comparison.measures import DEFAULT, Stratum, available, groups_of, lower_is_better, measured, require, strata
+from comparison.measures import DEFAULT, Stratum, available, groups_of, measured, require, strata
 from comparison.statistics import Difference, difference, holm, smallest_p
 from comparison.systems import System
 from contracts.errors import UserError
+from metrics import names
 
-FEW = 50  # photographs: below, intervals hang on a few of them
+FEW = 50  # groups of photographs: below, intervals hang on a few of them
+LEAST_RESAMPLES = 100  # of which 2.5 % are at least two
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,17 @@ class Row:
             return "too few"
         if self.difference.tie:
             return "tie"
-        return "better" if (self.difference.estimate > 0) != lower_is_better(self.metric) else "worse"
+        return "better" if (self.difference.estimate > 0) != self.lower_is_better else "worse"
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Which way the metric is better."""
+        return names.base_of(self.metric) in names.LOWER_IS_BETTER
 
     @property
     def better_on(self) -> float:
         """Fraction of photographs on which the system is better, equal ones counted half."""
-        return 1 - self.difference.better if lower_is_better(self.metric) else self.difference.better
+        return 1 - self.difference.higher if self.lower_is_better else self.difference.higher
 
 
 @dataclass(frozen=True)
@@ -120,9 +127,13 @@ def compare(systems: Sequence[System], settings: Settings, progress: Callable[[]
                     breakdown += [
                         replace(row, by=by) for row in _row(system, reference, condition, metrics[0], settings, stratum)
                     ]
+    if not rows:
+        raise UserError("no metric applies to two photographs or more of all systems; there is nothing to compare")
     corrected = holm(np.array([row.difference.p for row in rows]))
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, corrected, strict=True)]
-    return Comparison(tuple(systems), settings, tuple(rows), tuple(breakdown), tuple(_warnings(systems, rows)))
+    return Comparison(
+        tuple(systems), settings, tuple(rows), tuple(breakdown), tuple(_warnings(systems, rows, settings.all_pairs))
+    )
 
 
 def pairs(systems: Sequence[System], all_pairs: bool) -> list[tuple[System, System]]:
@@ -154,22 +165,25 @@ def _row(
         groups_of(system.runs[0].conditions[condition].names, settings.groups or {}),
         resamples=settings.resamples,
         seed=settings.seed,
+        tested=stratum is None,
     )
     if apart is None:
         return []
     return [Row(condition, metric, system.label, reference.label, apart, stratum=stratum.name if stratum else "")]
 
 
-def _warnings(systems: Sequence[System], rows: Sequence[Row]) -> Iterator[str]:
-    images = min((row.difference.images for row in rows), default=0)
-    if images < FEW:
-        yield f"{images} photographs only: intervals of fewer than {FEW} hang on a few of them"
-    once = [system.label for system in systems if len(system.runs) == 1]
+def _warnings(systems: Sequence[System], rows: Sequence[Row], all_pairs: bool) -> Iterator[str]:
+    images, groups = (max(getattr(row.difference, name) for row in rows) for name in ("images", "groups"))
+    if groups < images:
+        yield f"{images} photographs in {groups} groups, which are drawn as a whole"
+    if groups < FEW:
+        yield f"{groups} photographs or groups of them only: intervals of fewer than {FEW} hang on a few"
+    once = [system.label for system in systems if len(system.runs) == 1 and system.learnt]
     if once:
         yield (
             f"{', '.join(once)}: one training each; the intervals speak of these weights, not of what another "
             "seed of the same recipe would give"
         )
-    least = max((smallest_p((len(system.runs), len(systems[0].runs))) for system in systems[1:]), default=0.0)
+    least = max(smallest_p((len(one.runs), len(other.runs))) for one, other in pairs(systems, all_pairs))
     if least > 0.05:
         yield f"with so few seeds the permutation test cannot give a p below {least:.2g}, whatever the difference"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,9 +41,9 @@ def merged(folds: Sequence[Run]) -> Run:
 
 def _together(parts: Sequence[Images]) -> Images:
     names = tuple(name for part in parts for name in part.names)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"'{twice}' was tested in two folds; every photograph belongs to one")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise UserError(f"'{twice[0]}' was tested in two folds; every photograph belongs to one")
     common = set.intersection(*(set(part.columns) for part in parts))
     return Images(names, {key: np.concatenate([part.columns[key] for part in parts]) for key in sorted(common)})
 

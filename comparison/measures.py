@@ -19,6 +19,7 @@ POOLED = {
     names.IOU_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES, _FALSE_NEGATIVES)),
     names.PRECISION_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_POSITIVES)),
     names.RECALL_POOLED: ((_TRUE_POSITIVES,), (_TRUE_POSITIVES, _FALSE_NEGATIVES)),
+    names.CLIOU: ((names.CENTRELINE_FOUND,), (names.CENTRELINE_UNION,)),
 }
 DEFAULT = (
     names.at_threshold(names.IOU),
@@ -44,7 +45,7 @@ def available(systems: Sequence[System], condition: str) -> list[str]:
     columns = [set(run.conditions[condition].columns) for system in systems for run in system.runs]
     common = set.intersection(*columns)
     pooled = [name for name, (above, below) in POOLED.items() if common.issuperset((*above, *below))]
-    return sorted(common - NOT_METRICS) + pooled
+    return sorted({*(common - NOT_METRICS), *pooled})
 
 
 def measured(system: System, condition: str, metric: str, stratum: Stratum | None = None) -> Measured:
@@ -57,7 +58,7 @@ def measured(system: System, condition: str, metric: str, stratum: Stratum | Non
         stratum: what to leave in; unset: all.
     """
     above, below = POOLED.get(metric, ((metric,), ()))
-    totals, counts = [], []
+    totals, counts, applies = [], [], []
     for run in system.runs:
         columns = run.conditions[condition].columns
         total = np.sum([columns[name] for name in above], axis=0)
@@ -65,12 +66,8 @@ def measured(system: System, condition: str, metric: str, stratum: Stratum | Non
         present = np.isfinite(total) & (stratum is None or stratum.chosen)
         totals.append(np.where(present, total, 0.0).sum(1))
         counts.append(np.where(present, count, 0.0).sum(1))
-    return Measured(np.stack(totals), np.stack(counts))
-
-
-def lower_is_better(metric: str) -> bool:
-    """Which way a metric is better."""
-    return names.base_of(metric) in names.LOWER_IS_BETTER
+        applies.append(present.any(1))
+    return Measured(np.stack(totals), np.stack(counts), np.stack(applies))
 
 
 WIDTH, BLUR = "crack_width", "blur_sigma"
@@ -78,7 +75,7 @@ BINS = {  # lower ends of the bins, pixels of the photograph
     WIDTH: ("crack width", (0.0, 2.0, 4.0, 8.0)),
     BLUR: ("blur sigma", (0.0, 1.0, 2.0, 3.0)),
 }
-NOT_METRICS = {WIDTH, BLUR, *names.CONFUSION}
+NOT_METRICS = {WIDTH, BLUR, names.CENTRELINE_FOUND, names.CENTRELINE_UNION, *names.CONFUSION}
 
 
 def strata(images: Images) -> dict[str, list[Stratum]]:

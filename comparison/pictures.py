@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -19,6 +18,7 @@ from data.sources import fingerprint
 from engine.build.data import build_source
 from engine.evaluate.maps import read_map
 from engine.options import Drawn, Folder
+from metrics import names
 from visualization.drawing import PAPER, resized, write
 from visualization.intervals import Interval, intervals
 from visualization.panels import FALSE_NEGATIVE, FALSE_POSITIVE, LEGEND, TRUE_POSITIVE, error_image
@@ -63,23 +63,21 @@ def disagreement_sheet(system: System, reference: System, condition: str, metric
         UserError: where a map or the photographs are not there.
     """
     apart = measured(system, condition, metric).per_image() - measured(reference, condition, metric).per_image()
-    names = system.runs[0].conditions[condition].names
-    order = np.argsort(np.nan_to_num(apart), kind="stable")
-    chosen = [
-        *(i for i in order[::-1][:EACH_WAY] if apart[i] > 0),
-        *(i for i in order[:EACH_WAY][::-1] if apart[i] < 0),
-    ]
+    gain = -apart if names.base_of(metric) in names.LOWER_IS_BETTER else apart
+    photographs = system.runs[0].conditions[condition].names
+    order = np.argsort(np.nan_to_num(gain), kind="stable")
+    chosen = [*(i for i in order[::-1][:EACH_WAY] if gain[i] > 0), *(i for i in order[:EACH_WAY][::-1] if gain[i] < 0)]
     maps = {
-        (i, run.folder): _map(run.fold_of(names[i]), condition, names[i])
+        (i, run.folder): _map(run.fold_of(photographs[i]), condition, photographs[i])
         for i in chosen
         for run in (reference.runs[0], system.runs[0])
     }
-    photographs = _photographs(system.runs[0])
+    where = _photographs(system.runs[0])
     rows = []
     for index in chosen:
-        source, number = photographs[names[index]]
+        source, number = where[photographs[index]]
         image, mask = source.load(number)
-        caption = f"{names[index]}   {title(metric)} of {system.label} {apart[index]:+.3f}"
+        caption = f"{photographs[index]}   {title(metric)} of {system.label} {apart[index]:+.3f}"
         shown = [image]
         for run in (reference.runs[0], system.runs[0]):
             prob = maps[index, run.folder]
@@ -95,7 +93,10 @@ def _photographs(run: Run) -> dict[str, tuple[Source, int]]:
     """Where each test photograph of a run is, by the options in its results. Raises UserError if these changed."""
     where: dict[str, tuple[Source, int]] = {}
     for fold in run.folds or (run,):
-        options: Drawn | Folder = TypeAdapter(Drawn | Folder).validate_python(fold.meta["test_options"])
+        try:
+            options: Drawn | Folder = TypeAdapter(Drawn | Folder).validate_python(fold.meta["test_options"])
+        except ValueError:
+            raise UserError("its results name their photographs as another version does") from None
         source = build_source(options, "datasets.test")
         if fingerprint(source) != fold.meta["protocol"]["photographs"]:
             raise UserError("the photographs in datasets.test are no longer those that were evaluated")
@@ -124,7 +125,13 @@ def _sheet(rows: list[tuple[str, list[np.ndarray]]], titles: list[str]) -> np.nd
             canvas.paste(Image.fromarray(image), (left + (SIDE - image.shape[1]) // 2, top + LINE))
         top += LINE + height + GAP
     legend = ", ".join(f"{name} {_COLOUR[colour]}" for name, colour in LEGEND)
-    write(canvas, f"errors at 0.5: {legend}", (GAP, width - GAP, top + LINE // 2 - GAP), 13, centred=False)
+    write(
+        canvas,
+        f"errors of the first training at 0.5, first degradation: {legend}; figures: means over all",
+        (GAP, width - GAP, top + LINE // 2 - GAP),
+        13,
+        centred=False,
+    )
     return np.asarray(canvas)
 
 
@@ -149,4 +156,4 @@ def pictures(comparison: Comparison) -> Iterator[tuple[str, np.ndarray]]:
         except UserError as error:
             print(f"no picture of the disagreement of {system.label}: {error}")
             continue
-        yield str(Path(f"disagreement_{number}.png")), sheet
+        yield f"disagreement_{number}.png", sheet

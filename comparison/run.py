@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comparison import tables
-from comparison.analysis import Comparison, Settings, compare, metrics_of, pairs
+from comparison.analysis import LEAST_RESAMPLES, Comparison, Settings, compare, metrics_of, pairs
 from comparison.pictures import pictures
 from comparison.runs import read_system, require_same_test
 from comparison.systems import Run, System
@@ -48,6 +48,8 @@ def run(
     """
     if len(arguments) < 2:
         raise UserError("give at least two systems as LABEL=FOLDER, the first the one to compare with")
+    if resamples < LEAST_RESAMPLES or seed < 0:
+        raise UserError(f"--resamples {resamples}, --seed {seed}: give at least {LEAST_RESAMPLES} and 0")
     if out is not None:
         _require_free(out)
     systems = [read_system(argument) for argument in arguments]
@@ -96,10 +98,16 @@ def _groups(run: Run, table: Path | None) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t"))
-        return {f"{dataset}/{stem}": group for dataset, stem, group in rows[1:]}
+        groups = {f"{dataset}/{stem}": group for dataset, stem, group in rows[1:]}
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--groups {path}: no table of dataset, stem and group ({reason})") from None
+    tested = {name for images in run.conditions.values() for name in images.names}
+    if table is not None and not tested & groups.keys():
+        raise UserError(
+            f"--groups {path}: names none of the photographs, such as {min(tested)}; DATASET and STEM differ"
+        )
+    return groups
 
 
 def _require_free(out: Path) -> None:
@@ -111,12 +119,22 @@ def _require_free(out: Path) -> None:
 def _write(comparison: Comparison, out: Path) -> None:
     folder = out.absolute()
     staging = staging_for(folder)
-    write_text(staging / "comparison.md", tables.markdown(comparison))
-    write_table(staging / "comparison.csv", tables.records(comparison))
-    write_text(staging / "comparison.tex", tables.latex(comparison))
-    write_text(staging / "comparison.json", json.dumps(tables.content(comparison), indent=2) + "\n")
-    save_all({staging / name: picture for name, picture in pictures(comparison)})
-    moved = put_in_place(staging, folder)
+    names = ("comparison.md", "comparison.csv", "comparison.tex", "comparison.json")
+    try:
+        write_text(staging / names[0], tables.markdown(comparison))
+        write_table(staging / names[1], tables.records(comparison))
+        write_text(staging / names[2], tables.latex(comparison))
+        write_text(staging / names[3], json.dumps(tables.content(comparison), indent=2, allow_nan=False) + "\n")
+    except BaseException:
+        for name in names:
+            (staging / name).unlink(missing_ok=True)
+        if staging != folder:
+            staging.rmdir()
+        raise
+    try:
+        save_all({staging / name: picture for name, picture in pictures(comparison)})
+    finally:
+        moved = put_in_place(staging, folder)
     if moved is not None:
         print(f"moved the earlier comparison to {moved}")
     print(f"wrote {out}/comparison.md, .csv, .tex, .json and pictures")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import csv
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,27 +30,36 @@ def read_system(argument: str) -> System:
 
     Raises UserError for another form and as ``read_run``.
     """
-    label, equals, source = argument.rpartition("=")
-    if not equals or not label:
-        raise UserError(f"'{argument}': write a system as LABEL=FOLDER[,FOLDER...]")
-    source, system = _without_baseline(source)
-    trainings = [tuple(_local(fold) for fold in training.split("+")) for training in source.split(",") if training]
-    folders = [folder for training in trainings for folder in training]
-    twice = next((folder for index, folder in enumerate(folders) if folder in folders[:index]), None)
-    if twice is not None:
-        raise UserError(f"{label}: {twice} is given twice; a training counts once")
-    return System(
-        label, tuple(merged([read_run(fold, system or MODEL) for fold in training]) for training in trainings)
-    )
+    label, _, given = argument.partition("=")
+    source, system = _without_baseline(given)
+    parts = _split(source)
+    if not label or not all(fold for training in parts for fold in training) or not source:
+        raise UserError(f"'{argument}': write a system as LABEL=FOLDER[,FOLDER...]; no folder is given")
+    known: set[Path | str] = set()
+    for fold in (fold for training in parts for fold in training):
+        identity = fold if fold.startswith(PREFIX) else results_folder(Path(fold)).resolve()
+        if identity in known:
+            raise UserError(f"{label}: {fold} is given twice; a training counts once")
+        known.add(identity)
+    trainings = [[_local(fold) for fold in training] for training in parts]
+    runs = tuple(merged([read_run(fold, system or MODEL) for fold in training]) for training in trainings)
+    return System(label, runs, given)
 
 
 def _without_baseline(source: str) -> tuple[str, str]:
     """(sources, baseline or "") of SOURCES[:BASELINE]; the colon of wandb:RUN ends no source."""
     head, colon, last = source.rpartition(":")
-    if not colon or head.endswith(PREFIX.removesuffix(":")):
+    if not colon or Path(source).is_dir() or re.search(rf"(^|[,+]){PREFIX.removesuffix(':')}$", head):
         return source, ""
     lookup(BASELINES, last, "baseline")
     return head, last
+
+
+def _split(source: str) -> list[list[str]]:
+    """The trainings, and of each the folds; a folder that exists is taken by its whole name, commas or not."""
+    if Path(source).is_dir():
+        return [[source]]
+    return [[part] if Path(part).is_dir() else part.split("+") for part in source.split(",")]
 
 
 def _local(source: str) -> Path:
@@ -87,14 +97,14 @@ def read_run(folder: Path, system: str = MODEL) -> Run:
         with (place / "per_image.csv").open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["system"] == system]
         conditions = {name: _images([row for row in rows if row["condition"] == name]) for name in _conditions(rows)}
+        whole = meta["protocol"]["images"] if "protocol" in meta else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{place}: its results cannot be read ({reason}); {AGAIN}") from None
-    if "protocol" not in meta:
+    if whole is None:
         raise UserError(f"{place}: written before results said how they were measured; {AGAIN}")
     if not rows:
         raise UserError(f"{place}: '{system}' was not scored there; {AGAIN} with it")
-    whole = meta["protocol"]["images"]
     lost = next((name for name, images in conditions.items() if len(images.names) != whole), None)
     if lost is not None:
         number = len(conditions[lost].names)

@@ -58,6 +58,12 @@ class System:
 
     label: str
     runs: tuple[Run, ...]
+    source: str = ""
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it was trained: baselines were not."""
+        return self.runs[0].system == MODEL
 
     def common_conditions(self) -> list[str]:
         """The conditions that all of its trainings were measured under."""

@@ -8,9 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from comparison.analysis import Comparison, Row
+from comparison.systems import System
 from metrics import names
 
-COLUMNS = ("metric", "system", "reference", "difference", "95 % interval", "p (Holm)", "d_z", "better on", "verdict")
+COLUMNS = (
+    "metric", "photographs", "system", "reference", "difference", "95 % interval",
+    "p (Holm)", "d_z", "better on", "verdict",
+)  # fmt: skip
 
 
 def digits(metric: str) -> int:
@@ -40,6 +44,7 @@ def _cells(row: Row) -> list[str]:
     apart, places = row.difference, digits(row.metric)
     return [
         title(row.metric),
+        str(apart.images),
         f"{row.system} {apart.system:.{places}f}",
         f"{row.reference} {apart.reference:.{places}f}",
         f"{apart.estimate:+.{places}f}",
@@ -63,8 +68,7 @@ def markdown(comparison: Comparison) -> str:
     for condition in comparison.settings.conditions:
         rows = [row for row in comparison.rows if row.condition == condition]
         if rows:
-            images = max(row.difference.images for row in rows)
-            lines += [f"## {condition}, {images} photographs", "", *_table(COLUMNS, map(_cells, rows)), ""]
+            lines += [f"## {condition}", "", *_table(COLUMNS, map(_cells, rows)), ""]
             lines += _breakdown([row for row in comparison.breakdown if row.condition == condition])
     return "\n".join([*lines, LEGEND, ""])
 
@@ -79,12 +83,15 @@ LEGEND = (
 
 
 def _systems(comparison: Comparison) -> list[str]:
-    def cells(label: str, runs: Sequence[Any]) -> list[str]:
+    def cells(system: System) -> list[str]:
+        if not system.learnt:
+            return [system.label, *"-" * 7]
+        runs = system.runs
         steps = sorted({str(run.meta.get("step", "-")) for run in runs})
         seeds = [str(seed) for run in runs if (seed := run.meta.get("seed")) is not None]
         training, inference = ([run.meta.get(key, {}) for run in runs] for key in ("compute", "inference"))
         return [
-            label,
+            system.label,
             str(len(runs)),
             ", ".join(seeds) or "-",
             ", ".join(steps),
@@ -94,7 +101,7 @@ def _systems(comparison: Comparison) -> list[str]:
             _mean(inference, "parameters", 1e6, 2),
         ]
 
-    rows = (cells(system.label, system.runs) for system in comparison.systems)
+    rows = map(cells, comparison.systems)
     costs = ("training / P multiply-adds", "training / min", "an answer / G multiply-adds", "parameters / M")
     return _table(("system", "trainings", "seeds", "steps", *costs), rows)
 
@@ -110,8 +117,8 @@ def _breakdown(rows: Sequence[Row]) -> list[str]:
     lines: list[str] = []
     for by in dict.fromkeys(row.by for row in rows):
         some = [row for row in rows if row.by == by]
-        columns = (by, "photographs", *COLUMNS[1:5], *COLUMNS[6:])
-        cells = ((row.stratum, str(row.difference.images), *_cells(row)[1:5], *_cells(row)[6:]) for row in some)
+        columns = (by, *COLUMNS[1:6], *COLUMNS[7:])
+        cells = ((row.stratum, *_cells(row)[1:6], *_cells(row)[7:]) for row in some)
         lines += [f"### {title(some[0].metric)} by {by}", "", *_table(columns, cells), ""]
     return lines
 
@@ -123,7 +130,10 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [line(columns), "|---" * len(columns) + "|", *map(line, rows)]
 
 
-LATEX_SPECIAL = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {"\\": r"\textbackslash{}"})
+LATEX_SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 def latex(comparison: Comparison) -> str:
@@ -131,7 +141,7 @@ def latex(comparison: Comparison) -> str:
     lines = [r"\begin{tabular}{llrrrrl}", r"\toprule"]
     lines += [r"input & metric & reference & system & difference & 95\,\% interval & verdict \\", r"\midrule"]
     for row in comparison.rows:
-        metric, system, reference, apart, ends, *_, verdict = (cell.translate(LATEX_SPECIAL) for cell in _cells(row))
+        metric, _, system, reference, apart, ends, *_, verdict = (cell.translate(LATEX_SPECIAL) for cell in _cells(row))
         lines.append(
             f"{row.condition} & {metric} & {reference} & {system} & ${apart}$ & {_math(ends)} & {verdict} \\\\"
         )
@@ -143,7 +153,13 @@ def _math(ends: str) -> str:
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Every row, also those of the breakdown, as flat dicts with all figures."""
+    """Every row, also those of the breakdown, as flat dicts with all figures; None for what there is not."""
+
+    def figures(row: Row) -> dict[str, Any]:
+        values = {**asdict(row.difference), "better_on": row.better_on}
+        del values["higher"]
+        return {key: None if value is None or math.isnan(value) else value for key, value in values.items()}
+
     return [
         {
             "condition": row.condition,
@@ -152,7 +168,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
             "stratum": row.stratum,
             "system_label": row.system,
             "reference_label": row.reference,
-            **asdict(row.difference),
+            **figures(row),
             "p_holm": row.p_holm,
             "verdict": row.verdict,
         }
@@ -164,7 +180,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
     """The comparison for machines: systems with folders and protocol, settings, rows, notes."""
     first = comparison.systems[0].runs[0]
     return {
-        "systems": {system.label: [str(run.folder) for run in system.runs] for system in comparison.systems},
+        "systems": {system.label: system.source for system in comparison.systems},
         "protocol": first.meta["protocol"],
         "settings": {key: value for key, value in asdict(comparison.settings).items() if key != "groups"},
         "rows": records(comparison),

@@ -77,7 +77,7 @@ class Accumulator:
             hausdorff = self._curve("hd_curve")
             surface = {names.HD95_MIN: float(np.nanmin(hausdorff)), names.AHD95: float(np.nanmean(hausdorff))}
         confusion = np.sum([scores.confusion for scores in self._scores], axis=0)  # pixels of all images
-        return {
+        figures = {
             **means([scores.values for scores in self._scores]),
             names.IOU_MAX: float(mean_iou[best]),
             names.IOU_MAX_THRESHOLD: float(sweep.THRESHOLDS[best]),
@@ -87,7 +87,11 @@ class Accumulator:
             **set_figures(self._scores),
             **means(self._extra),
             **dict(zip(names.CONFUSION, map(float, confusion), strict=True)),
-            names.IMAGES: float(len(set(self._names))),  # not their draws
+            names.IMAGES: float(len(set(self._names))),
+        }
+        draws = len(self._names) / len(set(self._names))  # numbers of images are means over their draws
+        return {
+            name: value / draws if names.base_of(name) in names.COUNTED else value for name, value in figures.items()
         }
 
     def rows(self) -> list[dict[str, float | str]]:
@@ -128,8 +132,7 @@ class Accumulator:
     def centreline_parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of every image the pixels of centrelines that clIoU counts as true [N], and all that it counts [N]."""
         lines = [scores.half.centrelines for scores in self._scores]
-        union = [one.truth + one.predicted - one.right for one in lines]
-        return np.array([one.found for one in lines]), np.array(union)
+        return np.array([one.found for one in lines]), np.array([one.union for one in lines])
 
     def iou_curves(self) -> NDArray[np.float64]:
         """The IoU of every image at each threshold [N,99], in the images' order."""
@@ -153,4 +156,6 @@ def _row(scores: ImageScores, best: int) -> dict[str, float]:
     if scores.hd_curve is not None:
         row[names.AHD95] = float(np.nanmean(scores.hd_curve))
     row[names.HD95_OUTLIERS] = float(scores.outliers)
+    lines = scores.half.centrelines
+    row |= {names.CENTRELINE_FOUND: float(lines.found), names.CENTRELINE_UNION: float(lines.union)}
     return row | dict(zip(names.CONFUSION, map(float, scores.confusion), strict=True))

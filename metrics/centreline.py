@@ -40,6 +40,11 @@ class Centrelines:
         return Centrelines(**{key: value + getattr(other, key) for key, value in vars(self).items()})
 
     @property
+    def union(self) -> int:
+        """What clIoU divides by: the true centreline, and the wrong pixels of the predicted one."""
+        return self.truth + self.predicted - self.right
+
+    @property
     def cliou(self) -> float:
         """IoU in [0, 1], true positives counted on the true centreline; both empty: 1, exactly one: 0.
 
@@ -47,7 +52,7 @@ class Centrelines:
         true centreline by these, the missed ones and the wrong ones of the predicted centreline. They thin
         predictions by Z. Guo and R. Hall (1989) and have true centrelines in their data set.
         """
-        return _share(self.found, self.truth + self.predicted - self.right)
+        return _share(self.found, self.union)
 
     @property
     def cliou_predicted(self) -> float:

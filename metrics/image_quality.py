@@ -93,7 +93,7 @@ def blur_sigma(kernel: NDArray) -> float:
 
     Of a Gaussian cut off by the kernel's side it is a little less than its parameter.
     """
-    taps = np.asarray(kernel, np.float64) / np.sum(kernel)
+    taps = np.clip(np.asarray(kernel, np.float64), 0, None)  # some restorations' kernels have negative taps
     points = np.stack(np.meshgrid(*(np.arange(side) for side in taps.shape), indexing="ij")).reshape(2, -1)
     return float(np.sqrt(max(0.0, np.linalg.eigvalsh(np.cov(points, aweights=taps.ravel(), ddof=0))[-1])))
 

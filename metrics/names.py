@@ -64,6 +64,8 @@ KERNEL_PSNR = "kernel_psnr"
 KERNEL_SSIM = "kernel_ssim"
 LOSS = "loss"  # the segmentation loss of whole images, in validation
 IMAGES = "images"
+CENTRELINE_FOUND = "centreline_found"  # pixels of the true centreline that are found, at 0.5
+CENTRELINE_UNION = "centreline_union"  # these, its missed ones and the wrong ones of the predicted one
 AT_THRESHOLD = "_at_threshold"  # ending of figures at a threshold chosen elsewhere
 
 DRAW = "draw"  # number of an image's degradation, from 0
@@ -139,6 +141,7 @@ METRICS = {  # in the order of printed tables
     LOSS: Metric("loss", lower_is_better=True),
 }
 CONFUSION = ("true_positives", "false_positives", "false_negatives", "true_negatives")  # pixels of all images
+COUNTED = frozenset(name for name, metric in METRICS.items() if metric.of == "count")  # images
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
 
 

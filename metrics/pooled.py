@@ -6,6 +6,7 @@ image has its figure. A large or much-cracked photograph weighs more in the firs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,7 +83,7 @@ def best(curve: NDArray[np.float64]) -> tuple[float, float]:
 
 def threshold_index(threshold: float) -> int:
     """Index of a threshold among the 99. Raises ValueError for one that is none of .01, .02, ... .99."""
-    index = round(threshold * 100) - 1
+    index = round(threshold * 100) - 1 if math.isfinite(threshold) else -1
     if not 0 <= index < len(sweep.THRESHOLDS) or abs(sweep.THRESHOLDS[index] - threshold) > 1e-9:
         raise ValueError(f"threshold {threshold}: give one of 0.01, 0.02, ... 0.99")
     return index

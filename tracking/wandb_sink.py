@@ -8,6 +8,7 @@ reported in one line and W&B is off from then on: the local files go on.
 from __future__ import annotations
 
 import functools
+import glob
 import netrc
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -104,6 +105,7 @@ def _settings(wandb: Any, **more: Any) -> Any:
         "silent": True,
         "console": "off",
         "disable_git": True,
+        "symlink": False,  # kept files stay what they were when results are made anew
         "init_timeout": INIT_TIMEOUT,
         "finish_timeout": FINISH_TIMEOUT,
     } | more
@@ -241,7 +243,7 @@ class WandbSink:
     def files(self, paths: Sequence[Path]) -> None:
         """Keep copies of files with the run, by their names."""
         for path in paths:
-            self.run.save(str(path), base_path=str(path.parent), policy="now")
+            self.run.save(glob.escape(str(path)), base_path=str(path.parent), policy="now")
 
     @guarded
     def summary(self, values: Mapping[str, Any]) -> None:

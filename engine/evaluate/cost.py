@@ -10,11 +10,11 @@ import torch
 from engine.runtime.compute import MIB, MultiplyAdds, peak_memory
 from models.base import WholeModel
 
-LR_SIDE = 112  # px: a photograph of 448x448 at scale 4, the size of khanhha's
+LR_SIDE = 64  # px
 
 
 def inference_cost(model: WholeModel, scale: int, device: torch.device) -> dict[str, Any]:
-    """The cost of restoring and segmenting one grey LR image of 112x112 pixels, in float32.
+    """The cost of restoring and segmenting one grey LR image of 64x64 pixels, in float32.
 
     Args:
         model: on the device, in evaluation mode.

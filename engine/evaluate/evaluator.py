@@ -83,6 +83,11 @@ class Evaluator:
     minimum_area: int
     settings: EvaluationSettings
 
+    @property
+    def draws(self) -> int:
+        """Of each photograph: as asked for where one of the conditions is drawn anew, else one."""
+        return self.settings.draws if DEGRADED in self.conditions else 1
+
     @cached_property
     def _kept_indices(self) -> set[int]:
         count = len(self.source)
@@ -141,7 +146,7 @@ class Evaluator:
         """
         model.eval()
         number = min(len(self.source), limit or len(self.source))
-        for position in self.settings.group.of(range(number * self.settings.draws)):
+        for position in self.settings.group.of(range(number * self.draws)):
             draw, index = divmod(position, number)
             batch = self.load(index)
             image, mask = batch.hr.to(self.device), batch.mask[0, 0].numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,16 @@ def protocol(options: Options, source: Source, frozen: FrozenSet | None) -> dict
     test = options.datasets.test
     assert test is not None
     if frozen is None:
-        degradation = {**build_degradation(options, "degraded").describe(), "seed": test.seed}
+        settings: Mapping[str, Any] = {**build_degradation(options, "degraded").describe(), "seed": test.seed}
     else:
-        degradation = {
-            key: frozen.meta[key] for key in ("steps", "kernel_side", "border", "seed") if key in frozen.meta
-        }
+        settings = frozen.meta
+    degradation = {key: settings.get(key) for key in ("steps", "kernel_side", "border", "seed")}
     return {
         "photographs": fingerprint(source),
         "images": len(source),
         "scale": options.scale,
         "degradation": {**degradation, "draws": options.evaluation.draws},
-        "rules": asdict(scoring_rules(options)),
+        "rules": {**asdict(scoring_rules(options)), "surface_step": options.evaluation.surface_step},
         "minimum_area": options.postprocess.minimum_area,
     }
 

@@ -83,38 +83,42 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         shared = f", shared by {group.world} processes" if group.world > 1 else ""
         print("\n".join(lines_of_test(source, checkpoint.meta)))
         print(f"evaluating {checkpoint} on {device} in {precision}: {what}{shared}")
+    cost = inference_cost(model, options.scale, device) if group.first else {}
     began = time.perf_counter()
     staging = group.from_first(staging_for(folder) if group.first else folder)
     keep = _map_keeper(staging) if chosen.maps else None
-    mine = len(group.of(range(len(source) * chosen.draws)))
-    with _removed_on_error(staging, folder), Progress(mine, "evaluating", quiet=not group.first) as bar:
-        gathered = group.gather(evaluator.run(model, bar.update, keep))
-    if gathered is None:
-        return {}
-    evaluation = together(gathered)
-    meta = {
-        **facts_of_test(checkpoint, source, frozen),
-        "test_precision": precision.name,
-        "inference": inference_cost(model, options.scale, device),
-        "threshold": chosen.threshold,
-        "thresholds": settings.thresholds,
-        "trained_on": trained_on,
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    results = report.results(evaluation, meta)
-    print(report.table(results))
-    if settings.thresholds:
-        print(f"\nat threshold {_told(settings.thresholds)}:\n{report.table(results, at_threshold)}")
-    _leave(checkpoint, staging, folder, results, evaluation)
+    mine = len(group.of(range(len(source) * evaluator.draws)))
+    with _removed_on_error(staging, folder):
+        with Progress(mine, "evaluating", quiet=not group.first) as bar:
+            gathered = group.gather(evaluator.run(model, bar.update, keep))
+        if gathered is None:
+            return {}
+        evaluation = together(gathered)
+        meta = {
+            **facts_of_test(checkpoint, source, frozen),
+            "test_precision": precision.name,
+            "inference": cost,
+            "threshold": chosen.threshold,
+            "thresholds": settings.thresholds,
+            "trained_on": trained_on,
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+        results = report.results(evaluation, meta)
+        rows = report.rows_per_image(evaluation)
+        report.write(staging, results, rows)
+        write_counts(staging / COUNTS, *report.counts(evaluation))
+    _show(results, settings.thresholds)
+    _leave(checkpoint, staging, folder, results, rows, evaluation)
     return results
 
 
-def _told(thresholds: Mapping[str, float]) -> str:
-    """The one threshold, or that of each condition."""
-    values = set(thresholds.values())
-    return (
-        f"{values.pop()}" if len(values) == 1 else ", ".join(f"{value} ({name})" for name, value in thresholds.items())
-    )
+def _show(results: dict, thresholds: Mapping[str, float]) -> None:
+    """Print the figures, and those at other thresholds below."""
+    print(report.table(results))
+    if thresholds:
+        each = [f"{value} ({name})" for name, value in thresholds.items()]
+        told = each[0].split()[0] if len(set(thresholds.values())) == 1 else ", ".join(each)
+        print(f"\nat threshold {told}:\n{report.table(results, at_threshold)}")
 
 
 def _results_folder(weights: Path, out: Path | None) -> Path:
@@ -152,16 +156,20 @@ def _removed_on_error(staging: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        shutil.rmtree(staging if staging != folder else folder / MAPS, ignore_errors=True)
+        if staging == folder:
+            shutil.rmtree(folder / MAPS, ignore_errors=True)
+            for name in (*report.KEPT_FILES, COUNTS):
+                (folder / name).unlink(missing_ok=True)
+        else:
+            shutil.rmtree(staging, ignore_errors=True)
         raise
 
 
-def _leave(checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, evaluation: report.Evaluation) -> None:
-    """Write the figures, then the pictures; whatever happens to these, the figures are then in their place."""
-    rows = report.rows_per_image(evaluation)
-    with _removed_on_error(staging, folder):
-        report.write(staging, results, rows)
-        write_counts(staging / COUNTS, *report.counts(evaluation))
+def _leave(
+    checkpoint: Checkpoint, staging: Path, folder: Path, results: dict, rows: list[dict], evaluation: report.Evaluation
+) -> None:
+    """Draw, put everything in its place, and hand it to the tracker; whatever happens, the figures are in theirs."""
+    pictures: dict = {}
     try:
         pictures = drawn(report.pictures(evaluation))
         report.write_pictures(staging, pictures)

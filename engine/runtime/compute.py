@@ -33,12 +33,13 @@ class TrainingCost:
 
     Attributes:
         multiply_adds: of all steps and processes; None where they cannot be counted (compiled networks).
-        seconds: spent in steps and in waiting for their data; not in validations.
+        seconds: spent in steps and in waiting for their data, not in validations; None where earlier ones are unknown.
     """
 
     def __init__(self, processes: int = 1, countable: bool = True) -> None:
         self.multiply_adds: int | None = 0 if countable else None
-        self.seconds, self._processes = 0.0, processes
+        self.seconds: float | None = 0.0
+        self._processes = processes
         self._of_step: int | None = None
 
     @contextmanager
@@ -56,6 +57,11 @@ class TrainingCost:
             yield
         self.multiply_adds += self._of_step * self._processes
 
+    def took(self, seconds: float) -> None:
+        """Add the time of a step."""
+        if self.seconds is not None:
+            self.seconds += seconds
+
     def new_stage(self) -> None:
         """Steps cost something else from here on."""
         self._of_step = None
@@ -64,13 +70,13 @@ class TrainingCost:
         """Go on from what ``facts`` gave; files of earlier versions hold nothing, and then the sums are unknown."""
         counted = earlier.get("multiply_adds")
         self.multiply_adds = None if counted is None or self.multiply_adds is None else int(counted)
-        self.seconds = float(earlier.get("seconds", 0.0))
+        self.seconds = earlier.get("seconds")
 
     def facts(self, device: torch.device) -> dict[str, Any]:
         """What a checkpoint keeps: multiply_adds, seconds, peak_memory_mib (of this process), device."""
         return {
             "multiply_adds": self.multiply_adds,
-            "seconds": round(self.seconds, 1),
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
             "peak_memory_mib": round(peak_memory(device) / MIB),
             "device": device.type,
         }

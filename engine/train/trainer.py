@@ -116,7 +116,7 @@ class Trainer:
             with self.cost.step():
                 values = self._train_step(batch, schedule)
             log.step(schedule, values)
-            self.cost.seconds += time.perf_counter() - waited
+            self.cost.took(time.perf_counter() - waited)
             self._after_step(schedule, log)
             self.interruption.check()
             waited = time.perf_counter()

@@ -43,6 +43,8 @@ def made(tmp_path: Path) -> Callable[..., Path]:
                 "crack_width": width[i] if i % 10 else "",
                 "blur_sigma": blur[i, draw],
                 "iou": base[i] + (gain if system == "model" else -0.2) + own.normal(0, 0.02),
+                "hd95": 30 - 100 * gain + own.normal(),
+                "hd95_at_threshold": 30 - 100 * gain + own.normal(),
                 "psnr": 25 + own.normal(),
                 "true_positives": 10 + i,
                 "false_positives": 5,
@@ -75,7 +77,7 @@ def test_a_gain_is_found_and_broken_down(
     rows = {row.metric: row for row in comparison.rows}
     assert rows["iou"].verdict == "better" and rows["iou"].difference.estimate == pytest.approx(0.05, abs=0.01)
     assert rows["psnr"].verdict == "tie"
-    assert "## degraded, 60 photographs" in text and "### IoU by data set" in text and "one training each" in text
+    assert "## degraded" in text and "### IoU by data set" in text and "one training each" in text
     by = {(row.by, row.stratum): row.difference.images for row in comparison.breakdown}
     assert by["data set", "A"] == by["data set", "B"] == IMAGES / 2 and by["crack width", "no crack"] == 6
     assert sum(count for (kind, _), count in by.items() if kind == "crack width") == IMAGES
@@ -119,11 +121,18 @@ def test_what_cannot_be_read_or_compared(made: Callable[..., Path], tmp_path: Pa
     a, b = made("a"), made("b")
     assert "no results.json" in error_of(run, [f"a={a}", f"b={tmp_path / 'none'}"])
     assert "two systems are called 'a'" in error_of(run, [f"a={a}", f"a={b}"])
-    assert "given twice" in error_of(run, [f"a={a}", f"b={b},{b}"])
+    assert "given twice" in error_of(run, [f"a={a}", f"b={b},{b / 'results'}"])
+    assert "no folder is given" in error_of(run, ["a=", f"b={b}"]) and "no folder" in error_of(
+        run, [f"a={a}", f"b={b}+"]
+    )
+    assert "--resamples 0" in error_of(lambda: run([f"a={a}", f"b={b}"], resamples=0))
+    table = tmp_path / "groups.tsv"
+    table.write_text("dataset\tstem\tgroup\nC\t001\tx\n")
+    assert "names none of the photographs" in error_of(lambda: run([f"a={a}", f"b={b}"], groups=table))
     assert "LABEL=FOLDER" in error_of(run, [f"a={a}", str(b)])
     assert "at least two" in error_of(run, [f"a={a}"])
     assert "--clean" in error_of(run, [f"a={a}", f"b={b}"], ["clean"])
-    assert "there are iou, psnr" in error_of(run, [f"a={a}", f"b={b}"], [], ["diec"])
+    assert "there are hd95, hd95_at_threshold, iou, iou_pooled" in error_of(run, [f"a={a}", f"b={b}"], [], ["diec"])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
     assert "something else" in error_of(lambda: run([f"a={a}", f"b={b}"], out=tmp_path / "full"))
@@ -134,6 +143,27 @@ def test_what_cannot_be_read_or_compared(made: Callable[..., Path], tmp_path: Pa
     del results["meta"]["protocol"]
     (b / "results" / "results.json").write_text(json.dumps(results))
     assert "evaluate.py on it again" in error_of(run, [f"a={a}", f"b={b}"])
+
+
+def test_lower_is_better_and_nothing_undefined_is_written(made: Callable[..., Path], tmp_path: Path) -> None:
+    """hd95 of the fixture falls with the gain: better, as is its twin at another threshold; there is no NaN."""
+    comparison = run(
+        [f"a={made('a')}", f"b={made('b', gain=0.05, seed=1)}"],
+        metrics=["hd95_at_threshold", "hd95"],
+        resamples=200,
+        out=tmp_path / "out",
+    )
+    assert {row.verdict for row in comparison.rows} == {"better"}
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text(), parse_constant=pytest.fail)
+    assert all(row["better_on"] > 0.9 for row in written["rows"] if not row["by"])
+    assert written["systems"]["a"].endswith("/a") and "NaN" not in (tmp_path / "out" / "comparison.csv").read_text()
+
+
+def test_folders_with_dividing_characters(made: Callable[..., Path]) -> None:
+    comparison = run(
+        [f"a={made('lr=1e-3')}", f"b={made('x+y,z:2', gain=0.05, seed=1)}"], metrics=["iou"], resamples=200
+    )
+    assert comparison.rows[0].verdict == "better"
 
 
 def test_a_lost_draw_is_no_zero(made: Callable[..., Path]) -> None:

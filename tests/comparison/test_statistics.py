@@ -12,7 +12,7 @@ from comparison.statistics import Difference, Measured, difference, holm, smalle
 
 def means(values: NDArray) -> Measured:
     """A metric that is a mean over photographs, [S,N]."""
-    return Measured(np.asarray(values, float), np.ones(np.shape(values)))
+    return Measured(np.asarray(values, float), np.ones(np.shape(values)), np.ones(np.shape(values), bool))
 
 
 def compared(ours: NDArray, theirs: NDArray, groups: NDArray | None = None, resamples: int = 4000) -> Difference:
@@ -31,7 +31,7 @@ def test_the_same_weights_twice_are_a_tie() -> None:
     values = np.random.default_rng(0).random((1, 60))
     apart = compared(values, values)
     assert apart.tie and (apart.low, apart.estimate, apart.high, apart.p) == (0, 0, 0, 1)
-    assert apart.better == 0.5 and apart.effect == 0
+    assert apart.higher == 0.5 and apart.effect == 0
     two = np.random.default_rng(0).random((2, 60))
     assert compared(two, two).tie
 
@@ -44,7 +44,7 @@ def test_a_planted_difference_is_found() -> None:
     apart = compared(ours, theirs)
     assert apart.estimate == pytest.approx(-0.006) and not apart.tie and apart.high < 0
     assert apart.p == pytest.approx(2 / 2**6, abs=0.012)  # all six signs alike, in either direction
-    assert apart.better == pytest.approx((294 / 2) / 300)
+    assert apart.higher == pytest.approx((294 / 2) / 300)
 
 
 def test_two_halves_of_one_set_of_seeds_are_a_tie() -> None:
@@ -61,6 +61,7 @@ def test_two_halves_of_one_set_of_seeds_are_a_tie() -> None:
     ("seeds", "images", "between", "within", "taste"),
     [
         ((1, 1), 60, 0.0, 0.05, 0.05),
+        ((2, 2), 60, 0.01, 0.05, 0.05),
         ((3, 3), 118, 0.008, 0.1, 0.05),
         ((5, 3), 118, 0.02, 0.05, 0.05),
         ((5, 5), 40, 0.03, 0.1, 0.0),
@@ -117,7 +118,8 @@ def test_pooled_ratios_are_ratios_of_sums() -> None:
     random = np.random.default_rng(7)
     union = random.integers(100, 1000, (2, 80)).astype(float)
     hits = np.floor(union * random.uniform(0.4, 0.9, (2, 80)))
-    apart = difference(Measured(hits[:1], union[:1]), Measured(hits[1:], union[1:]), np.arange(80), resamples=20_000)
+    ours, theirs = (Measured(hits[k : k + 1], union[k : k + 1], np.ones((1, 80), bool)) for k in (0, 1))
+    apart = difference(ours, theirs, np.arange(80), resamples=20_000)
     assert apart is not None
     assert apart.estimate == pytest.approx(hits[0].sum() / union[0].sum() - hits[1].sum() / union[1].sum())
     picks = random.integers(0, 80, (20_000, 80))
@@ -130,9 +132,20 @@ def test_photographs_to_which_a_metric_does_not_apply_are_left_out_in_both() -> 
     ours, theirs = np.ones((1, 30)), np.zeros((1, 30))
     count = np.ones((1, 30))
     count[0, :10] = 0
-    apart = difference(Measured(ours * count, count), means(theirs), np.arange(30), resamples=500)
+    apart = difference(Measured(ours * count, count, count > 0), means(theirs), np.arange(30), resamples=500)
     assert apart is not None and apart.images == 20 and apart.estimate == 1
-    assert difference(Measured(ours * 0, count * 0), means(theirs), np.arange(30)) is None
+    assert difference(Measured(ours * 0, count * 0, count < 0), means(theirs), np.arange(30)) is None
+
+
+def test_false_alarms_on_crack_free_photographs_count_in_pooled_ratios() -> None:
+    """30 photographs alike; on 30 crack-free ones one system alone has false alarms: 100 / (200 + 500), not 1/2."""
+    hits = np.concatenate([np.full(30, 100.0), np.zeros(30)])[None]
+    without = np.concatenate([np.full(30, 200.0), np.zeros(30)])[None]
+    alarms = np.concatenate([np.full(30, 200.0), np.full(30, 500.0)])[None]
+    everywhere = np.ones((1, 60), bool)
+    apart = difference(Measured(hits, alarms, everywhere), Measured(hits, without, everywhere), np.arange(60))
+    assert apart is not None and apart.images == 60
+    assert (apart.system, apart.reference) == pytest.approx((1 / 7, 1 / 2)) and apart.high < 0
 
 
 def test_fewer_than_five_photographs_get_no_interval() -> None:
@@ -146,7 +159,9 @@ def test_seeds_are_exchanged_too() -> None:
     theirs = scores(random, 3, random.normal(0.5, 0.1, 100), 0.0, 0.01)
     apart = compared(theirs + 0.1, theirs)
     assert apart.p == pytest.approx(2 / 20) == smallest_p((3, 3))
-    assert smallest_p((5, 5)) == pytest.approx(2 / 252) and smallest_p((1, 5)) == 0 and smallest_p((2, 3)) == 0.1
+    assert smallest_p((5, 5)) == pytest.approx(2 / 252) and smallest_p((1, 5)) == 0
+    apart = compared(theirs[:2] + 0.1, theirs)
+    assert apart.p == pytest.approx(0.2) == smallest_p((2, 3))
 
 
 def test_holm_by_hand() -> None:

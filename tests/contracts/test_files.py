@@ -141,6 +141,7 @@ OWN_WAYS = {  # throw-away files; the kernel's; a lock is taken over in place; t
     "benchmarks/memory.py",
     "engine/runtime/lock.py",
     "tools/gpu_check/processes.py",
+    "tracking/wandb_sink.py",  # run.save: W&B copies files
 }
 STREAMS = {"file", "content", "target", "buffer"}  # what is written to where a library takes a path or a stream
 

@@ -13,7 +13,10 @@ from tests.helpers.folders import contents, write_photographs
 from tests.helpers.processes import on_two_processes
 from tests.helpers.runs import TRAIN, run_here, run_well
 
-CHANGES = ["train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3"]
+CHANGES = [
+    "train:total_iter=1", "datasets:test:count=5", "evaluation:panels=3", "evaluation:draws=2", "evaluation:maps=true",
+    "evaluation:threshold=validation",
+]  # fmt: skip
 SECONDS = "seconds"
 
 
@@ -27,9 +30,16 @@ def test_two_processes_evaluate_like_one(tmp_path: Path) -> None:
     results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")]
     for found in results:
         found["meta"].pop(SECONDS)
+        found["meta"].pop("inference")  # times, memory
     assert results[0] == results[1] and results[0]["degraded"]["images"] == 5
     rows = [list(csv.reader((tmp_path / name / "per_image.csv").open())) for name in ("one", "two")]
     assert rows[0] == rows[1]
+    assert [row[1:4] for row in rows[0] if row[:2] == ["model", "degraded"]][5][1:] == [
+        rows[0][1][2],
+        "1",
+    ]  # then draw 1
+    maps = [sorted(path.name for path in (tmp_path / name / "maps").rglob("*.png")) for name in ("one", "two")]
+    assert maps[0] == maps[1] and len(maps[0]) == 15
     files = [contents(tmp_path / name) for name in ("one", "two")]
     pictures = [{path: data for path, data in held.items() if path.endswith(".png")} for held in files]
     assert pictures[0] == pictures[1] and pictures[0]
