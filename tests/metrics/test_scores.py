@@ -130,3 +130,17 @@ def test_same_keys_for_every_experiment() -> None:
     of_masks = {name for name, metric in names.METRICS.items() if metric.of not in ("image", "kernel", "loss")}
     others = {names.IOU_MAX_THRESHOLD, names.ODS_THRESHOLD, names.PSNR, names.IMAGES, *names.CONFUSION}
     assert set(summary) == of_masks | others
+
+
+def test_draws_of_an_image_count_as_one_image() -> None:
+    """Two images in three draws each, one of them without a crack: numbers of images are means over draws."""
+    prob, empty = np.zeros((8, 8)), np.zeros((8, 8))
+    mask = np.eye(8)
+    accumulator = Accumulator()
+    for draw in range(3):
+        for name, truth in (("crack", mask), ("none", empty)):
+            accumulator.add(name, evaluate_image(prob, truth), facts={names.DRAW: draw})
+    summary, rows = accumulator.summary(), accumulator.rows()
+    assert (summary[names.IMAGES], summary[names.EMPTY_MASKS]) == (2, 1)
+    assert (summary[names.EMPTY_PREDICTIONS], summary[names.HD95_OUTLIERS]) == (2, 1)
+    assert [row[names.DRAW] for row in rows] == [0, 0, 1, 1, 2, 2] and names.DRAW not in summary
