@@ -59,7 +59,8 @@ def _split(source: str) -> list[list[str]]:
     """The trainings, and of each the folds; a folder that exists is taken by its whole name, commas or not."""
     if Path(source).is_dir():
         return [[source]]
-    return [[part] if Path(part).is_dir() else part.split("+") for part in source.split(",")]
+    parts = source.removesuffix(",").split(",")
+    return [[part] if Path(part).is_dir() else part.split("+") for part in parts]
 
 
 def _local(source: str) -> Path:
