@@ -17,7 +17,7 @@ def inference_cost(model: WholeModel, scale: int, device: torch.device) -> dict[
     """The cost of restoring and segmenting one grey LR image of 64x64 pixels, in float32.
 
     Args:
-        model: on the device, in evaluation mode.
+        model: on the device; left in evaluation mode.
         scale: of the restoration.
         device: of the model.
 
@@ -25,6 +25,7 @@ def inference_cost(model: WholeModel, scale: int, device: torch.device) -> dict[
         lr_pixels, multiply_adds (of convolutions and matrix products), parameters, seconds (the quicker of two runs),
         peak_memory_mib of this process so far.
     """
+    model.eval()  # else this image would count in batch-norm statistics
     image = torch.full((1, 3, LR_SIDE, LR_SIDE), 0.5, device=device)
     counter, seconds = MultiplyAdds(), []
     with torch.inference_mode():

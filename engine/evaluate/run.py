@@ -107,8 +107,10 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         rows = report.rows_per_image(evaluation)
         report.write(staging, results, rows)
         write_counts(staging / COUNTS, *report.counts(evaluation))
-    _show(results, settings.thresholds)
-    _leave(checkpoint, staging, folder, results, rows, evaluation)
+    try:
+        _show(results, settings.thresholds)
+    finally:  # a closed pipe costs no results
+        _leave(checkpoint, staging, folder, results, rows, evaluation)
     return results
 
 
