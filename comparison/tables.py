@@ -35,9 +35,10 @@ def title(metric: str) -> str:
     """How a metric is headed."""
     known = names.METRICS.get(names.base_of(metric))
     heading = known.heading if known else ""
-    if not heading:
+    if known is None or not heading:
         return metric
-    return heading if names.base_of(metric) == metric else f"{heading} at threshold"
+    chosen = "" if names.base_of(metric) == metric else " at threshold"
+    return f"{heading}{chosen}{f' / {known.unit}' if known.unit else ''}"
 
 
 def _cells(row: Row) -> list[str]:

@@ -84,12 +84,14 @@ class Metric:
         heading: of its column in printed tables, "" for no column.
         digits: after the point there.
         lower_is_better: which way is better.
+        unit: px or dB, "" for none.
     """
 
     of: Literal["mask", "pooled", "sweep", "distances", "image", "kernel", "loss", "count"]
     heading: str = ""
     digits: int = 3
     lower_is_better: bool = False
+    unit: str = ""
 
 
 METRICS = {  # in the order of printed tables
@@ -119,10 +121,10 @@ METRICS = {  # in the order of printed tables
     OIS_5PX: Metric("sweep"),
     AP: Metric("sweep"),
     AIU: Metric("sweep", "AIU"),
-    HD95: Metric("mask", "HD95", digits=1, lower_is_better=True),
-    ASSD: Metric("mask", lower_is_better=True),
-    HD95_MIN: Metric("distances", "HD95_min", digits=1, lower_is_better=True),
-    AHD95: Metric("distances", "AHD95", digits=1, lower_is_better=True),
+    HD95: Metric("mask", "HD95", digits=1, lower_is_better=True, unit="px"),
+    ASSD: Metric("mask", lower_is_better=True, unit="px"),
+    HD95_MIN: Metric("distances", "HD95_min", digits=1, lower_is_better=True, unit="px"),
+    AHD95: Metric("distances", "AHD95", digits=1, lower_is_better=True, unit="px"),
     HD95_OUTLIERS: Metric("count", lower_is_better=True),
     EMPTY_PREDICTIONS: Metric("count", "empty", digits=0, lower_is_better=True),
     EMPTY_MASKS: Metric("count"),
@@ -132,11 +134,11 @@ METRICS = {  # in the order of printed tables
     CLIOU_PREDICTED: Metric("mask"),
     ECE: Metric("pooled", lower_is_better=True),
     ECE_CRACK: Metric("pooled", lower_is_better=True),
-    PSNR: Metric("image", "PSNR", digits=2),
+    PSNR: Metric("image", "PSNR", digits=2, unit="dB"),
     SSIM: Metric("image", "SSIM"),
-    PSNR_Y: Metric("image", digits=2),
+    PSNR_Y: Metric("image", digits=2, unit="dB"),
     SSIM_Y: Metric("image"),
-    KERNEL_PSNR: Metric("kernel"),
+    KERNEL_PSNR: Metric("kernel", unit="dB"),
     KERNEL_SSIM: Metric("kernel"),
     LOSS: Metric("loss", lower_is_better=True),
 }

@@ -24,13 +24,11 @@ from data.sources import Source
 from degradations.pipeline import Pipeline
 from degradations.resize import bicubic_upsample
 from engine.evaluate.evaluation import EvaluatedImage, Evaluation, pixels
+from engine.evaluate.image_figures import facts_of, quality_of
 from engine.evaluate.settings import EvaluationSettings
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
 from metrics.centreline import mean_width
-from metrics.image_quality import blur_sigma, kernel_psnr, kernel_ssim, psnr, ssim
-from metrics.luminance import quality_on_y
-from metrics.names import BLUR_SIGMA, CRACK_WIDTH, DRAW, KERNEL_PSNR, KERNEL_SSIM, PSNR, PSNR_Y, SSIM, SSIM_Y
 from metrics.scores import ImageScores, ScoringRules, evaluate_image
 from metrics.small_regions import area_open
 from models.base import WholeModel
@@ -115,7 +113,7 @@ class Evaluator:
             for image in self.images(model):
                 width = pool.submit(mean_width, image[0].mask)
                 for prediction in image:
-                    facts = pool.submit(_facts, prediction, width)
+                    facts = pool.submit(facts_of, prediction, width)
                     self._submit(pool, prediction, result, waiting, {} if extra is None else extra(prediction), facts)
                 while len(waiting) > spare:
                     waiting.pop(0).collect()
@@ -171,7 +169,7 @@ class Evaluator:
             position = len(own) + sum(entry.accumulator is own for entry in waiting)
             if self.settings.group.position(position) in self._kept_indices:
                 result.kept.append(prediction)
-        quality = pool.submit(_quality, prediction, self.scale)
+        quality = pool.submit(quality_of, prediction, self.scale)
         threshold = self.settings.thresholds.get(condition)
         future = pool.submit(self.score, prediction.prob, prediction.mask, threshold)
         waiting.append(_Waiting(own, prediction.name, future, facts, quality, extra))
@@ -275,28 +273,3 @@ def _check_size(lr: Tensor, hr: Tensor, name: str, scale: int) -> None:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor[0].float().cpu().numpy()
-
-
-def _facts(prediction: EvaluatedImage, width: Future[float | None]) -> dict[str, float]:
-    """What is known of an image whoever looks at it: its draw, the width of its cracks, its blur."""
-    facts: dict[str, float] = {DRAW: prediction.draw}
-    if (pixels := width.result()) is not None:
-        facts[CRACK_WIDTH] = pixels
-    if prediction.true_kernel is not None:
-        facts[BLUR_SIGMA] = blur_sigma(prediction.true_kernel)
-    return facts
-
-
-def _quality(prediction: EvaluatedImage, scale: int) -> dict[str, float]:
-    """PSNR and SSIM of the restored image, also of its luminance, and of the kernel; nothing under the condition hr."""
-    if prediction.sr is None:
-        return {}
-    sr, hr = prediction.sr[None], prediction.hr[None]
-    values = {PSNR: float(psnr(sr, hr)[0]), SSIM: float(ssim(sr, hr)[0])}
-    of_luminance = quality_on_y(sr[0], hr[0], border=scale)
-    if of_luminance is not None:
-        values[PSNR_Y], values[SSIM_Y] = of_luminance
-    if prediction.kernel is not None and prediction.true_kernel is not None:
-        kernels = prediction.kernel[None, None], prediction.true_kernel[None, None]
-        values |= {KERNEL_PSNR: float(kernel_psnr(*kernels)[0]), KERNEL_SSIM: float(kernel_ssim(*kernels)[0])}
-    return values

@@ -67,6 +67,7 @@ def facts_of_test(checkpoint: Checkpoint, source: Source, frozen: FrozenSet | No
         "test_images": len(source),
         "test_options": test.model_dump(mode="json"),
         "frozen": test.frozen,
+        "threshold": options.evaluation.threshold,
         "degradation_seed": test.seed if frozen is None else frozen.meta["seed"],
         "compat": options.compat,
         "corrections": asdict(options.in_force),

@@ -79,10 +79,9 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     settings = replace(settings, thresholds=thresholds_of(options, model, device, conditions, settings))
     evaluator = build_evaluator(options, source, device, conditions, settings)
     if group.first:
-        what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
-        shared = f", shared by {group.world} processes" if group.world > 1 else ""
         print("\n".join(lines_of_test(source, checkpoint.meta)))
-        print(f"evaluating {checkpoint} on {device} in {precision}: {what}{shared}")
+        what = f"{len(source)} photographs, conditions: {', '.join(conditions)}"
+        print(f"evaluating {checkpoint} on {device} in {precision}: {what}{_shared(group)}")
     cost = inference_cost(model, options.scale, device) if group.first else {}
     began = time.perf_counter()
     staging = group.from_first(staging_for(folder) if group.first else folder)
@@ -94,16 +93,9 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
         if gathered is None:
             return {}
         evaluation = together(gathered)
-        meta = {
-            **facts_of_test(checkpoint, source, frozen),
-            "test_precision": precision.name,
-            "inference": cost,
-            "threshold": chosen.threshold,
-            "thresholds": settings.thresholds,
-            "trained_on": trained_on,
-            "seconds": round(time.perf_counter() - began, 1),
-        }
-        results = report.results(evaluation, meta)
+        facts = {"inference": cost, "thresholds": settings.thresholds, "trained_on": trained_on}
+        facts |= {"test_precision": precision.name, "seconds": round(time.perf_counter() - began, 1)}
+        results = report.results(evaluation, facts_of_test(checkpoint, source, frozen) | facts)
         rows = report.rows_per_image(evaluation)
         report.write(staging, results, rows)
         write_counts(staging / COUNTS, *report.counts(evaluation))
@@ -112,6 +104,10 @@ def _evaluate(checkpoint: Checkpoint, conditions: list[str], out: Path | None, g
     finally:  # a closed pipe costs no results
         _leave(checkpoint, staging, folder, results, rows, evaluation)
     return results
+
+
+def _shared(group: ProcessGroup) -> str:
+    return f", shared by {group.world} processes" if group.world > 1 else ""
 
 
 def _show(results: dict, thresholds: Mapping[str, float]) -> None:
