@@ -42,7 +42,11 @@ class Stratum(NamedTuple):
 
 def available(systems: Sequence[System], condition: str) -> list[str]:
     """The metrics that all trainings hold under a condition."""
-    columns = [set(run.conditions[condition].columns) for system in systems for run in system.runs]
+    columns = [
+        {name for name, values in run.conditions[condition].columns.items() if np.isfinite(values).any()}
+        for system in systems
+        for run in system.runs
+    ]
     common = set.intersection(*columns)
     pooled = [name for name, (above, below) in POOLED.items() if common.issuperset((*above, *below))]
     return sorted({*(common - NOT_METRICS), *pooled})

@@ -89,9 +89,10 @@ class Accumulator:
             **dict(zip(names.CONFUSION, map(float, confusion), strict=True)),
             names.IMAGES: float(len(set(self._names))),
         }
-        draws = len(self._names) / len(set(self._names))  # numbers of images are means over their draws
+        draws = len(self._names) / len(set(self._names))  # numbers of images and pixels are means over draws
         return {
-            name: value / draws if names.base_of(name) in names.COUNTED else value for name, value in figures.items()
+            name: value / draws if names.base_of(name) in (*names.COUNTED, *names.CONFUSION) else value
+            for name, value in figures.items()
         }
 
     def rows(self) -> list[dict[str, float | str]]:

@@ -196,6 +196,8 @@ def test_from_evaluations_to_the_picture(tiny_weights: Path, tmp_path: Path) -> 
     run_well("compare.py", *systems, "--resamples", 200, "--out", tmp_path / "c", cwd=tmp_path)
     sheet = np.asarray(Image.open(tmp_path / "c" / "disagreement_1.png"))
     assert sheet.shape[1] > 900 and len(np.unique(sheet.reshape(-1, 3), axis=0)) > 100
+    refused = run_here("compare.py", *systems, "--condition", "clean", "--metric", "kernel_psnrr", cwd=tmp_path)
+    assert_error(refused, "not measured under clean")
     refused = run_here("compare.py", systems[0], f"b={tmp_path}", cwd=tmp_path)
     assert_error(refused, "no results.json")
 

@@ -143,4 +143,5 @@ def test_draws_of_an_image_count_as_one_image() -> None:
     summary, rows = accumulator.summary(), accumulator.rows()
     assert (summary[names.IMAGES], summary[names.EMPTY_MASKS]) == (2, 1)
     assert (summary[names.EMPTY_PREDICTIONS], summary[names.HD95_OUTLIERS]) == (2, 1)
+    assert sum(summary[name] for name in names.CONFUSION) == 2 * 64  # pixels of the images, not of all draws
     assert [row[names.DRAW] for row in rows] == [0, 0, 1, 1, 2, 2] and names.DRAW not in summary

@@ -249,3 +249,28 @@ def test_what_cannot_be_scored_is_named(tmp_path: Path, folders: tuple[Path, Pat
         main([str(tmp_path / "nowhere"), str(masks)])
     with pytest.raises(UserError, match="--threshold 0.375: give one of 0.01"):
         main([*map(str, folders), "--threshold", "0.375"])
+
+
+def test_masks_that_are_something_else_are_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Inverted masks and exchanged folders give figures, but not in silence; masks that ring as JPEG raise no doubt."""
+    random = np.random.default_rng(0)
+    for name in ("maps", "masks", "inverted", "ringing"):
+        (tmp_path / name).mkdir()
+    for number in range(3):
+        mask = np.zeros((64, 64), np.uint8)
+        cv2.line(mask, (0, 10 + number), (63, 50), 255, 3)
+        prob = (mask * 0.6 + random.uniform(0, 90, mask.shape)).astype(np.uint8)
+        for name, image in (("maps", prob), ("masks", mask), ("inverted", 255 - mask)):
+            cv2.imwrite(str(tmp_path / name / f"{number}.png"), image)
+        cv2.imwrite(str(tmp_path / "ringing" / f"{number}.jpg"), mask, [cv2.IMWRITE_JPEG_QUALITY, 80])
+
+    def told(predictions: str, masks: str) -> str:
+        main([str(tmp_path / predictions), str(tmp_path / masks), "--json", str(tmp_path / "out.json")])
+        text = capsys.readouterr().out
+        notes = json.loads((tmp_path / "out.json").read_text())["notes"]
+        assert all(note in text for note in notes)
+        return " ".join(notes)
+
+    assert told("maps", "masks") == told("maps", "ringing") == ""
+    assert "3 of 3 masks, such as '0', are crack for the larger part: are they inverted?" in told("maps", "inverted")
+    assert "are predictions and masks exchanged?" in told("masks", "maps")

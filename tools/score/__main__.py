@@ -20,6 +20,7 @@ from metrics.scores import evaluate_image
 from metrics.sweep import Counts
 from metrics.tolerant import Matches, match
 from tools.score.conventions import Row, Scored, divided, own_thresholds, rows, scsegamba, scsegamba_counts
+from tools.score.doubts import Doubts
 from tools.score.files import Matched, crack, match_files, probability, read_values, survey
 from tools.score.tables import as_json, convention_tables, other_figures, scsegamba_table
 
@@ -66,7 +67,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
-def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulator, list[Row], dict[str, float]]:
+def score(
+    pairs: Sequence[Matched], threshold: float | None
+) -> tuple[Accumulator, list[Row], dict[str, float], list[str]]:
     """Score pairs of files.
 
     Args:
@@ -74,7 +77,7 @@ def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulato
         threshold: to score at besides 0.5 and the best, or None.
 
     Returns:
-        The scores of the images, every convention's figures, and those of SCSegamba's evaluation.
+        The scores of the images, every convention's figures, those of SCSegamba's evaluation, doubts about the masks.
 
     Raises:
         UserError: naming a file that cannot be read, and sizes that differ.
@@ -82,12 +85,14 @@ def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulato
     images, theirs = Accumulator(), []
     plain: list[tuple[Counts, dict[int, Matches]]] = []
     scaled: list[tuple[Counts, dict[int, Matches]]] = []
-    are_masks = True
+    are_masks, doubts = True, Doubts()
     with Progress(2 * len(pairs), "scoring") as bar:
         of_predictions, of_masks = survey(pairs, bar.update)
         for pair in pairs:
             prob = probability(read_values(pair.prediction), of_predictions)
-            truth = crack(read_values(pair.mask, colour=True), of_masks)
+            mask = read_values(pair.mask, colour=True)
+            doubts.look(pair.name, mask, of_masks)
+            truth = crack(mask, of_masks)
             scores = evaluate_image(prob, truth, surface_thresholds=None, threshold=threshold)
             images.add(pair.name, scores)
             plain.append((scores.counts, scores.matches))
@@ -98,22 +103,23 @@ def score(pairs: Sequence[Matched], threshold: float | None) -> tuple[Accumulato
             bar.update()
     as_is = Scored.of("as they are", plain)
     if are_masks:
-        return images, rows(as_is, 0.5), scsegamba(theirs)
+        return images, rows(as_is, 0.5), scsegamba(theirs), doubts.sentences()
     given = [] if threshold is None else [threshold]
     made = []
     for scored in (as_is, Scored.of("divided by their maximum", scaled)):
         for chosen in (0.5, *given, None):
             made += rows(scored, chosen)
         made += own_thresholds(scored)
-    return images, made, scsegamba(theirs)
+    return images, made, scsegamba(theirs), doubts.sentences()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parse(arguments)
     pairs, notes = match_files(chosen.predictions, chosen.masks, chosen.suffix, chosen.mask_suffix, chosen.only_common)
+    images, made, theirs, doubts = score(pairs, chosen.threshold)
+    notes = [*notes, *doubts]
     for note in notes:
         print(note)
-    images, made, theirs = score(pairs, chosen.threshold)
     summary = images.summary()
     print(f"{len(pairs)} predictions of {chosen.predictions}, masks of {chosen.masks}")
     if len({row.threshold for row in made}) == 1:
