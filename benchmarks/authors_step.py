@@ -19,10 +19,10 @@ import torch
 
 from benchmarks.authors import GET_IT, AuthorsProgram, as_theirs, check_clone
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch
-from benchmarks.markdown import table as markdown_table
 from benchmarks.table import describe_machine
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.train.ema import EMA

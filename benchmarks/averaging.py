@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.joint_step import degraded, load, step_parser
-from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from contracts.records import DegradedBatch
 from data.loader import make_loader
 from engine.build.data import build_dataset, build_train_sources

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from benchmarks.kbpn import gradients_of
-from benchmarks.markdown import table as markdown_table
 from benchmarks.surface_sweep import PERCENTILE, prediction
 from benchmarks.table import check_target, describe_machine, write_json
 from benchmarks.timing import Work, alternate
 from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
 from contracts.files import replacing
+from contracts.markdown import table as markdown_table
 from engine.runtime.memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from metrics.surface import SurfaceTarget, surface_sweep

@@ -17,10 +17,10 @@ import torch.multiprocessing as processes
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.joint_step import JointStep, load, on_device, ready_batch, step_parser
-from benchmarks.markdown import table as markdown_table
 from benchmarks.table import describe_machine
 from benchmarks.timing import timed
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from engine.build.models import build_model
 from engine.runtime.memory import keep_freed_memory
 from models.whole import count_parameters

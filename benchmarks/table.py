@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import torch
 
-from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError
 from contracts.files import write_text
+from contracts.markdown import table as markdown_table
 
 FORMAT = "benchmarks/1"
 

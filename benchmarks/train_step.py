@@ -12,10 +12,10 @@ import torch
 from benchmarks.ceiling import counted, matmul_rate
 from benchmarks.dense_kbpn import DenseKBPN
 from benchmarks.joint_step import ROOT, JointStep, load, on_device, ready_batch, step_parser
-from benchmarks.markdown import table as markdown_table
 from benchmarks.memory import MIB
 from benchmarks.timing import Work, alternate, finisher
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from contracts.records import DegradedBatch
 from engine.build.data import build_degradation
 from engine.options import Options

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from comparison.analysis import Comparison, Row
 from comparison.systems import System
+from contracts.markdown import table as markdown_table
 from metrics import names
 
 COLUMNS = (
@@ -64,12 +65,12 @@ def _p(value: float) -> str:
 def markdown(comparison: Comparison) -> str:
     """The whole comparison as Markdown."""
     reference, *others = (system.label for system in comparison.systems)
-    lines = [f"# {', '.join(others)} against {reference}", "", *_systems(comparison), ""]
+    lines = [f"# {', '.join(others)} against {reference}", "", _systems(comparison), ""]
     lines += [f"- **Note**: {warning}." for warning in comparison.warnings] + ([""] if comparison.warnings else [])
     for condition in comparison.settings.conditions:
         rows = [row for row in comparison.rows if row.condition == condition]
         if rows:
-            lines += [f"## {condition}", "", *_table(COLUMNS, map(_cells, rows)), ""]
+            lines += [f"## {condition}", "", markdown_table(COLUMNS, map(_cells, rows)), ""]
             lines += _breakdown([row for row in comparison.breakdown if row.condition == condition])
     return "\n".join([*lines, LEGEND, ""])
 
@@ -83,7 +84,7 @@ LEGEND = (
 )
 
 
-def _systems(comparison: Comparison) -> list[str]:
+def _systems(comparison: Comparison) -> str:
     def cells(system: System) -> list[str]:
         if not system.learnt:
             return [system.label, *"-" * 7]
@@ -104,7 +105,7 @@ def _systems(comparison: Comparison) -> list[str]:
 
     rows = map(cells, comparison.systems)
     costs = ("training / P multiply-adds", "training / min", "an answer / G multiply-adds", "parameters / M")
-    return _table(("system", "trainings", "seeds", "steps", *costs), rows)
+    return markdown_table(("system", "trainings", "seeds", "steps", *costs), rows)
 
 
 def _mean(facts: Sequence[Mapping[str, Any]], key: str, unit: float, places: int) -> str:
@@ -120,15 +121,8 @@ def _breakdown(rows: Sequence[Row]) -> list[str]:
         some = [row for row in rows if row.by == by]
         columns = (by, *COLUMNS[1:6], *COLUMNS[7:])
         cells = ((row.stratum, *_cells(row)[1:6], *_cells(row)[7:]) for row in some)
-        lines += [f"### {title(some[0].metric)} by {by}", "", *_table(columns, cells), ""]
+        lines += [f"### {title(some[0].metric)} by {by}", "", markdown_table(columns, cells), ""]
     return lines
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return [line(columns), "|---" * len(columns) + "|", *map(line, rows)]
 
 
 LATEX_SPECIAL = str.maketrans(

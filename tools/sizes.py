@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.markdown import table as markdown_table
 from benchmarks.timing import timed
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from contracts.paths import user_path
 from engine.build.models import build_model
 from engine.options import Options

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.markdown import table as markdown_table
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
+from contracts.markdown import table as markdown_table
 from contracts.paths import user_path
 from data.sources import Source
 from engine.build.data import build_source

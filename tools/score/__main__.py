@@ -127,8 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n" + convention_tables(made) + "\n\n" + scsegamba_table(theirs) + "\n\n" + other_figures(summary))
     if chosen.json is not None:
         content: dict[str, Any] = {"predictions": str(chosen.predictions), "masks": str(chosen.masks), "notes": notes}
-        content |= {"conventions": as_json(made), "scsegamba": theirs, "figures": summary}
-        write_text(chosen.json, json.dumps(content, indent=2) + "\n")
+        content |= {
+            "conventions": as_json(made),
+            "scsegamba": {name: value for name, value in theirs.items() if np.isfinite(value)},
+            "figures": summary,
+        }
+        write_text(chosen.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if chosen.csv is not None:
         write_table(chosen.csv, images.rows())
 

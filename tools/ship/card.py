@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import table as markdown_table
+from contracts.markdown import table as markdown_table
 from engine.runtime.weights_folder import PHOTOGRAPHS
 from tools.ship.card_data import CardData
 from tools.ship.measured import false_alarms, tables

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import table as markdown_table
 from contracts.errors import UserError
+from contracts.markdown import table as markdown_table
 from metrics.earlier import named_as_today
 from metrics.names import METRICS
 from tools.release.tables import cell
