@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import degradation, distance_maps, kbpn, loading, onnx_tile, surface_sweep
+from benchmarks import degradation, depthwise, distance_maps, kbpn, loading, onnx_tile, surface_sweep
 from benchmarks.case import Case
 
 BENCHMARKS: dict[str, Callable[[bool], Case]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[bool], Case]] = {
     "degradation": degradation.batch,
     "boundary_loss": distance_maps.step,
     "distance_map": distance_maps.maps,
+    "depthwise": depthwise.step,
     "surface_sweep": surface_sweep.sweep,
     "loading": loading.keep_up,
     "onnx": onnx_tile.tile,

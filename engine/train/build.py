@@ -18,6 +18,7 @@ from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
 from engine.options.training import sharp_of
 from engine.runtime.experiment import Experiment
+from engine.runtime.depthwise import depthwise_in_float32
 from engine.runtime.layout import channels_last
 from engine.runtime.precision import FLOAT32, Precision
 from engine.train.settings import LoopSettings
@@ -97,6 +98,7 @@ def build_trainer(
     schedule = build_schedule(options, len(train), passed)
     dataset, degrade = build_dataset(options, train), build_degradation(options, "train")
     model = channels_last(build_model(options))
+    depthwise_in_float32(model)
     require_trainable(model, options.train.stages)
     if options.train.gradient_checkpointing:
         with at("train.gradient_checkpointing"):
