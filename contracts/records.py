@@ -116,11 +116,13 @@ class Restored:
         kernel: [B,1,k,k] estimated blur kernel that sums to 1, in float32 or better, or None.
         features: the maps the image was reconstructed from, one or more tensors [B,C_i,H,W] whose channels follow
             each other, or None.
+        latent: the last maps at low resolution [B,C,h,w] of a network that enlarges at its end, or None.
     """
 
     sr: Tensor
     kernel: Tensor | None = None
     features: tuple[Tensor, ...] | None = None
+    latent: Tensor | None = None
 
 
 @dataclass(frozen=True)

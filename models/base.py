@@ -29,12 +29,14 @@ class SuperResolution(nn.Module):
     Attributes:
         scale: enlargement.
         feature_channels: channels of ``Restored.features``, None where none are handed over.
+        latent_channels: channels of ``Restored.latent``, None where there is none.
         estimates_kernel: whether the network is blind, so that ``Restored.kernel`` is there.
         supports_gradient_checkpointing: see ``models.checkpointing``.
     """
 
     scale: int
     feature_channels: int | None = None
+    latent_channels: int | None = None
     estimates_kernel = False
     supports_gradient_checkpointing = False
     gradient_checkpointing = False
@@ -54,9 +56,12 @@ class Segmentation(nn.Module):
         needs_kernel: whether the network uses the blur kernel [B,1,k,k] that the SR network estimated.
         may_lack: beginnings of tensor names that weights to start from need not have.
         skip_path: the module that the stage ``blur_skip`` trains alone, None without one.
+        injected: of a network ``forward(x, kernel=None, added=None)`` that takes maps to be added to its features: their
+            channels at full size (0: none there), and at strides 2 and 4; None where nothing is taken.
     """
 
     multiple: int = 1
+    injected: tuple[int, tuple[int, int]] | None = None
     needs_kernel = False
     may_lack: tuple[str, ...] = ()
 
@@ -96,12 +101,21 @@ class Maps:
         image_offset: [B,3,H,W], added to the normalised image, or None.
         logits_offset: [B,1,H,W], added to the logits, or None.
         logits: [B,1,H,W], all of them, of a model that segments what it restores from, or None.
+        enlarged: [B,3,H,W], segmented instead of ``image``, or None.
+        beside: [B,C,H,W], looked at beside it, or None.
     """
 
     image: Tensor
     image_offset: Tensor | None = None
     logits_offset: Tensor | None = None
     logits: Tensor | None = None
+    enlarged: Tensor | None = None
+    beside: Tensor | None = None
+
+    @property
+    def looked_at(self) -> Tensor:
+        """The image that is segmented."""
+        return self.image if self.enlarged is None else self.enlarged
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name; ``Maps(**tensors)`` is the same again."""

@@ -28,6 +28,8 @@ class JointModel(WholeModel):
         clip: clip the restored image to [0,1] outside training, as the paper does.
         handover: also hand the SR network's features to the segmentation.
         window: side of the window of "local" in HR pixels, best that of the training crops.
+        stop_gradient: keep the gradient of the segmentation from the SR network, so that what both learn together is told
+            apart from what the segmentation learns of restored images.
 
     Raises:
         TypeError: for networks of other bases.
@@ -47,6 +49,7 @@ class JointModel(WholeModel):
         clip: bool = True,
         handover: bool = False,
         window: int = 224,
+        stop_gradient: bool = False,
     ) -> None:
         super().__init__()
         for network, base in ((sr, SuperResolution), (seg, Segmentation)):
@@ -57,7 +60,7 @@ class JointModel(WholeModel):
         if seg.needs_kernel and not sr.estimates_kernel:
             raise ArgumentError("seg needs the blur kernel, which this SR network does not estimate; kbpn does")
         self.sr, self.seg = sr, seg
-        self.scale, self.clip = scale, clip
+        self.scale, self.clip, self.stop_gradient = scale, clip, stop_gradient
         self.normalise = build_normalisation(normalise, window)
         self.handover: Handover | None = FeatureHandover(sr.feature_channels) if handover else None
 
@@ -126,6 +129,9 @@ class JointModel(WholeModel):
 
     def _handed_over(self, image: Tensor, features: tuple[Tensor, ...] | None) -> Maps:
         """The maps to segment: the image, and what a handover makes of the SR network's features."""
+        if self.stop_gradient:
+            image = image.detach()
+            features = None if features is None else tuple(feature.detach() for feature in features)
         if self.handover is None or features is None:
             return Maps(image)
         return Maps(image, self.handover.to_image(features), self.handover.to_logits(features))

@@ -104,6 +104,30 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, below), mode="replicate")
 
 
+def mirror_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Mirror the lower and right borders (the last row not repeated) until both sides are divisible by a number.
+
+    By indices, as padding takes no more rows than there are, and ONNX's none that depend on the size.
+
+    Args:
+        image: [B,C,H,W] of any size.
+        multiple: the number, pixels.
+
+    Returns:
+        The padded image; along a side that lacks nothing, as it was.
+    """
+    for axis in (2, 3):
+        length = torch.as_tensor(image.shape[axis])
+        missing = -length % multiple
+        if not torch.onnx.is_in_onnx_export() and not missing:
+            continue
+        period, end = (2 * (length - 1)).clamp(min=1), length + missing
+        positions = torch.arange(end, device=image.device)  # type: ignore[call-overload]  # a Tensor, for exported graphs
+        positions = positions % period
+        image = image.index_select(axis, positions.minimum(period - positions).clamp(max=length - 1))
+    return image
+
+
 def convolve_concatenated(layer: nn.Conv2d, maps: Sequence[Tensor]) -> Tensor:
     """``layer(torch.cat(maps, 1))`` up to rounding, without a concatenated copy.
 

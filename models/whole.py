@@ -6,8 +6,9 @@ from torch import nn
 
 from models.base import WholeModel
 from models.dsrl import DSRL
+from models.two_heads import TwoHeads
 
-WHOLE_NETWORKS: dict[str, type[WholeModel]] = {"dsrl": DSRL}
+WHOLE_NETWORKS: dict[str, type[WholeModel]] = {"dsrl": DSRL, "two_heads": TwoHeads}
 
 
 def count_parameters(network: nn.Module) -> int:

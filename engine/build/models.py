@@ -16,6 +16,7 @@ from engine.runtime.checkpoint import load_file, load_weights
 from engine.runtime.shipped import resolve
 from models.base import WholeModel
 from models.joint import JointModel
+from models.residual import ResidualModel
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
@@ -63,7 +64,7 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
             "kbpn does"
         )
     with at("joint.handover" if joint.handover else "joint"):
-        model = JointModel(
+        model = (ResidualModel if joint.connection == "residual" else JointModel)(
             sr,
             seg,
             scale=options.scale,
@@ -71,6 +72,7 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
             clip=joint.clip,
             handover=joint.handover,
             window=options.datasets.train.augmentation.crop,
+            stop_gradient=joint.stop_gradient,
         )
     if pretrained:
         _start_from(model.sr, restores, "sr.", "network_sr.weights")

@@ -34,6 +34,10 @@ def _given(section: BaseModel, key: str) -> bool:
 def _others(options: Options) -> Iterator[str]:
     if options.network is not None and _given(options.joint, "normalise"):
         yield "joint.normalise: network normalises by itself; leave it out"
+    joint = any(stage.name == "joint" for stage in options.train.stages)
+    if options.joint.stop_gradient and (options.network is not None or not joint):
+        why = "network has no restored image in between" if options.network is not None else "no stage is joint"
+        yield f"joint.stop_gradient: {why}; leave it out"
     if options.evaluation.surface_step > LAST_STEP:
         yield (
             f"evaluation.surface_step {options.evaluation.surface_step}: there are 99 thresholds; give at most "

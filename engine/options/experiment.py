@@ -100,8 +100,13 @@ class Options(Section):
         sharp_of(self.train.sharp_fraction, batch // parts)
         self._check_networks()
         self._check_labels()
-        if self.train.sharp_fraction > 0 and (self.network is not None or self.joint.handover):
-            what = "network" if self.network is not None else "joint.handover"
+        beside = {
+            "network": self.network is not None,
+            "joint.handover": self.joint.handover,
+            "joint.connection residual": self.joint.connection == "residual",
+        }
+        if self.train.sharp_fraction > 0 and any(beside.values()):
+            what = next(name for name, used in beside.items() if used)
             raise ValueError(
                 f"train.sharp_fraction segments images alone, {what} more than that; set sharp_fraction to 0"
             )
@@ -121,8 +126,9 @@ class Options(Section):
         for index, stage in enumerate(self.train.stages):
             if stage.name not in ("sr", "joint"):
                 raise ValueError(f"train.stages.{index}: network trains in stages sr and joint; got {stage.name}")
-        if self.joint.handover:
-            raise ValueError("joint.handover needs network_sr and network_seg; network has one encoder already")
+        for name, used in (("handover", self.joint.handover), ("connection", self.joint.connection != "chain")):
+            if used:
+                raise ValueError(f"joint.{name} needs network_sr and network_seg; network has one encoder already")
 
     def _check_labels(self) -> None:
         labels, loss = self.datasets.train.labels, self.loss

@@ -110,7 +110,7 @@ class TiledModel:
         maps = Maps(image) if isinstance(image, Tensor) else image
         if maps.logits is not None:
             return maps.logits.sigmoid()
-        statistics, multiple = self.model.statistics(maps.image), self.model.stride
+        statistics, multiple = self.model.statistics(maps.looked_at), self.model.stride
 
         def segmented(tile: dict[str, Tensor]) -> dict[str, Tensor]:
             on_device = Maps(**{name: part.to(self.device) for name, part in tile.items()})

@@ -6,13 +6,12 @@ its gradient, above all with strides, takes three to ten times as long as in flo
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 
+_MADE: dict[type[nn.Conv2d], type[nn.Conv2d]] = {}
 
-@lru_cache
+
 def _in_float32(base: type[nn.Conv2d]) -> type[nn.Conv2d]:
     """A subclass of a convolution's class that takes and returns what it did, and computes in float32."""
 
@@ -35,4 +34,5 @@ def depthwise_in_float32(model: nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and 1 < module.in_channels == module.groups:
-            module.__class__ = _in_float32(type(module))
+            base = type(module)
+            module.__class__ = _MADE[base] = _MADE.get(base) or _in_float32(base)

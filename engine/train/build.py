@@ -17,8 +17,8 @@ from engine.evaluate.build import build_evaluator
 from engine.evaluate.settings import EvaluationSettings
 from engine.options import Options
 from engine.options.training import sharp_of
-from engine.runtime.experiment import Experiment
 from engine.runtime.depthwise import depthwise_in_float32
+from engine.runtime.experiment import Experiment
 from engine.runtime.layout import channels_last
 from engine.runtime.precision import FLOAT32, Precision
 from engine.train.settings import LoopSettings

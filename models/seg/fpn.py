@@ -53,25 +53,35 @@ class FPN(Segmentation):
         self.dropout = nn.Dropout2d(dropout)
         self.reduce = nn.Conv2d(width, detail if full_resolution else 1, 1)
         self.look_closely = self.head = None
+        self.injected = (detail if full_resolution else 0, (channels[0], channels[1]))
         if full_resolution:
             self.look_closely = nn.Sequential(conv_bn_relu(3, detail), conv_bn_relu(detail, detail))
             self.head = nn.Conv2d(2 * detail, 1, 3, padding=1)
 
-    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+    def forward(
+        self, x: Tensor, kernel: Tensor | None = None, added: tuple[Tensor | None, Tensor, Tensor] | None = None
+    ) -> Segmented:
         """Segment a normalised image.
 
         Args:
             x: [B,3,H,W], sides divisible by 32.
             kernel: ignored.
+            added: see ``injected``, or None.
 
         Returns:
             Logits [B,1,H,W].
         """
-        summed = self.pyramid(self.encoder(x))
+        features = self.encoder(x)
+        if added is not None:
+            features = [features[0] + added[1], features[1] + added[2], *features[2:]]
+        summed = self.pyramid(features)
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.look_closely is None or self.head is None:
             return Segmented(upsample_to(at_least_float32(reduced), x))
-        joined = torch.cat([F.relu(upsample_to(reduced, x)), self.look_closely(x)], 1)
+        close = self.look_closely(x)
+        if added is not None and added[0] is not None:
+            close = close + added[0]
+        joined = torch.cat([F.relu(upsample_to(reduced, x)), close], 1)
         return Segmented(at_least_float32(self.head(joined)))
 
     def pyramid(self, features: list[Tensor]) -> Tensor:

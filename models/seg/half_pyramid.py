@@ -17,7 +17,7 @@ from contracts.precision import at_least_float32
 from contracts.records import Segmented
 from models.base import Segmentation
 from models.encoders.timm_encoders import build_encoder
-from models.layers import conv_bn_relu, upsample_to
+from models.layers import conv_bn_relu, mirror_to_multiple, upsample_to
 from models.seg.fpn import LEVELS
 
 FACTOR = 2  # between what the network looks at and what it answers
@@ -95,7 +95,7 @@ class HalfPyramid(Segmentation):
         Borders are mirrored to whole cells of the encoder: streaks of repeated pixels look like cracks.
         """
         height, width = x.shape[2:]
-        x = _mirrored(_mirrored(x, 2), 3)
+        x = mirror_to_multiple(x, GRID)
         reduced = self.reduce(self.dropout(self.pyramid(self.encoder(x))))  # [B,4*detail,h/2,w/2]
         reduced = F.relu(F.pixel_shuffle(reduced, FACTOR))
         joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
@@ -109,18 +109,3 @@ class HalfPyramid(Segmentation):
         for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
             total = smooth(feature + upsample_to(total, feature))
         return total
-
-
-def _mirrored(x: Tensor, axis: int) -> Tensor:
-    """``x`` with its end along an axis mirrored (the last row not repeated), as often as whole cells of GRID need it.
-
-    By indices, as padding takes no more rows than there are, and ONNX's none that depend on the size.
-    """
-    length = torch.as_tensor(x.shape[axis])
-    missing = -length % GRID
-    if not torch.onnx.is_in_onnx_export() and not missing:
-        return x
-    period = (2 * (length - 1)).clamp(min=1)
-    end = length + missing
-    position = torch.arange(end, device=x.device) % period  # type: ignore[call-overload]  # a Tensor, for exported graphs
-    return x.index_select(axis, position.minimum(period - position).clamp(max=length - 1))

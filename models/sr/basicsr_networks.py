@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contracts.errors import ArgumentError
@@ -150,3 +151,15 @@ class SRVGG(BasicSRNetwork):
     def __init__(self, scale: int = 4, width: int = 64, layers: int = 16) -> None:
         build = architecture("srvgg_arch", "SRVGGNetCompact")
         super().__init__(build(3, 3, num_feat=width, num_conv=layers, upscale=scale, act_type="prelu"), scale)
+        self.latent_channels = width
+
+    def forward(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
+        """See ``BasicSRNetwork``; with the maps before the last convolution as ``latent``."""
+        check_sides(lr)
+        *layers, last = self.network.body  # type: ignore[misc,union-attr]
+        latent = lr
+        for layer in layers:
+            latent = layer(latent)
+        nearest = F.interpolate(lr, scale_factor=self.scale, mode="nearest")
+        sr = self.network.upsampler(last(latent)) + nearest  # type: ignore[operator]
+        return Restored(sr.to(lr.dtype), latent=latent)

@@ -42,9 +42,9 @@ from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
 from tests.helpers.fake_device import FakeDevice, stand_in
 from tests.helpers.runs import ROOT, tiny
-from tests.helpers.small_networks import SEG_CASES, SMALL_DSRL, SMALL_SEG, SMALL_SR
+from tests.helpers.small_networks import SEG_CASES, SMALL_DSRL, SMALL_SEG, SMALL_SR, SMALL_TWO_HEADS
 
-WHOLE_SMALL = {"dsrl": SMALL_DSRL}
+WHOLE_SMALL = {"dsrl": SMALL_DSRL, "two_heads": SMALL_TWO_HEADS}
 SIDE_OUTPUTS = "network_seg={type: pspnet, encoder: resnet18, width: 0.05}"
 SMALL_STEP = (
     "degradation:preset=strong",

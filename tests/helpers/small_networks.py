@@ -39,3 +39,4 @@ SEG_CASES = [
 ]
 
 SMALL_DSRL = {"encoder": "resnet18", "width": 0.1}
+SMALL_TWO_HEADS = {"encoder": "resnet18", "width": 8, "detail": 4}

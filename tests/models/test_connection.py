@@ -61,17 +61,17 @@ class TwoHeads(ParallelModel):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The latest weights of a short training of it, from options as of any network."""
-    folder = tmp_path_factory.mktemp("two_heads")
+    folder = tmp_path_factory.mktemp("own")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(WHOLE_NETWORKS, "two_heads", TwoHeads)
-        changes = ("network_sr=null", "network_seg=null", "network={type: two_heads, width: 4}", "network:weights=null")
+        patch.setitem(WHOLE_NETWORKS, "own", TwoHeads)
+        changes = ("network_sr=null", "network_seg=null", "network={type: own, width: 4}", "network:weights=null")
         train_here(tiny(folder, *changes))
     return folder / "experiments" / "tiny" / "models" / "latest.pth"
 
 
 @pytest.fixture(autouse=True)
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WHOLE_NETWORKS, "two_heads", TwoHeads)
+    monkeypatch.setitem(WHOLE_NETWORKS, "own", TwoHeads)
 
 
 def test_training_changes_all_of_it(trained: Path) -> None:
@@ -82,7 +82,7 @@ def test_training_changes_all_of_it(trained: Path) -> None:
     unchanged = [name for name, value in start.named_parameters() if torch.equal(value, checkpoint.weights[name])]
     assert unchanged == []
     with pytest.raises(UserError, match="network.type: unknown|unknown network.type"):
-        del WHOLE_NETWORKS["two_heads"]
+        del WHOLE_NETWORKS["own"]
         checkpoint.model()
 
 

@@ -14,7 +14,9 @@ from models.seg.fpn import FPN
 
 def layers() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 5, padding=2, stride=2, groups=8), nn.Conv2d(8, 4, 3, groups=4))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 5, padding=2, stride=2, groups=8), nn.Conv2d(8, 4, 3, groups=4)
+    )
 
 
 @pytest.mark.parametrize("autocast", [True, False])
