@@ -17,7 +17,7 @@ TARGET = 1.2
 
 
 def step(small: bool) -> Case:
-    """Forward and backward of a pyramid on EfficientNet-Lite0, all of it in bfloat16 against all but its depthwise layers."""
+    """Forward and backward of a pyramid on EfficientNet-Lite0 in bfloat16, with and without its depthwise layers."""
     batch, side = (2, 64) if small else (8, 128)
     torch.manual_seed(0)
     plain = channels_last(FPN(pretrained="none", width=48, full_resolution=True)).train()

@@ -56,8 +56,8 @@ class Segmentation(nn.Module):
         needs_kernel: whether the network uses the blur kernel [B,1,k,k] that the SR network estimated.
         may_lack: beginnings of tensor names that weights to start from need not have.
         skip_path: the module that the stage ``blur_skip`` trains alone, None without one.
-        injected: of a network ``forward(x, kernel=None, added=None)`` that takes maps to be added to its features: their
-            channels at full size (0: none there), and at strides 2 and 4; None where nothing is taken.
+        injected: of a network ``forward(x, kernel=None, added=None)`` that takes maps to be added to its features:
+            their channels at full size (0: none there), and at strides 2 and 4; None where nothing is taken.
     """
 
     multiple: int = 1

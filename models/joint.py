@@ -28,8 +28,8 @@ class JointModel(WholeModel):
         clip: clip the restored image to [0,1] outside training, as the paper does.
         handover: also hand the SR network's features to the segmentation.
         window: side of the window of "local" in HR pixels, best that of the training crops.
-        stop_gradient: keep the gradient of the segmentation from the SR network, so that what both learn together is told
-            apart from what the segmentation learns of restored images.
+        stop_gradient: keep the gradient of the segmentation from the SR network, so that what both learn together is
+            told apart from what the segmentation learns of restored images.
 
     Raises:
         TypeError: for networks of other bases.

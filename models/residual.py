@@ -1,8 +1,9 @@
 """Residual on the rival: segment the bicubic enlargement, and add what restoration knows where it helps.
 
-The segmentation network sees what one trained on enlargements alone sees. The restored image less the enlargement and the SR
-network's last maps join its features through convolutions that start at zero (as in ControlNet, Zhang et al., ICCV 2023):
-such a model starts out equal to the network it is compared with, so that whatever it gains is due to restoration.
+The segmentation network sees what one trained on enlargements alone sees. The restored image less the enlargement and
+the SR network's last maps join its features through convolutions that start at zero (as in ControlNet, Zhang et al.,
+ICCV 2023): such a model starts out equal to the network it is compared with, so that whatever it gains is due to
+restoration.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Joint(Section):
     handover: bool = Field(False, description="hand the SR network's features over beside the image")
     connection: Literal["chain", "residual"] = Field(
         "chain",
-        description="chain: the restored image is segmented; residual: the bicubic enlargement is, with what restoration "
-        "changed joining the features through convolutions that start at zero",
+        description="chain: the restored image is segmented; residual: the bicubic enlargement is, with what "
+        "restoration changed joining the features through convolutions that start at zero",
     )
     stop_gradient: bool = Field(False, description="the gradient of the segmentation does not reach the SR network")

@@ -1,7 +1,8 @@
 """Depthwise convolutions of a bfloat16 training on CPUs, in float32: their gradients are slow in bfloat16 (oneDNN).
 
-A depthwise convolution has few multiply-adds for the values that it reads, so that bfloat16 gains nothing in its forward and
-its gradient, above all with strides, takes three to ten times as long as in float32 (``python -m benchmarks depthwise``).
+A depthwise convolution has few multiply-adds for the values that it reads, so that bfloat16 gains nothing in its
+forward, and its gradient, above all with strides, takes three to ten times as long as in float32
+(``python -m benchmarks --only depthwise``).
 """
 
 from __future__ import annotations
