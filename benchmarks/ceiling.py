@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import alternate, finisher
+from engine.runtime.compute import MultiplyAdds
 
 ROUNDS = 5
 Result = TypeVar("Result")
@@ -45,6 +45,7 @@ def counted(work: Callable[[], Result]) -> tuple[Result, int]:
 
     Backward passes count too. Fourier transforms, element-wise work and everything outside torch do not.
     """
-    with FlopCounterMode(display=False) as counter:
+    counter = MultiplyAdds()
+    with counter.counting():
         result = work()
-    return result, counter.get_total_flops()
+    return result, 2 * counter.number

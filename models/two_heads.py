@@ -1,8 +1,8 @@
 """One network at low resolution with two heads: the restored image and the mask, both by pixel shuffle.
 
 It sees a sixteenth of the pixels that a network on enlargements by 4 sees (a quarter, at twice the LR size), so that
-width and training steps can be spent elsewhere. Restoration is an auxiliary task, as in multi-task learning with a shared
-encoder (Caruana, Machine Learning 28, 1997); unlike DSRL's decoders, both heads keep features of the finest level.
+width and training steps can be spent elsewhere. Restoration is an auxiliary task, as in multi-task learning with a
+shared encoder (Caruana, Machine Learning 28, 1997); unlike DSRL's decoders, both heads keep features of the finest level.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import timed
 from contracts.command_line import module_parser
@@ -20,6 +19,7 @@ from contracts.paths import user_path
 from engine.build.models import build_model
 from engine.options import Options
 from engine.options.load import load_options
+from engine.runtime.compute import MultiplyAdds
 from engine.runtime.layout import channels_last
 from engine.runtime.progress import Progress
 from engine.train.stages import STAGE_SPECS
@@ -98,11 +98,12 @@ def measure(options: Options, side: int, runs: int) -> Size:
     image = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
     run: Callable[[Tensor], object] = model.segment if sharp else model
     with torch.inference_mode():
-        with FlopCounterMode(display=False) as counter:
+        counter = MultiplyAdds()
+        with counter.counting():
             run(image)
         seconds = [timed(lambda: run(image)) for _ in range(runs)]
     parameters = count_parameters(model)
-    return Size(count_parameters(model.sr), parameters, counter.get_total_flops() // 2, statistics.median(seconds))
+    return Size(count_parameters(model.sr), parameters, counter.number, statistics.median(seconds))
 
 
 def row(label: str, size: Size) -> tuple[str, ...]:

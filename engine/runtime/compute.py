@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,29 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 MIB = 2**20
+
+
+def _of_convolution_backward(
+    gradient: Sequence[int],
+    image: Sequence[int],
+    weight: Sequence[int],
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    transposed: bool,
+    output_padding: object,
+    groups: int,
+    wanted: Sequence[bool],
+    out_shape: object = None,
+) -> int:
+    """Operations (two a multiply-add) of aten::convolution_backward, from shapes: the forward's for each gradient wanted.
+
+    torch's own formula knows no groups: of a depthwise convolution it counts the gradient of the weights as many times
+    over as there are channels.
+    """
+    positions = (image if transposed else gradient)[2:]
+    return 2 * image[0] * math.prod(positions) * math.prod(weight) * sum(wanted[:2])
 
 
 class MultiplyAdds:
@@ -23,7 +47,8 @@ class MultiplyAdds:
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Count what is computed inside; values are those computed without."""
-        with FlopCounterMode(display=False) as counter:
+        formulas = {torch.ops.aten.convolution_backward: _of_convolution_backward}
+        with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
             yield
         self.number = counter.get_total_flops() // 2  # it counts a multiply-add as two operations
 

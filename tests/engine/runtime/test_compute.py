@@ -29,6 +29,20 @@ def test_a_convolution_and_a_product_by_hand() -> None:
     assert counted(lambda: conv(image).sum().backward()) == 2 * (2 * 8 * 16 * 10 * 3 * 25)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_gradients_of_grouped_convolutions_by_hand(groups: int, transposed: bool) -> None:
+    """Each of both gradients takes every weight once a sample and position, as the forward does."""
+    cls = nn.ConvTranspose2d if transposed else nn.Conv2d
+    conv = cls(8, 8, 3, stride=2, groups=groups, bias=False)
+    image = torch.rand(2, 8, 11, 15, requires_grad=True)
+    positions = 11 * 15 if transposed else 5 * 7
+    forward = 2 * positions * 8 * (8 // groups) * 9
+    assert counted(lambda: conv(image)) == forward
+    assert counted(lambda: conv(image).sum().backward()) == 3 * forward
+    assert counted(lambda: conv(image.detach()).sum().backward()) == 2 * forward
+
+
 def test_counting_changes_no_value() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.PReLU(), nn.Conv2d(8, 1, 3))
