@@ -2,7 +2,7 @@
 
 It sees a sixteenth of the pixels that a network on enlargements by 4 sees (a quarter, at twice the LR size), so that
 width and training steps can be spent elsewhere. Restoration is an auxiliary task, as in multi-task learning with a
-shared encoder (Caruana, Machine Learning 28, 1997); unlike DSRL's decoders, both heads keep features of the finest level.
+shared encoder (Caruana, Machine Learning 28, 1997); unlike DSRL's decoders, both heads keep the finest features.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def _of_convolution_backward(
     wanted: Sequence[bool],
     out_shape: object = None,
 ) -> int:
-    """Operations (two a multiply-add) of aten::convolution_backward, from shapes: the forward's for each gradient wanted.
+    """Operations (two a multiply-add) of aten::convolution_backward: the forward's for each gradient that is wanted.
 
     torch's own formula knows no groups: of a depthwise convolution it counts the gradient of the weights as many times
     over as there are channels.
