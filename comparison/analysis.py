@@ -51,7 +51,7 @@ class Row:
         reference: label of the system it is compared with.
         difference: system minus reference.
         p_holm: ``difference.p`` corrected for the number of rows; None in a breakdown.
-        by: what photographs are told apart by ("data set", "crack width", "blur sigma"), "" for all of them.
+        by: what photographs are told apart by ("data set", or a title of ``measures.BINS``), "" for all of them.
         stratum: which of them.
     """
 

@@ -74,16 +74,17 @@ def measured(system: System, condition: str, metric: str, stratum: Stratum | Non
     return Measured(np.stack(totals), np.stack(counts), np.stack(applies))
 
 
-WIDTH, BLUR = "crack_width", "blur_sigma"
-BINS = {  # lower ends of the bins, pixels of the photograph
-    WIDTH: ("crack width", (0.0, 2.0, 4.0, 8.0)),
-    BLUR: ("blur sigma", (0.0, 1.0, 2.0, 3.0)),
+BINS = {  # title, unit and lower ends of the bins
+    names.CRACK_WIDTH: ("crack width", " px", (0.0, 2.0, 4.0, 8.0)),
+    names.BLUR_SIGMA: ("blur sigma", " px", (0.0, 1.0, 2.0, 3.0)),
+    names.NOISE_SIGMA: ("noise sigma", "", (0.0, 0.015, 0.025, 0.04)),
+    names.JPEG_QUALITY: ("JPEG quality", "", (0.0, 55.0, 75.0, 100.0)),
 }
-NOT_METRICS = {WIDTH, BLUR, names.CENTRELINE_FOUND, names.CENTRELINE_UNION, *names.CONFUSION}
+NOT_METRICS = {*BINS, names.CENTRELINE_FOUND, names.CENTRELINE_UNION, *names.CONFUSION}
 
 
 def strata(images: Images) -> dict[str, list[Stratum]]:
-    """The photographs by data set, crack width and blur; what says nothing (a single stratum) is left out.
+    """The photographs by data set, crack width, blur, noise and JPEG; what says nothing (a single stratum) is left out.
 
     The data set is the first folder in a photograph's name.
     """
@@ -95,18 +96,19 @@ def strata(images: Images) -> dict[str, list[Stratum]]:
             for folder in dict.fromkeys(folders)
         ]
     }
-    for column, (title, edges) in BINS.items():
+    for column, (title, unit, edges) in BINS.items():
         if column not in images.columns:
             continue
         values = images.columns[column]
         tops = (*edges[1:], np.inf)
         groups[title] = [
             Stratum(
-                f"{low:g} to {top:g} px" if top < np.inf else f"{low:g} px or more", (values >= low) & (values < top)
+                f"{low:g} to {top:g}{unit}" if top < np.inf else f"{low:g}{unit} or more",
+                (values >= low) & (values < top),
             )
             for low, top in zip(edges, tops, strict=True)
         ]
-        if column == WIDTH:
+        if column == names.CRACK_WIDTH:
             groups[title].append(Stratum("no crack", np.isnan(values)))
     kept = {title: [stratum for stratum in parts if stratum.chosen.any()] for title, parts in groups.items()}
     return {title: parts for title, parts in kept.items() if len(parts) > 1}

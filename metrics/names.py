@@ -71,6 +71,8 @@ AT_THRESHOLD = "_at_threshold"  # ending of figures at a threshold chosen elsewh
 DRAW = "draw"  # number of an image's degradation, from 0
 CRACK_WIDTH = "crack_width"  # mean width of the true cracks, pixels
 BLUR_SIGMA = "blur_sigma"  # standard deviation of the true blur in its widest direction, HR pixels
+NOISE_SIGMA = "noise_sigma"  # standard deviation of the drawn noise at mid-grey, in units of the range [0, 1]
+JPEG_QUALITY = "jpeg_quality"  # the lowest that a photograph was saved with
 
 
 @dataclass(frozen=True)

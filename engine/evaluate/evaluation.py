@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ class EvaluatedImage:
     """What the model made of one image under one condition; arrays on the CPU, float32, in [0, 1] but for the logits.
 
     prob: [H,W]; logits: those it was made of, [H,W]; sr, hr: [3,H,W]; lr: [3,h,w]; kernel, true_kernel: [k,k] or None.
-    lr, sr and the kernels are None under the condition hr. draw: number of the degradation, from 0.
+    lr, sr and the kernels are None under the condition hr. draw: number of the degradation, from 0; drawn: its
+    parameters by step.
     """
 
     name: str
@@ -30,6 +32,7 @@ class EvaluatedImage:
     bicubic: np.ndarray | None = None
     logits: np.ndarray | None = None
     draw: int = 0
+    drawn: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -197,19 +197,19 @@ class Evaluator:
             threshold=threshold,
         )
 
-    def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor]:
+    def _degrade(self, hr: Tensor, name: str, condition: str, draw: int) -> tuple[Tensor, Tensor, dict]:
         if condition == DEGRADED and self.settings.frozen is not None:
             levels, taps = self.settings.frozen.load(name)
             lr = torch.from_numpy(levels).permute(2, 0, 1)[None].float().div_(255)
             _check_size(lr, hr, name, self.scale)
-            kernel = torch.from_numpy(taps)[None, None]
+            kernel, drawn = torch.from_numpy(taps)[None, None], self.settings.frozen.drawn(name)
         else:
             pipeline = self.conditions[condition]
             assert pipeline is not None
             degraded = pipeline(hr, (name,), self.settings.seed, (draw,))
-            lr, kernel = degraded.lr, degraded.kernel
+            lr, kernel, (drawn,) = degraded.lr, degraded.kernel, degraded.drawn
         # One layout, wherever it comes from: networks round the same values otherwise in another order in memory.
-        return lr.to(self.device).contiguous(), kernel.to(self.device)
+        return lr.to(self.device).contiguous(), kernel.to(self.device), drawn
 
     @torch.inference_mode()
     def _predict(
@@ -220,7 +220,7 @@ class Evaluator:
                 logits = model.segment(hr).logits
             prob = self._probability(logits)
             return EvaluatedImage(name, condition, _array(hr), mask, prob, logits=_array(logits)[0])
-        lr, kernel = self._degrade(hr, name, condition, draw)
+        lr, kernel, drawn = self._degrade(hr, name, condition, draw)
         with self.settings.precision.autocast(self.device.type):
             output = model(lr)
         return EvaluatedImage(
@@ -236,6 +236,7 @@ class Evaluator:
             bicubic=_array(bicubic_upsample(lr, self.scale).clamp(0, 1)) if self.settings.baselines else None,
             logits=_array(output.logits)[0],
             draw=draw,
+            drawn=drawn,
         )
 
     def _probability(self, logits: Tensor) -> np.ndarray:

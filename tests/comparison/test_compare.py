@@ -42,6 +42,8 @@ def made(tmp_path: Path) -> Callable[..., Path]:
                 "draw": draw,
                 "crack_width": width[i] if i % 10 else "",
                 "blur_sigma": blur[i, draw],
+                "noise_sigma": 0.01 if draw else 0.03,
+                "jpeg_quality": 100 if i < 30 else 40,
                 "iou": base[i] + (gain if system == "model" else -0.2) + own.normal(0, 0.02),
                 "hd95": 30 - 100 * gain + own.normal(),
                 "hd95_at_threshold": 30 - 100 * gain + own.normal(),
@@ -81,6 +83,8 @@ def test_a_gain_is_found_and_broken_down(
     by = {(row.by, row.stratum): row.difference.images for row in comparison.breakdown}
     assert by["data set", "A"] == by["data set", "B"] == IMAGES / 2 and by["crack width", "no crack"] == 6
     assert sum(count for (kind, _), count in by.items() if kind == "crack width") == IMAGES
+    assert by["noise sigma", "0 to 0.015"] == by["noise sigma", "0.025 to 0.04"] == IMAGES  # a draw in each
+    assert by["JPEG quality", "0 to 55"] == by["JPEG quality", "100 or more"] == IMAGES / 2
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"comparison.md", "comparison.csv", "comparison.tex", "comparison.json", "intervals.png"}
     with (tmp_path / "out" / "comparison.csv").open(newline="") as file:
