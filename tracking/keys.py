@@ -27,6 +27,8 @@ TRAIN_BETA = "train/beta"
 TRAIN_GRAD_NORM = "train/grad_norm"
 TRAIN_STEPS_PER_SECOND = "train/steps_per_second"
 TRAIN_DATA_WAIT = "train/data_wait"
+TRAIN_SECONDS = "train/seconds"  # spent so far in steps and in waiting for data, resumes included
+TRAIN_MULTIPLY_ADDS = "train/multiply_adds"  # so far, of convolutions and matrix products, forward and backward
 
 LOSS_KEYS = (
     TRAIN_LOSS,

@@ -115,8 +115,8 @@ class Trainer:
                 self._compile(batch, schedule)
             with self.cost.step():
                 values = self._train_step(batch, schedule)
-            log.step(schedule, values)
             self.cost.took(time.perf_counter() - waited)
+            log.step(schedule, values, self.cost)
             self._after_step(schedule, log)
             self.interruption.check()
             waited = time.perf_counter()
@@ -177,7 +177,7 @@ class Trainer:
         if self.validator is None or not self.fabric.is_global_zero:
             return
         values, pictures = self.validator.run(self.ema.average, schedule.alpha, self.interruption.check)
-        log.validation(schedule, values, pictures)
+        log.validation(schedule, values, pictures, self.cost)
         score = self.validator.score(values)
         counts = schedule.spec.segments or (self.validator.of_restoration and not self.training_schedule.segments)
         if counts and score > self.best:

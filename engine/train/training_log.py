@@ -10,12 +10,19 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from contracts.errors import UserError
+from engine.runtime.compute import TrainingCost
 from engine.runtime.progress import Progress
 from engine.train.stages import StepSchedule
 from tracking import keys
 from tracking.tracker import NullTracker
 
 TERM_KEYS = {key.removeprefix("train/"): key for key in (*keys.LOSS_KEYS, keys.TRAIN_GRAD_NORM)}
+
+
+def _spent(cost: TrainingCost) -> dict[str, float]:
+    """What is known of a training's cost, by tracking key."""
+    spent = {keys.TRAIN_SECONDS: cost.seconds, keys.TRAIN_MULTIPLY_ADDS: cost.multiply_adds}
+    return {key: value for key, value in spent.items() if value is not None}
 
 
 def not_finite(schedule: StepSchedule) -> UserError:
@@ -55,23 +62,24 @@ class TrainingLog:
         """Count time that the loop waited for data."""
         self._waited += seconds
 
-    def step(self, schedule: StepSchedule, values: dict[str, Tensor]) -> None:
+    def step(self, schedule: StepSchedule, values: dict[str, Tensor], cost: TrainingCost) -> None:
         """Take in one step; report if an interval (or the first step) is over.
 
         Args:
             schedule: of the step.
             values: the loss and its terms by name, [].
+            cost: of the training so far.
         """
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
             self._counts[name] = self._counts.get(name, 0) + 1
         self._steps += 1
         if schedule.step == 1 or schedule.step % self.every == 0:
-            means = self._flush(schedule)
+            means = self._flush(schedule, cost)
             shown = {name: means[name] for name in ("loss", "sr", "seg") if name in means}  # what fits on a line
             self.progress.update(schedule.step - self.progress.done, stage=schedule.name, **shown)
 
-    def _flush(self, schedule: StepSchedule) -> dict[str, float]:
+    def _flush(self, schedule: StepSchedule, cost: TrainingCost) -> dict[str, float]:
         means = {}
         for name in sorted(self._sums):
             mean = self.fabric.all_reduce(self._sums[name] / self._counts[name], reduce_op="mean")
@@ -82,20 +90,24 @@ class TrainingLog:
         elapsed = max(time.perf_counter() - self._since, 1e-9)
         rates = {keys.TRAIN_LR: schedule.lr, keys.TRAIN_ALPHA: schedule.alpha, keys.TRAIN_BETA: schedule.beta}
         speed = {keys.TRAIN_STEPS_PER_SECOND: self._steps / elapsed, keys.TRAIN_DATA_WAIT: self._waited / elapsed}
-        self.tracker.log({TERM_KEYS[name]: value for name, value in means.items()} | rates | speed, schedule.step)
+        terms = {TERM_KEYS[name]: value for name, value in means.items()}
+        self.tracker.log(terms | rates | speed | _spent(cost), schedule.step)
         self._sums, self._counts, self._waited, self._steps = {}, {}, 0.0, 0
         self._since = time.perf_counter()
         return means
 
-    def validation(self, schedule: StepSchedule, values: dict[str, float], pictures: dict[str, np.ndarray]) -> None:
-        """Record a validation and show its main figures.
+    def validation(
+        self, schedule: StepSchedule, values: dict[str, float], pictures: dict[str, np.ndarray], cost: TrainingCost
+    ) -> None:
+        """Record a validation, beside what the training has cost until then, and show its main figures.
 
         Args:
             schedule: of the step.
             values: figures by tracking key.
             pictures: uint8 RGB [H,W,3] by tracking key.
+            cost: of the training so far.
         """
-        self.tracker.log(values, schedule.step)
+        self.tracker.log(values | _spent(cost), schedule.step)
         self.tracker.images(pictures, schedule.step)
         shown = {key: values[key] for key in values if key.endswith(("/dice", "/aiu", "/psnr"))}
         self.progress.write(

@@ -9,10 +9,10 @@ import torch
 
 from engine.runtime import precision
 from engine.runtime.experiment import Experiment
-from tracking.keys import TRAIN_DATA_WAIT, TRAIN_LOSS, TRAIN_STEPS_PER_SECOND
+from tracking.keys import TRAIN_DATA_WAIT, TRAIN_LOSS, TRAIN_SECONDS, TRAIN_STEPS_PER_SECOND
 from tracking.metrics_log import read_metrics
 
-UNEQUAL = {TRAIN_STEPS_PER_SECOND, TRAIN_DATA_WAIT, "time"}
+UNEQUAL = {TRAIN_STEPS_PER_SECOND, TRAIN_DATA_WAIT, TRAIN_SECONDS, "time"}
 
 
 def experiment(folder: Path) -> Experiment:
