@@ -30,6 +30,7 @@ DEFAULT = (
     names.CLIOU,
     names.HD95,
     names.PSNR,
+    names.KERNEL_PSNR,
 )
 
 

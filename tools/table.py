@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.command_line import module_parser
 from contracts.errors import UserError, lookup, run_main
+from contracts.markdown import table as markdown_table
 from metrics import names
 from metrics.baselines import BASELINES
 from metrics.earlier import named_as_today
@@ -39,6 +40,8 @@ COLUMNS = (
     (names.CLIOU_PREDICTED, "clIoU_pred", ".3f"),
     (names.PSNR, "PSNR / dB", ".2f"),
 )
+OF_KERNELS = (names.KERNEL_PSNR, "kernel PSNR / dB", ".1f")  # a column where a row's network estimates one
+Results = list[dict[str, Any]]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -68,8 +71,24 @@ def training_minutes(folder: Path) -> float | None:
     return (entries[-1]["time"] - entries[0]["time"]) / 60 if len(entries) > 1 else None
 
 
-def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
-    """One line of the table from LABEL=FOLDER[,FOLDER...][:BASELINE]. Raises UserError for another form."""
+def table(arguments: Sequence[str], conditions: Sequence[str] = CONDITIONS) -> str:
+    """The table of LABEL=FOLDER[,FOLDER...][:BASELINE], a row each. Raises UserError for another form."""
+    rows = [_read(argument) for argument in arguments]
+    estimates = any(names.KERNEL_PSNR in run.get(c, {}) for _, runs, _ in rows for run in runs for c in conditions)
+    columns = (*COLUMNS, *((OF_KERNELS,) if estimates else ()))
+    heading = (" / ".join(conditions), *(title for _, title, _ in columns), "training")
+    lines = []
+    for label, runs, training in rows:
+        cells = (
+            " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions)
+            for key, _, form in columns
+        )
+        lines.append((label, *cells, training))
+    return markdown_table(heading, lines)
+
+
+def _read(argument: str) -> tuple[str, Results, str]:
+    """Label, results of each training, and how long one took, of LABEL=FOLDER[,FOLDER...][:BASELINE]."""
     label, equals, source = argument.rpartition("=")
     if not equals or not label:
         raise UserError(f"'{argument}': write a row as LABEL=FOLDER")
@@ -79,13 +98,10 @@ def row(argument: str, conditions: Sequence[str] = CONDITIONS) -> str:
     folders = [Path(folder) for folder in source.split(",")]
     results = [read_results(folder) for folder in folders]
     runs = [result.get(system, {}) if system else result for result in results]
-    cells = [
-        " / ".join(_figure([run.get(c, {}) for run in runs], key, form) for c in conditions) for key, _, form in COLUMNS
-    ]
     minutes = [] if system else [duration for folder in folders if (duration := training_minutes(folder)) is not None]
     areas = {result.get("meta", {}).get("protocol", {}).get("minimum_area", 0) for result in results} - {0}
     label += "".join(f" (regions under {area} px removed)" for area in sorted(areas))
-    return "| " + " | ".join([label, *cells, f"{statistics.mean(minutes):.0f} min" if minutes else "-"]) + " |"
+    return label, runs, f"{statistics.mean(minutes):.0f} min" if minutes else "-"
 
 
 def _figure(runs: list[dict[str, float]], key: str, form: str) -> str:
@@ -99,11 +115,7 @@ def _figure(runs: list[dict[str, float]], key: str, form: str) -> str:
 
 def main() -> None:
     arguments = parse()
-    conditions = arguments.condition or CONDITIONS
-    print(f"| {' / '.join(conditions)} | " + " | ".join(title for _, title, _ in COLUMNS) + " | training |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
-    for argument in arguments.rows:
-        print(row(argument, conditions))
+    print(table(arguments.rows, arguments.condition or CONDITIONS))
 
 
 if __name__ == "__main__":

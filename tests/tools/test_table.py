@@ -9,7 +9,12 @@ from unittest import mock
 import pytest
 
 from contracts.errors import UserError
-from tools.table import main, row
+from tools.table import main, table
+
+
+def row(argument: str, *conditions: list[str]) -> str:
+    """The one line of a table of one row."""
+    return table([argument], *conditions).splitlines()[-1]
 
 
 @pytest.fixture
@@ -89,3 +94,11 @@ def test_figures_of_before_are_not_shown_under_a_name_of_today(tmp_path: Path) -
     assert cells["before"][5:7] == ["-", "0.850"] and cells["c"][5:7] == ["-", "0.700"]
     assert cells["now"][5:7] == ["0.520", "0.850"]
     assert cells["now"][0] == "now (regions under 50 px removed)"
+
+
+def test_kernels_have_a_column_where_a_network_estimates_them(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "blind").mkdir()
+    (tmp_path / "blind" / "results.json").write_text(json.dumps({"degraded": {"dice": 0.3, "kernel_psnr": 43.21}}))
+    head, _, blind, other = table([f"blind={tmp_path / 'blind'}", f"other={experiment}"], ["degraded"]).splitlines()
+    assert head.split(" | ")[8] == "kernel PSNR / dB" and blind.split(" | ")[8] == "43.2"
+    assert other.split(" | ")[8] == "-" and "kernel" not in table([f"other={experiment}"])
