@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contracts.errors import ArgumentError
 from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
 from losses.affinity import FeatureAffinity
 from losses.combo import SegmentationLoss, probability
 from losses.image_label import ImageLabelLoss
 from losses.sr import KBPNLoss
+from losses.topology import TopologyLoss
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 
 SR, SEG = "sr", "seg"
@@ -25,6 +27,7 @@ class JointLoss:
     ``L_seg = L(main) + aux_weight * sum over side outputs of C L(aux)``, where C is the number of maps
     (channels) in a side output. Kondo & Ukita, 2024, with the released code's weight of side outputs.
     An ``ImageLabelLoss`` looks at the outputs and the image labels alone.
+    ``topology_weight`` times the topology loss of the main output is added to ``L_seg``; side outputs have none.
     For a network that hands out features (DSRL), ``affinity_weight`` times their affinity loss is added.
 
     Attributes:
@@ -36,6 +39,11 @@ class JointLoss:
         crack_amplitude: of the crack-oriented SR pixel weights, 0 = off.
         affinity: the loss on pairs of features, or None.
         affinity_weight: its weight, 0 = off.
+        topology: the loss on how the segmented structures hang together, or None.
+        topology_weight: its weight, 0 = off.
+
+    Raises:
+        ArgumentError: for a topology loss, which needs masks, beside an image-label loss, which has none.
     """
 
     seg_loss: SegmentationLoss | ImageLabelLoss
@@ -45,6 +53,12 @@ class JointLoss:
     crack_amplitude: float = 0.0
     affinity: FeatureAffinity | None = None
     affinity_weight: float = 0.0
+    topology: TopologyLoss | None = None
+    topology_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.topology_weight and isinstance(self.seg_loss, ImageLabelLoss):
+            raise ArgumentError("a topology loss needs masks, which an image-label loss does without")
 
     def __call__(
         self,
@@ -67,7 +81,7 @@ class JointLoss:
 
         Returns:
             The total and the terms that were computed (batch means, detached): sr, sr_image, sr_lr, sr_kernel, seg,
-            seg_main, seg_aux, affinity.
+            seg_main, seg_aux, seg_topology, affinity.
 
         Raises:
             ValueError: for an unknown or empty choice of tasks, or for an output without them.
@@ -122,6 +136,9 @@ class JointLoss:
         if isinstance(aux, Tensor):
             terms["seg_aux"] = aux
             terms[SEG] = main + self.aux_weight * aux
+        if self.topology is not None and self.topology_weight:
+            terms["seg_topology"] = self.topology(probability(output.logits), batch.mask).mean()
+            terms[SEG] = terms[SEG] + self.topology_weight * terms["seg_topology"]
         return terms[SEG]
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from contracts.errors import ArgumentError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
 from losses.affinity import FeatureAffinity
 from losses.combo import BoundaryCombo, RegionCombo
+from losses.image_label import ImageLabelLoss
 from losses.joint import JointLoss
 from losses.sr import KBPNLoss
+from losses.topology import SkeletonRecall, SoftClDice
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 
 
@@ -122,6 +125,27 @@ def test_affinity_is_added_for_networks_with_features(batch, output) -> None:
     assert both.terms["affinity"] == pytest.approx(expected)
     torch.testing.assert_close(both.total, plain.total + 0.25 * expected)
     assert "affinity" not in plain.terms
+
+
+@pytest.mark.parametrize("topology", [SoftClDice(), SkeletonRecall()])
+def test_topology_is_added_to_the_segmentation(batch, output, topology) -> None:
+    plain = joint()(output, batch, alpha=0.5, beta=0.3)
+    report = joint(topology=topology, topology_weight=0.25)(output, batch, alpha=0.5, beta=0.3)
+    expected = topology(output.logits.sigmoid(), batch.mask).mean().detach()
+    torch.testing.assert_close(report.terms["seg_topology"], expected)
+    torch.testing.assert_close(report.terms["seg"], plain.terms["seg"] + 0.25 * expected)
+    torch.testing.assert_close(report.total, plain.total + 0.3 * 0.25 * expected)
+
+
+def test_without_a_weight_topology_changes_no_bit(batch, output) -> None:
+    plain, off = joint()(output, batch), joint(topology=SoftClDice())(output, batch)
+    assert torch.equal(plain.total, off.total) and plain.terms.keys() == off.terms.keys()
+
+
+def test_image_labels_have_no_topology() -> None:
+    with pytest.raises(ArgumentError, match="topology loss needs masks"):
+        JointLoss(ImageLabelLoss(), KBPNLoss(), topology=SoftClDice(), topology_weight=0.1)
+    assert JointLoss(ImageLabelLoss(), KBPNLoss(), topology=SoftClDice()).topology_weight == 0
 
 
 def test_loss_without_distance_map(batch, output) -> None:
