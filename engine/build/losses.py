@@ -47,6 +47,7 @@ def build_loss(options: Options) -> JointLoss:
         affinity_weight=options.loss.affinity.weight,
         topology=build_topology(options),
         topology_weight=options.loss.topology.weight,
+        blur_weight=options.loss.blur_weight,
     )
 
 

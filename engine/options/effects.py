@@ -90,7 +90,7 @@ def _loss(options: Options) -> Iterator[str]:
     if loss.affinity.weight == 0:
         for key in loss.affinity.arguments():
             yield f"loss.affinity.{key}: its weight is 0; give it one, or leave this out"
-    yield from _topology(options)
+    yield from _beside_segmentation(options)
     stages = {stage.name for stage in train.stages}
     oriented = [key for key in ("fail_oriented", "crack_oriented") if getattr(loss, key) > 0]
     if loss.fail_oriented > 0 and "joint" not in stages:
@@ -108,15 +108,20 @@ def _loss(options: Options) -> Iterator[str]:
     yield from _idle_by_kind(loss.alpha, "loss.alpha")
 
 
-def _topology(options: Options) -> Iterator[str]:
-    topology = options.loss.topology
+def _beside_segmentation(options: Options) -> Iterator[str]:
+    topology, blur_weight, network = options.loss.topology, options.loss.blur_weight, options.network_seg
+    segments = any(stage.name in SEGMENT for stage in options.train.stages)
     if topology.type == "none":
         for key in (*(["weight"] if topology.weight > 0 else []), *topology.arguments()):
             yield f"loss.topology.{key}: type none has none; give a type, or leave this out"
     elif topology.weight == 0:
         yield f"loss.topology {topology.type}: its weight is 0; give it one, or leave this out"
-    elif not any(stage.name in SEGMENT for stage in options.train.stages):
+    elif not segments:
         yield "loss.topology: no stage trains the segmentation; leave it out"
+    if blur_weight > 0 and (network is None or network.type != "film_fpn"):
+        yield "loss.blur_weight: only network_seg film_fpn estimates the blur; leave it out"
+    elif blur_weight > 0 and not segments:
+        yield "loss.blur_weight: no stage trains the segmentation; leave it out"
 
 
 def _idle_by_kind(section: Section, path: str) -> Iterator[str]:

@@ -61,6 +61,9 @@ class Loss(Section):
     oriented_from: int = Field(0, ge=0, description="steps of the whole training before these two come into force")
     affinity: Affinity = Affinity()
     topology: Topology = Topology()
+    blur_weight: float = Field(
+        0.0, ge=0, description="weight in L_seg of the blur that network_seg film_fpn estimates; 0: it is not taught"
+    )
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
 
 

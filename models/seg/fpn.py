@@ -67,16 +67,23 @@ class FPN(Segmentation):
         Returns:
             Logits [B,1,H,W].
         """
-        summed = self.pyramid(self.encoder(x))
+        return Segmented(self.answer(self.merge(self.levels(self.encoder(x))), x))
+
+    def levels(self, features: list[Tensor]) -> list[Tensor]:
+        """The encoder's features at ``width`` channels each."""
+        return [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
+
+    def merge(self, levels: list[Tensor]) -> Tensor:
+        """Sum the levels from coarse to fine; returns [B,width,H/2,W/2]."""
+        *finer, coarsest = levels
+        for level in reversed(finer):
+            coarsest = level + upsample_to(coarsest, level)
+        return coarsest
+
+    def answer(self, summed: Tensor, x: Tensor) -> Tensor:
+        """Logits [B,1,H,W], in float32 or better, of the merged levels of ``x`` [B,3,H,W]."""
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.look_closely is None or self.head is None:
-            return Segmented(upsample_to(at_least_float32(reduced), x))
+            return upsample_to(at_least_float32(reduced), x)
         joined = torch.cat([F.relu(upsample_to(reduced, x)), self.look_closely(x)], 1)
-        return Segmented(at_least_float32(self.head(joined)))
-
-    def pyramid(self, features: list[Tensor]) -> Tensor:
-        """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""
-        *finer, coarsest = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
-        for feature in reversed(finer):
-            coarsest = feature + upsample_to(coarsest, feature)
-        return coarsest
+        return at_least_float32(self.head(joined))

@@ -10,6 +10,7 @@ import torch
 from contracts.errors import ArgumentError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
 from losses.affinity import FeatureAffinity
+from losses.blur import blur_loss, kernel_moments
 from losses.combo import BoundaryCombo, RegionCombo
 from losses.image_label import ImageLabelLoss
 from losses.joint import JointLoss
@@ -140,6 +141,20 @@ def test_topology_is_added_to_the_segmentation(batch, output, topology) -> None:
 def test_without_a_weight_topology_changes_no_bit(batch, output) -> None:
     plain, off = joint()(output, batch), joint(topology=SoftClDice())(output, batch)
     assert torch.equal(plain.total, off.total) and plain.terms.keys() == off.terms.keys()
+
+
+@pytest.mark.parametrize("sharp", [0, 1, 2])
+def test_estimated_blur_is_compared_with_that_of_the_kernels(batch, output, sharp) -> None:
+    """Sharp photographs come first, and have none."""
+    estimate = torch.rand(2, 4, generator=torch.Generator().manual_seed(4))
+    plain = joint(blur_weight=0.25)(output, batch, alpha=0.5, beta=0.3, sharp=sharp)
+    report = joint(blur_weight=0.25)(replace(output, blur=estimate), batch, alpha=0.5, beta=0.3, sharp=sharp)
+    truth = torch.cat([torch.zeros(sharp, 4), kernel_moments(batch.kernel[sharp:])])
+    expected = blur_loss(estimate, truth).mean()
+    torch.testing.assert_close(report.terms["seg_blur"], expected)
+    torch.testing.assert_close(report.total, plain.total + 0.3 * 0.25 * expected)
+    off = joint()(replace(output, blur=estimate), batch, alpha=0.5, beta=0.3)
+    assert torch.equal(off.total, plain.total) and "seg_blur" not in {**plain.terms, **off.terms}
 
 
 def test_image_labels_have_no_topology() -> None:

@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "unet": {"width": 0.1},
     "unet_encoder": {"encoder": "resnet18", "width": 0.1},
     "fpn": {"width": 8},
+    "film_fpn": {"width": 8, "hidden": 8},
     "half_pyramid": {"encoder": "plain", "width": 8, "detail": 4},
     "crackformer": {"width": 16},
     "hrnet_ocr": {"width": 8, "pixel_channels": 16, "context_channels": 8},
@@ -79,9 +80,10 @@ def restore(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
 
 
 def segment(network: nn.Module, image: Tensor) -> tuple[Outputs, Tensor]:
-    """Logits and side outputs."""
+    """Logits and side outputs, with the blur where it is estimated."""
     segmented = network(image)
-    return squares({"logits": segmented.logits} | {f"aux {i}": logits for i, logits in enumerate(segmented.aux)})
+    sides = {f"aux {i}": logits for i, logits in enumerate(segmented.aux)}
+    return squares({"logits": segmented.logits} | sides | ({} if segmented.blur is None else {"blur": segmented.blur}))
 
 
 def do_both(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
