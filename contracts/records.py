@@ -129,15 +129,17 @@ class Restored:
 class Segmented:
     """What a segmentation network returns.
 
-    Both in float32 or better, also under autocast.
+    All in float32 or better, also under autocast.
 
     Attributes:
         logits: [B,1,H,W], no sigmoid.
         aux: side outputs, each a map of logits [B,C,H,W].
+        blur: [B,4], what the network takes the blur of the photograph for (``losses.blur``), or None.
     """
 
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
+    blur: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class JointOutput:
         aux: likewise.
         features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the same
             sides that a feature affinity loss compares, or None.
+        blur: see ``Segmented``.
     """
 
     sr: Tensor
@@ -158,6 +161,7 @@ class JointOutput:
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
     features: tuple[Tensor, Tensor] | None = None
+    blur: Tensor | None = None
 
 
 @dataclass(frozen=True)

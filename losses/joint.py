@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contracts.errors import ArgumentError
 from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
 from losses.affinity import FeatureAffinity
+from losses.blur import blur_loss, kernel_moments
 from losses.combo import SegmentationLoss, probability
 from losses.image_label import ImageLabelLoss
 from losses.sr import KBPNLoss
+from losses.topology import TopologyLoss
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 
 SR, SEG = "sr", "seg"
@@ -25,6 +28,8 @@ class JointLoss:
     ``L_seg = L(main) + aux_weight * sum over side outputs of C L(aux)``, where C is the number of maps
     (channels) in a side output. Kondo & Ukita, 2024, with the released code's weight of side outputs.
     An ``ImageLabelLoss`` looks at the outputs and the image labels alone.
+    ``topology_weight`` times the topology loss of the main output is added to ``L_seg``; side outputs have none. So is,
+    for a network that estimates the blur, ``blur_weight`` times the error of that estimate.
     For a network that hands out features (DSRL), ``affinity_weight`` times their affinity loss is added.
 
     Attributes:
@@ -36,6 +41,12 @@ class JointLoss:
         crack_amplitude: of the crack-oriented SR pixel weights, 0 = off.
         affinity: the loss on pairs of features, or None.
         affinity_weight: its weight, 0 = off.
+        topology: the loss on how the segmented structures hang together, or None.
+        topology_weight: its weight, 0 = off.
+        blur_weight: of the estimated blur, 0 = off.
+
+    Raises:
+        ArgumentError: for a topology loss, which needs masks, beside an image-label loss, which has none.
     """
 
     seg_loss: SegmentationLoss | ImageLabelLoss
@@ -45,6 +56,13 @@ class JointLoss:
     crack_amplitude: float = 0.0
     affinity: FeatureAffinity | None = None
     affinity_weight: float = 0.0
+    topology: TopologyLoss | None = None
+    topology_weight: float = 0.0
+    blur_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.topology is not None and self.topology_weight and isinstance(self.seg_loss, ImageLabelLoss):
+            raise ArgumentError("a topology loss needs masks, which an image-label loss does without")
 
     def __call__(
         self,
@@ -54,6 +72,7 @@ class JointLoss:
         beta: float = 0.5,
         tasks: Collection[str] = (SR, SEG),
         oriented: bool = True,
+        sharp: int = 0,
     ) -> LossReport:
         """Return the loss that this step optimises, with its terms.
 
@@ -64,10 +83,11 @@ class JointLoss:
             beta: share of L_seg, in [0, 1], used only when both tasks are asked for.
             tasks: "sr", "seg" or both.
             oriented: whether the SR pixel weights are in force.
+            sharp: how many samples, the first, were segmented from sharp photographs, which have no blur.
 
         Returns:
             The total and the terms that were computed (batch means, detached): sr, sr_image, sr_lr, sr_kernel, seg,
-            seg_main, seg_aux, affinity.
+            seg_main, seg_aux, seg_topology, seg_blur, affinity.
 
         Raises:
             ValueError: for an unknown or empty choice of tasks, or for an output without them.
@@ -81,7 +101,7 @@ class JointLoss:
             weighted.append(self._sr(output, batch, terms, oriented) * (1 - beta if both else 1.0))
         if SEG in tasks:
             assert not isinstance(output, Restored)
-            weighted.append(self._seg(output, batch, alpha, terms) * (beta if both else 1.0))
+            weighted.append(self._seg(output, batch, alpha, terms, sharp) * (beta if both else 1.0))
         features = output.features if both and isinstance(output, JointOutput) else None
         if features is not None and self.affinity is not None and self.affinity_weight:
             terms["affinity"] = self.affinity(features)
@@ -104,7 +124,7 @@ class JointLoss:
         return terms[SR]
 
     def _seg(
-        self, output: JointOutput | Segmented, batch: DegradedBatch, alpha: float, terms: dict[str, Tensor]
+        self, output: JointOutput | Segmented, batch: DegradedBatch, alpha: float, terms: dict[str, Tensor], sharp: int
     ) -> Tensor:
         """L_seg of the batch, of masks or of image labels; its terms are added to ``terms``."""
         sides = output.aux if self.aux_weight else ()
@@ -122,6 +142,14 @@ class JointLoss:
         if isinstance(aux, Tensor):
             terms["seg_aux"] = aux
             terms[SEG] = main + self.aux_weight * aux
+        if self.topology is not None and self.topology_weight:
+            terms["seg_topology"] = self.topology(probability(output.logits), batch.mask).mean()
+            terms[SEG] = terms[SEG] + self.topology_weight * terms["seg_topology"]
+        if output.blur is not None and self.blur_weight:
+            truth = kernel_moments(batch.kernel)
+            truth[:sharp] = 0
+            terms["seg_blur"] = blur_loss(output.blur, truth).mean()
+            terms[SEG] = terms[SEG] + self.blur_weight * terms["seg_blur"]
         return terms[SEG]
 
 

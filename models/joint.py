@@ -95,12 +95,12 @@ class JointModel(WholeModel):
             kernel: true blur kernel [B,1,k,k], if it is known.
 
         Returns:
-            The image that was segmented (sr [B,3,H,W]; clipped outside training), the kernel, the logits [B,1,H,W] and
-            auxiliary logits.
+            The image that was segmented (sr [B,3,H,W]; clipped outside training), the kernel, the logits [B,1,H,W],
+            auxiliary logits and the blur that the segmentation network estimates.
         """
         restored = self.restore(lr, kernel)
         segmented = self.segment(restored.sr, restored.kernel, restored.features)
-        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux)
+        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux, blur=segmented.blur)
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve a low-resolution image; the result is clipped to [0,1] outside training if ``clip``.
@@ -165,7 +165,7 @@ class JointModel(WholeModel):
             return segmented
         height, width = prepared.shape[2:]
         logits, *aux = (output[:, :, :height, :width] for output in (segmented.logits, *segmented.aux))
-        return Segmented(logits, tuple(aux))
+        return replace(segmented, logits=logits, aux=tuple(aux))
 
     def described(self) -> dict[str, str]:
         """Its normalisation, which is done outside the graph where an image is segmented in tiles."""

@@ -29,6 +29,7 @@ from engine.options.arguments import parameters_of
 from engine.options.section import sections_in
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import IMAGE_LABEL_LOSSES
+from losses.topology import TOPOLOGY_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
@@ -38,6 +39,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "network_seg.type": SEG_NETWORKS,
     "network.type": WHOLE_NETWORKS,
     "loss.segmentation.type": {**SEGMENTATION_LOSSES, **IMAGE_LABEL_LOSSES},
+    "loss.topology.type": TOPOLOGY_LOSSES,
 }
 FOLLOWS = ("scale", "kernel_side", "clip")  # arguments that follow from other options
 EDITORS = "# yaml-language-server: $schema="

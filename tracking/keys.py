@@ -19,6 +19,8 @@ TRAIN_SR_LR = "train/sr_lr"
 TRAIN_SR_KERNEL = "train/sr_kernel"
 TRAIN_SEG_MAIN = "train/seg_main"
 TRAIN_SEG_AUX = "train/seg_aux"
+TRAIN_SEG_TOPOLOGY = "train/seg_topology"
+TRAIN_SEG_BLUR = "train/seg_blur"
 TRAIN_TEACHER = "train/teacher"
 TRAIN_AFFINITY = "train/affinity"
 TRAIN_LR = "train/lr"
@@ -39,6 +41,8 @@ LOSS_KEYS = (
     TRAIN_SR_KERNEL,
     TRAIN_SEG_MAIN,
     TRAIN_SEG_AUX,
+    TRAIN_SEG_TOPOLOGY,
+    TRAIN_SEG_BLUR,
     TRAIN_TEACHER,
     TRAIN_AFFINITY,
 )

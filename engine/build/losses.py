@@ -13,6 +13,7 @@ from losses.combo import SEGMENTATION_LOSSES, SegmentationLoss
 from losses.image_label import IMAGE_LABEL_LOSSES, ImageLabelLoss
 from losses.joint import JointLoss
 from losses.sr import REFERENCE_WEIGHTS, KBPNLoss
+from losses.topology import TOPOLOGY_LOSSES, TopologyLoss
 
 DEFAULT_WEIGHTS = (0.4, 0.4, 0.2)  # image, LR, kernel: what the reference code meant
 
@@ -44,6 +45,9 @@ def build_loss(options: Options) -> JointLoss:
         crack_amplitude=options.loss.crack_oriented,
         affinity=build_affinity(options),
         affinity_weight=options.loss.affinity.weight,
+        topology=build_topology(options),
+        topology_weight=options.loss.topology.weight,
+        blur_weight=options.loss.blur_weight,
     )
 
 
@@ -53,3 +57,14 @@ def build_affinity(options: Options) -> FeatureAffinity:
     reduction = "mean" if options.in_force.mean_affinity else "sum"
     with at("loss.affinity"):
         return FeatureAffinity(**{"reduction": reduction, **chosen})
+
+
+def build_topology(options: Options) -> TopologyLoss | None:
+    """The topology loss by name, with its arguments checked; None for "none"."""
+    chosen = options.loss.topology
+    make = lookup({"none": None, **TOPOLOGY_LOSSES}, chosen.type, "loss.topology.type")
+    if make is None:
+        return None
+    arguments = checked_arguments(make, chosen.arguments(), "loss.topology")
+    with at("loss.topology"):
+        return make(**arguments)

@@ -94,6 +94,7 @@ def _loss(options: Options) -> Iterator[str]:
     if loss.affinity.weight == 0:
         for key in loss.affinity.arguments():
             yield f"loss.affinity.{key}: its weight is 0; give it one, or leave this out"
+    yield from _beside_segmentation(options)
     stages = {stage.name for stage in train.stages}
     oriented = [key for key in ("fail_oriented", "crack_oriented") if getattr(loss, key) > 0]
     if loss.fail_oriented > 0 and "joint" not in stages:
@@ -109,6 +110,22 @@ def _loss(options: Options) -> Iterator[str]:
     if train.teacher is not None and loss.teacher_weight == 0:
         yield "train.teacher: loss.teacher_weight is 0; give it a weight, or leave the teacher out"
     yield from _idle_by_kind(loss.alpha, "loss.alpha")
+
+
+def _beside_segmentation(options: Options) -> Iterator[str]:
+    topology, blur_weight, network = options.loss.topology, options.loss.blur_weight, options.network_seg
+    segments = any(stage.name in SEGMENT for stage in options.train.stages)
+    if topology.type == "none":
+        for key in (*(["weight"] if topology.weight > 0 else []), *topology.arguments()):
+            yield f"loss.topology.{key}: type none has none; give a type, or leave this out"
+    elif topology.weight == 0:
+        yield f"loss.topology {topology.type}: its weight is 0; give it one, or leave this out"
+    elif not segments:
+        yield "loss.topology: no stage trains the segmentation; leave it out"
+    if blur_weight > 0 and (network is None or network.type != "film_fpn"):
+        yield "loss.blur_weight: only network_seg film_fpn estimates the blur; leave it out"
+    elif blur_weight > 0 and not segments:
+        yield "loss.blur_weight: no stage trains the segmentation; leave it out"
 
 
 def _idle_by_kind(section: Section, path: str) -> Iterator[str]:

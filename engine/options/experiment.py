@@ -140,3 +140,5 @@ class Options(Section):
             )
         if labels is not None and (loss.fail_oriented > 0 or loss.crack_oriented > 0):
             raise ValueError("loss.fail_oriented and crack_oriented need masks, which datasets.train.labels hide")
+        if labels is not None and loss.topology.weight > 0:
+            raise ValueError("loss.topology needs masks, which datasets.train.labels hide; leave it out")

@@ -39,6 +39,13 @@ class Affinity(Component):
     weight: float = Field(0.0, ge=0, description="of the loss; 0: off")
 
 
+class Topology(Component):
+    """A loss on how cracks hang together, beside the segmentation loss."""
+
+    type: str = Field("none", description="none, soft_cldice or skeleton_recall")
+    weight: float = Field(0.0, ge=0, description="of the loss in L_seg; 0: off")
+
+
 class Loss(Section):
     """The joint loss (1-beta) L_SR + beta L_seg and its parts."""
 
@@ -53,6 +60,10 @@ class Loss(Section):
     crack_oriented: float = Field(0.0, ge=0, description="m of the crack-oriented SR pixel weights; 0: off")
     oriented_from: int = Field(0, ge=0, description="steps of the whole training before these two come into force")
     affinity: Affinity = Affinity()
+    topology: Topology = Topology()
+    blur_weight: float = Field(
+        0.0, ge=0, description="weight in L_seg of the blur that network_seg film_fpn estimates; 0: it is not taught"
+    )
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
 
 

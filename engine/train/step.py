@@ -78,6 +78,7 @@ class TrainStep(nn.Module):
             beta=schedule.beta,
             tasks=[task for task, wanted in (("sr", trains_restoration(spec)), ("seg", spec.segments)) if wanted],
             oriented=schedule.oriented,
+            sharp=len(batch.hr) if spec.sees == "sharp" else self.sharp,
         )
         if not spec.segments or not self._teacher or spec.sees == "sharp" or self.teacher_weight == 0:
             return report.total, report.terms
@@ -116,7 +117,7 @@ class TrainStep(nn.Module):
         image = torch.cat([batch.hr[:sharp], restored.sr])
         kernel = None if restored.kernel is None else torch.cat([batch.kernel[:sharp], restored.kernel])
         segmented = self.model.segment(image)
-        return JointOutput(image, kernel, segmented.logits, segmented.aux)
+        return JointOutput(image, kernel, segmented.logits, segmented.aux, blur=segmented.blur)
 
 
 def trains_restoration(spec: StageSpec) -> bool:

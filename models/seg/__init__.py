@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.base import Segmentation
 from models.seg.blur_skip import PSPNetBlurSkip
 from models.seg.crackformer import CrackFormer
+from models.seg.film_fpn import FilmFPN
 from models.seg.fpn import FPN
 from models.seg.half_pyramid import HalfPyramid
 from models.seg.hrnet_ocr import HRNetOCR
@@ -18,6 +19,7 @@ SEG_NETWORKS: dict[str, type[Segmentation]] = {
     "pspnet_blurskip": PSPNetBlurSkip,
     "segnet": SegNet,
     "fpn": FPN,
+    "film_fpn": FilmFPN,
     "half_pyramid": HalfPyramid,
     "crackformer": CrackFormer,
     "hrnet_ocr": HRNetOCR,

@@ -72,21 +72,37 @@ class FPN(Segmentation):
             Logits [B,1,H,W].
         """
         features = self.encoder(x)
-        if added is not None:
-            features = [features[0] + added[1], features[1] + added[2], *features[2:]]
-        summed = self.pyramid(features)
+        if added is None:
+            return Segmented(self.answer(self.merge(self.levels(features)), x))
+        full, stride2, stride4 = added
+        features = [features[0] + stride2, features[1] + stride4, *features[2:]]
+        return Segmented(self.answer(self.merge(self.levels(features)), x, full))
+
+    def levels(self, features: list[Tensor]) -> list[Tensor]:
+        """The encoder's features at ``width`` channels each."""
+        return [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
+
+    def merge(self, levels: list[Tensor]) -> Tensor:
+        """Sum the levels from coarse to fine; returns [B,width,H/2,W/2]."""
+        *finer, coarsest = levels
+        for level in reversed(finer):
+            coarsest = level + upsample_to(coarsest, level)
+        return coarsest
+
+    def answer(self, summed: Tensor, x: Tensor, added: Tensor | None = None) -> Tensor:
+        """Logits of the merged levels.
+
+        Args:
+            summed: [B,width,H/2,W/2].
+            x: the image [B,3,H,W].
+            added: to the features at full size, or None.
+
+        Returns:
+            [B,1,H,W], in float32 or better.
+        """
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.look_closely is None or self.head is None:
-            return Segmented(upsample_to(at_least_float32(reduced), x))
-        close = self.look_closely(x)
-        if added is not None and added[0] is not None:
-            close = close + added[0]
+            return upsample_to(at_least_float32(reduced), x)
+        close = self.look_closely(x) if added is None else self.look_closely(x) + added
         joined = torch.cat([F.relu(upsample_to(reduced, x)), close], 1)
-        return Segmented(at_least_float32(self.head(joined)))
-
-    def pyramid(self, features: list[Tensor]) -> Tensor:
-        """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""
-        *finer, coarsest = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
-        for feature in reversed(finer):
-            coarsest = feature + upsample_to(coarsest, feature)
-        return coarsest
+        return at_least_float32(self.head(joined))

@@ -196,6 +196,8 @@ def training_cases() -> dict[str, Case]:
         **{f"loss {name}": bound(*changes, SIDE_OUTPUTS, half=True) for name, changes in losses.items()},
         "fail- and crack-oriented": bound("loss:fail_oriented=1.0", "loss:crack_oriented=0.1"),
         "weighted by ratio": bound("loss:segmentation:type=wbce", "loss:segmentation:positive=ratio"),
+        "soft clDice": bound("loss:topology={type: soft_cldice, weight: 0.5}"),  # skeleton_recall asks for numbers
+        "estimated blur": bound("network_seg={type: film_fpn, encoder: plain, width: 8}", "loss:blur_weight=0.1"),
         "feature affinity": bound(*DSRL_JOINT, "loss:affinity:weight=0.1", "loss:affinity:pool=2"),
         "in bfloat16": bound(half=True),
         "as the reference": bound("compat=reference"),

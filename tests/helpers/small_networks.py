@@ -24,6 +24,7 @@ SMALL_SEG = {
     "unet": {"width": 0.06},
     "unet_encoder": {"encoder": "resnet18", "width": 0.05},
     "fpn": {"encoder": "resnet18", "width": 8},
+    "film_fpn": {"encoder": "resnet18", "width": 8, "hidden": 8},
     "half_pyramid": {"encoder": "resnet18", "width": 8, "detail": 4},
     "crackformer": {"width": 16},
     "hrnet_ocr": {"width": 4, "pixel_channels": 16, "context_channels": 8},

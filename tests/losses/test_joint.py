@@ -7,11 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from contracts.errors import ArgumentError
 from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
 from losses.affinity import FeatureAffinity
+from losses.blur import blur_loss, kernel_moments
 from losses.combo import BoundaryCombo, RegionCombo
+from losses.image_label import ImageLabelLoss
 from losses.joint import JointLoss
 from losses.sr import KBPNLoss
+from losses.topology import SkeletonRecall, SoftClDice
 from losses.weights import crack_oriented, distance_to_crack, fail_oriented
 
 
@@ -122,6 +126,41 @@ def test_affinity_is_added_for_networks_with_features(batch, output) -> None:
     assert both.terms["affinity"] == pytest.approx(expected)
     torch.testing.assert_close(both.total, plain.total + 0.25 * expected)
     assert "affinity" not in plain.terms
+
+
+@pytest.mark.parametrize("topology", [SoftClDice(), SkeletonRecall()])
+def test_topology_is_added_to_the_segmentation(batch, output, topology) -> None:
+    plain = joint()(output, batch, alpha=0.5, beta=0.3)
+    report = joint(topology=topology, topology_weight=0.25)(output, batch, alpha=0.5, beta=0.3)
+    expected = topology(output.logits.sigmoid(), batch.mask).mean().detach()
+    torch.testing.assert_close(report.terms["seg_topology"], expected)
+    torch.testing.assert_close(report.terms["seg"], plain.terms["seg"] + 0.25 * expected)
+    torch.testing.assert_close(report.total, plain.total + 0.3 * 0.25 * expected)
+
+
+def test_without_a_weight_topology_changes_no_bit(batch, output) -> None:
+    plain, off = joint()(output, batch), joint(topology=SoftClDice())(output, batch)
+    assert torch.equal(plain.total, off.total) and plain.terms.keys() == off.terms.keys()
+
+
+@pytest.mark.parametrize("sharp", [0, 1, 2])
+def test_estimated_blur_is_compared_with_that_of_the_kernels(batch, output, sharp) -> None:
+    """Sharp photographs come first, and have none."""
+    estimate = torch.rand(2, 4, generator=torch.Generator().manual_seed(4))
+    plain = joint(blur_weight=0.25)(output, batch, alpha=0.5, beta=0.3, sharp=sharp)
+    report = joint(blur_weight=0.25)(replace(output, blur=estimate), batch, alpha=0.5, beta=0.3, sharp=sharp)
+    truth = torch.cat([torch.zeros(sharp, 4), kernel_moments(batch.kernel[sharp:])])
+    expected = blur_loss(estimate, truth).mean()
+    torch.testing.assert_close(report.terms["seg_blur"], expected)
+    torch.testing.assert_close(report.total, plain.total + 0.3 * 0.25 * expected)
+    off = joint()(replace(output, blur=estimate), batch, alpha=0.5, beta=0.3)
+    assert torch.equal(off.total, plain.total) and "seg_blur" not in {**plain.terms, **off.terms}
+
+
+def test_image_labels_have_no_topology() -> None:
+    with pytest.raises(ArgumentError, match="topology loss needs masks"):
+        JointLoss(ImageLabelLoss(), KBPNLoss(), topology=SoftClDice(), topology_weight=0.1)
+    assert JointLoss(ImageLabelLoss(), KBPNLoss(), topology=SoftClDice()).topology_weight == 0
 
 
 def test_loss_without_distance_map(batch, output) -> None:

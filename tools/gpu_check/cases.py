@@ -20,6 +20,7 @@ from losses.affinity import FeatureAffinity
 from losses.combo import SEGMENTATION_LOSSES
 from losses.image_label import POOLINGS, ImageLabelLoss
 from losses.sr import KBPNLoss
+from losses.topology import TOPOLOGY_LOSSES
 from models.encoders.timm_encoders import ENCODERS
 from models.normalisation import NORMALISATIONS
 from models.seg import SEG_NETWORKS
@@ -43,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "unet": {"width": 0.1},
     "unet_encoder": {"encoder": "resnet18", "width": 0.1},
     "fpn": {"width": 8},
+    "film_fpn": {"width": 8, "hidden": 8},
     "half_pyramid": {"encoder": "plain", "width": 8, "detail": 4},
     "crackformer": {"width": 16},
     "hrnet_ocr": {"width": 8, "pixel_channels": 16, "context_channels": 8},
@@ -78,9 +80,10 @@ def restore(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
 
 
 def segment(network: nn.Module, image: Tensor) -> tuple[Outputs, Tensor]:
-    """Logits and side outputs."""
+    """Logits and side outputs, with the blur where it is estimated."""
     segmented = network(image)
-    return squares({"logits": segmented.logits} | {f"aux {i}": logits for i, logits in enumerate(segmented.aux)})
+    sides = {f"aux {i}": logits for i, logits in enumerate(segmented.aux)}
+    return squares({"logits": segmented.logits} | sides | ({} if segmented.blur is None else {"blur": segmented.blur}))
 
 
 def do_both(network: nn.Module, lr: Tensor) -> tuple[Outputs, Tensor]:
@@ -157,12 +160,16 @@ def loss_cases() -> dict[str, Case]:
     def segmentation(name: str, logits: Tensor, batch: DegradedBatch) -> Tensor:
         return SEGMENTATION_LOSSES[name]()(logits, batch.mask, batch.distance, 0.7)
 
+    def topology(name: str, logits: Tensor, batch: DegradedBatch) -> Tensor:
+        return TOPOLOGY_LOSSES[name]()(logits.sigmoid(), batch.mask)
+
     def labels(name: str, logits: Tensor, batch: DegradedBatch) -> Tensor:
         return ImageLabelLoss(name)(logits, batch.mask.flatten(1).amax(1))
 
     return {
         **{f"loss {name}": partial(loss, partial(segmentation, name), 2, 1, 64, 64) for name in SEGMENTATION_LOSSES},
         **{f"loss image_label {name}": partial(loss, partial(labels, name), 2, 1, 64, 64) for name in POOLINGS},
+        **{f"loss {name}": partial(loss, partial(topology, name), 2, 1, 64, 64) for name in TOPOLOGY_LOSSES},
         "loss sr": partial(loss, restoration_loss, 2, 3, 64, 64),
         "loss affinity": partial(loss, affinity_loss, 2, 8, 64, 64),
     }

@@ -16,6 +16,8 @@ from tests.helpers.runs import changed
 REFUSED = {
     "network_sr={type: kbpn, width: 3}": "network_sr: width 3 must be even and at least 2",
     "network_seg={type: fpn, width: 0}": "network_seg: width 0 and detail 16 must be at least 1",
+    "network_seg={type: film_fpn, hidden: 0}": "network_seg: hidden 0 must be at least 1",
+    "network_seg={type: film_fpn, width: 0}": "network_seg: width 0 and detail 16 must be at least 1",
     "network_seg={type: pspnet, encoder: resnet99}": "network_seg: unknown encoder 'resnet99'",
     "network_seg={type: pspnet_blurskip}": "network_seg: pspnet_blurskip needs the blur kernel, which network_sr",
     "joint={handover: true}": "joint.handover: this SR network has no features to hand over; kbpn and dbpn have",

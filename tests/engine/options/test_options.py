@@ -14,6 +14,7 @@ from engine.options.arguments import checked_arguments
 from engine.options.load import load_options, parse_options
 from engine.train.build import build_schedule
 from losses.combo import SEGMENTATION_LOSSES
+from losses.topology import TOPOLOGY_LOSSES
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
@@ -192,10 +193,27 @@ def test_every_segmentation_loss_can_be_chosen(name: str) -> None:
         (["loss:sr_weights=[0, 0, 0]"], ["weights"]),
         (["loss:affinity:pol=2"], ["loss.affinity.pol", "'pool'"]),
         (["loss:affinity:pool=0"], ["loss.affinity", "at least 1"]),
+        (["loss:topology:type=cldice"], ["loss.topology.type 'cldice'", "did you mean 'soft_cldice'?"]),
+        (["loss:topology={type: soft_cldice, tube: 1}"], ["loss.topology.tube"]),
+        (["loss:topology={type: skeleton_recall, tube: -1}"], ["loss.topology: tube -1 must be at least 0"]),
     ],
 )
 def test_wrong_loss_is_named(changes: list[str], parts: list[str]) -> None:
     assert_holds(error_of(build_loss, changed(*changes)), parts)
+
+
+@pytest.mark.parametrize("name", sorted(TOPOLOGY_LOSSES))
+def test_every_topology_loss_can_be_chosen(name: str) -> None:
+    loss = build_loss(changed(f"loss:topology={{type: {name}, weight: 0.5}}"))
+    assert type(loss.topology) is TOPOLOGY_LOSSES[name] and loss.topology_weight == 0.5
+    assert vars(loss.topology) == vars(TOPOLOGY_LOSSES[name]())
+    off = build_loss(changed())
+    assert off.topology is None and off.topology_weight == 0
+
+
+def test_topology_is_refused_with_image_labels() -> None:
+    labels = ("datasets:train:labels={source: masks}", "loss:segmentation:type=image_label")
+    assert "loss.topology needs masks" in option_error(*labels, "loss:topology={type: soft_cldice, weight: 0.5}")
 
 
 # -- corrections ----------------------------------------------------------------------------------
