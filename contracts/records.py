@@ -127,15 +127,18 @@ class Restored:
 class Segmented:
     """What a segmentation network returns.
 
-    Both in float32 or better, also under autocast.
+    Logits are in float32 or better, also under autocast.
 
     Attributes:
         logits: [B,1,H,W], no sigmoid.
         aux: side outputs, each a map of logits [B,C,H,W].
+        encoded: in training the maps of the network's encoder [B,C_i,h_i,w_i], finest first, in the type that it
+            computes in; None outside training, where they would only take memory, and without an encoder.
     """
 
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
+    encoded: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ class JointOutput:
         aux: likewise.
         features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the same
             sides that a feature affinity loss compares, or None.
+        encoded: see ``Segmented``.
     """
 
     sr: Tensor
@@ -156,6 +160,7 @@ class JointOutput:
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
     features: tuple[Tensor, Tensor] | None = None
+    encoded: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)

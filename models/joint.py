@@ -97,7 +97,8 @@ class JointModel(WholeModel):
         """
         restored = self.restore(lr, kernel)
         segmented = self.segment(restored.sr, restored.kernel, restored.features)
-        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux)
+        encoded = segmented.encoded
+        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux, encoded=encoded)
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve a low-resolution image; the result is clipped to [0,1] outside training if ``clip``.
@@ -159,7 +160,11 @@ class JointModel(WholeModel):
             return segmented
         height, width = prepared.shape[2:]
         logits, *aux = (output[:, :, :height, :width] for output in (segmented.logits, *segmented.aux))
-        return Segmented(logits, tuple(aux))
+        return Segmented(logits, tuple(aux), segmented.encoded)
+
+    def task_features(self, image: Tensor) -> list[Tensor]:
+        """See ``WholeModel``; an image alone, without what a handover would add."""
+        return self.seg.task_features(pad_to_multiple(self._prepared(Maps(image)), self.seg.multiple))
 
     def described(self) -> dict[str, str]:
         """Its normalisation, which is done outside the graph where an image is segmented in tiles."""

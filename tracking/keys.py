@@ -20,6 +20,8 @@ TRAIN_SR_KERNEL = "train/sr_kernel"
 TRAIN_SEG_MAIN = "train/seg_main"
 TRAIN_SEG_AUX = "train/seg_aux"
 TRAIN_TEACHER = "train/teacher"
+TRAIN_DISTILLATION = "train/distillation"
+TRAIN_TASK_DRIVEN = "train/task_driven"
 TRAIN_AFFINITY = "train/affinity"
 TRAIN_LR = "train/lr"
 TRAIN_ALPHA = "train/alpha"
@@ -38,6 +40,8 @@ LOSS_KEYS = (
     TRAIN_SEG_MAIN,
     TRAIN_SEG_AUX,
     TRAIN_TEACHER,
+    TRAIN_DISTILLATION,
+    TRAIN_TASK_DRIVEN,
     TRAIN_AFFINITY,
 )
 

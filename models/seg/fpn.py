@@ -67,12 +67,17 @@ class FPN(Segmentation):
         Returns:
             Logits [B,1,H,W].
         """
-        summed = self.pyramid(self.encoder(x))
+        summed, encoded = self._summed(x)
         reduced = self.reduce(self.dropout(self.smooth(summed)))
         if self.look_closely is None or self.head is None:
-            return Segmented(upsample_to(at_least_float32(reduced), x))
+            return Segmented(upsample_to(at_least_float32(reduced), x), encoded=encoded)
         joined = torch.cat([F.relu(upsample_to(reduced, x)), self.look_closely(x)], 1)
-        return Segmented(at_least_float32(self.head(joined)))
+        return Segmented(at_least_float32(self.head(joined)), encoded=encoded)
+
+    def _summed(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """The pyramid's sum and what is handed on; other features are freed before the head runs."""
+        features = self.encoder(x)
+        return self.pyramid(features), self.handed_on(features)
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine; returns [B,width,H/2,W/2]."""
