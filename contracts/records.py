@@ -129,16 +129,19 @@ class Restored:
 class Segmented:
     """What a segmentation network returns.
 
-    All in float32 or better, also under autocast.
+    In float32 or better, also under autocast, all but ``encoded``.
 
     Attributes:
         logits: [B,1,H,W], no sigmoid.
         aux: side outputs, each a map of logits [B,C,H,W].
         blur: [B,4], what the network takes the blur of the photograph for (``losses.blur``), or None.
+        encoded: in training the maps of the network's encoder [B,C_i,h_i,w_i], finest first, in the type that it
+            computes in; None outside training, where they would only take memory, and without an encoder.
     """
 
     logits: Tensor
     aux: tuple[Tensor, ...] = ()
+    encoded: tuple[Tensor, ...] | None = None
     blur: Tensor | None = None
 
 
@@ -154,6 +157,7 @@ class JointOutput:
         features: those of the segmentation and of the restoration, a pair [B,C,h',w'] and [B,D,h',w'] of the same
             sides that a feature affinity loss compares, or None.
         blur: see ``Segmented``.
+        encoded: see ``Segmented``.
     """
 
     sr: Tensor
@@ -162,6 +166,7 @@ class JointOutput:
     aux: tuple[Tensor, ...] = ()
     features: tuple[Tensor, Tensor] | None = None
     blur: Tensor | None = None
+    encoded: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def alpha_paper(
     joint_step: int, epoch_steps: int, start: float = 1.0, decrement: float = 0.01, floor: float = 0.01
@@ -39,6 +41,20 @@ def alpha_rising(epoch: float, epochs: float) -> float:
     """
     _require_positive("epochs", epochs)
     return min(1.0, max(0.0, epoch / epochs))
+
+
+def decayed(schedule: str, progress: float, final: float) -> float:
+    """A factor that falls from 1 to ``final``.
+
+    Args:
+        schedule: "constant" (stays at 1), "linear", or "cosine" (half a period, flat at both ends).
+        progress: in [0, 1].
+        final: the factor at 1.
+    """
+    if schedule == "constant":
+        return 1.0
+    fall = 0.5 * (1 + math.cos(math.pi * progress)) if schedule == "cosine" else 1 - progress
+    return final + (1 - final) * fall
 
 
 def _require_positive(name: str, value: float) -> None:

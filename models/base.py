@@ -9,12 +9,13 @@ A whole model is used in phases, which training, evaluation, tiles and ONNX only
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
 from torch import Tensor, nn
 
+from contracts.errors import ArgumentError
 from contracts.records import JointOutput, Restored, Segmented
 
 Statistics = tuple[Tensor, Tensor]  # what to subtract from an image, and then to multiply it by: [B,3,1,1] each
@@ -78,6 +79,30 @@ class Segmentation(nn.Module):
     def frozen_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters that no stage trains."""
         return ()
+
+    def task_features(self, x: Tensor) -> list[Tensor]:
+        """What the network's encoder sees in an image: the maps of ``encoder``, unless a network says otherwise.
+
+        They are the maps that ``forward`` makes of the same image in training, and in the mode (batch norm) that the
+        network is in.
+
+        Args:
+            x: normalised image [B,3,H,W], sides divisible by ``multiple``.
+
+        Returns:
+            Maps [B,C_i,h_i,w_i], finest first.
+
+        Raises:
+            ArgumentError: for a network without an encoder.
+        """
+        encoder = getattr(self, "encoder", None)
+        if encoder is None:
+            raise ArgumentError(f"{type(self).__name__} has no encoder whose features could be compared")
+        return list(encoder(x))
+
+    def handed_on(self, features: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
+        """What ``forward`` gives as ``Segmented.encoded``: the encoder's maps in training, else nothing."""
+        return tuple(features) if self.training else None
 
 
 class FeatureInfo(Protocol):
@@ -169,6 +194,22 @@ class WholeModel(nn.Module):
             kernel: true blur kernel [B,1,k,k], if it is known.
         """
         raise NotImplementedError
+
+    def task_features(self, image: Tensor) -> list[Tensor]:
+        """What the segmentation network's encoder sees in an image, prepared as ``segment`` does it.
+
+        Args:
+            image: [B,3,H,W] in [0,1].
+
+        Returns:
+            Maps [B,C_i,h_i,w_i], finest first.
+
+        Raises:
+            ArgumentError: for a model or a segmentation network that has no such maps.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__} has no encoder of its segmentation whose features could be compared"
+        )
 
     def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
         """The maps that ``lr`` [B,3,h,w] leaves for ``segment_maps``, and the estimated kernel [B,1,k,k] or None."""

@@ -100,7 +100,8 @@ class JointModel(WholeModel):
         """
         restored = self.restore(lr, kernel)
         segmented = self.segment(restored.sr, restored.kernel, restored.features)
-        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux, blur=segmented.blur)
+        blur, encoded = segmented.blur, segmented.encoded
+        return JointOutput(restored.sr, restored.kernel, segmented.logits, segmented.aux, blur=blur, encoded=encoded)
 
     def restore(self, lr: Tensor, kernel: Tensor | None = None) -> Restored:
         """Super-resolve a low-resolution image; the result is clipped to [0,1] outside training if ``clip``.
@@ -166,6 +167,10 @@ class JointModel(WholeModel):
         height, width = prepared.shape[2:]
         logits, *aux = (output[:, :, :height, :width] for output in (segmented.logits, *segmented.aux))
         return replace(segmented, logits=logits, aux=tuple(aux))
+
+    def task_features(self, image: Tensor) -> list[Tensor]:
+        """See ``WholeModel``; an image alone, without what a handover would add."""
+        return self.seg.task_features(pad_to_multiple(self._prepared(Maps(image)), self.seg.multiple))
 
     def described(self) -> dict[str, str]:
         """Its normalisation, which is done outside the graph where an image is segmented in tiles."""

@@ -15,6 +15,18 @@ STD = (0.1621, 0.1532, 0.1523)
 EPSILON = 1e-5
 
 
+def instance_normalised(image: Tensor) -> Tensor:
+    """Each image and channel of [B,3,H,W] to mean 0 and (biased) variance 1.
+
+    On CPUs torch (2.14) gets a single sample's gradient wrong, in silence, where it arrives channels last, as
+    convolutions hand it over: it is laid out in the usual order first.
+    """
+    normalised = F.instance_norm(image, eps=EPSILON)
+    if len(image) == 1 and normalised.requires_grad:
+        normalised.register_hook(torch.Tensor.contiguous)
+    return normalised
+
+
 class Normalisation(nn.Module):
     """Maps an image [B,3,H,W] to what the segmentation looks at; leaves it as it is."""
 
@@ -45,7 +57,7 @@ class InstanceNormalisation(Normalisation):
             # ONNX's own asks for a number of channels that not every graph tells
             statistics = self.statistics(image)
         if statistics is None:
-            return F.instance_norm(image, eps=EPSILON)
+            return instance_normalised(image)
         mean, factor = (statistic.to(image.device) for statistic in statistics)
         return (image - mean) * factor
 
@@ -73,7 +85,7 @@ class LocalNormalisation(Normalisation):
             statistics: ignored.
         """
         if not torch.onnx.is_in_onnx_export() and max(image.shape[2:]) <= self.window:
-            return F.instance_norm(image, eps=EPSILON)
+            return instance_normalised(image)
         wide = at_least_float32(image)
         centred = wide - wide.mean((2, 3), keepdim=True)  # small numbers: their squares lose less
         mean = local_mean(centred, self.window)

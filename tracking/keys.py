@@ -22,6 +22,8 @@ TRAIN_SEG_AUX = "train/seg_aux"
 TRAIN_SEG_TOPOLOGY = "train/seg_topology"
 TRAIN_SEG_BLUR = "train/seg_blur"
 TRAIN_TEACHER = "train/teacher"
+TRAIN_DISTILLATION = "train/distillation"
+TRAIN_TASK_DRIVEN = "train/task_driven"
 TRAIN_AFFINITY = "train/affinity"
 TRAIN_LR = "train/lr"
 TRAIN_ALPHA = "train/alpha"
@@ -44,6 +46,8 @@ LOSS_KEYS = (
     TRAIN_SEG_TOPOLOGY,
     TRAIN_SEG_BLUR,
     TRAIN_TEACHER,
+    TRAIN_DISTILLATION,
+    TRAIN_TASK_DRIVEN,
     TRAIN_AFFINITY,
 )
 

@@ -81,7 +81,7 @@ def build_model(options: Options, pretrained: bool = True) -> WholeModel:
 
 
 def build_teacher(options: Options) -> WholeModel | None:
-    """The network of ``train.teacher``, whose answers on HR images become soft targets; None: no file is named."""
+    """The network of ``train.teacher``, whose answers on HR images are learned from; None: no file is named."""
     path = options.train.teacher
     if path is None:
         return None

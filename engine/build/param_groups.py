@@ -19,12 +19,13 @@ def build_optimizer(options: Options, model: WholeModel) -> torch.optim.Optimize
         model: its parameters are those to train.
 
     Raises:
-        UserError: for fused SGD with momentum and several stages: it cannot take up weights whose first gradient comes
-            later than that of others. (The options may say so, as those of a training that has to be resumed without
-            it do.)
+        UserError: for fused SGD with momentum and several stages, or one with turns: it cannot take up weights whose
+            first gradient comes later than that of others. (The options may say so, as those of a training that has to
+            be resumed without it do.)
     """
-    chosen = options.train.optimizer
-    if chosen.type == "sgd" and chosen.fused and chosen.momentum and len(options.train.stages) > 1:
+    chosen, stages = options.train.optimizer, options.train.stages
+    later = len(stages) > 1 or any(stage.name == "sr4ir" for stage in stages)
+    if chosen.type == "sgd" and chosen.fused and chosen.momentum and later:
         raise UserError(
             "train.optimizer.fused: torch's fused sgd fails at what a later stage begins with; leave it out"
         )

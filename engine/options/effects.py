@@ -6,17 +6,17 @@ nor does a default. Only what a user gives is judged, never what is kept in weig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from pydantic import BaseModel
 
 from engine.options.experiment import Options
 from engine.options.section import Section
-from engine.options.training import Train
+from engine.options.training import Loss, Train
 from metrics import names
 
-SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip")  # stages that run the segmentation
-RESTORE = ("sr_true_kernel", "kernel", "sr", "joint")  # stages that train the SR network
+SEGMENT = ("joint", "seg", "seg_hr", "seg_bicubic", "blur_skip", "sr4ir")  # stages that run the segmentation
+RESTORE = ("sr_true_kernel", "kernel", "sr", "joint", "sr4ir")  # stages that train the SR network
 OF_MASKS = ("mask", "pooled", "sweep", "loss")  # figures that need no restored image
 LAST_STEP = 98  # of the 99 thresholds: beyond it distances are swept at the first alone
 
@@ -107,9 +107,32 @@ def _loss(options: Options) -> Iterator[str]:
         yield f"loss.oriented_from {loss.oriented_from}: the training ends before; give less than train.total_iter"
     if loss.teacher_weight > 0 and not stages & (set(SEGMENT) - {"seg_hr"}):
         yield "loss.teacher_weight: no stage trains the segmentation on restored images; set it to 0"
-    if train.teacher is not None and loss.teacher_weight == 0:
-        yield "train.teacher: loss.teacher_weight is 0; give it a weight, or leave the teacher out"
+    if train.teacher is not None and not loss.needs_teacher:
+        yield (
+            "train.teacher: loss.teacher_weight is 0, and loss.distillation off; give one of them a weight, or leave "
+            "the teacher out"
+        )
     yield from _idle_by_kind(loss.alpha, "loss.alpha")
+    yield from _features(loss, stages)
+
+
+def _features(loss: Loss, stages: Set[str]) -> Iterator[str]:
+    distillation = loss.distillation
+    if distillation.weight > 0:
+        if not stages & (set(SEGMENT) - {"seg_hr", "blur_skip"}):
+            yield "loss.distillation: no stage trains the segmentation on restored images; set its weight to 0"
+        yield from _idle_by_kind(distillation, "loss.distillation")
+    else:
+        for key in ("schedule", "final"):
+            if _given(distillation, key):
+                yield f"loss.distillation.{key}: its weight is 0; give it one, or leave this out"
+    for key in type(loss.task_driven).model_fields:
+        if not _given(loss.task_driven, key):
+            continue
+        if "sr4ir" not in stages:
+            yield f"loss.task_driven.{key}: only stage sr4ir looks at it; leave it out"
+        elif key in ("warmup", "levels") and loss.task_driven.weight == 0:
+            yield f"loss.task_driven.{key}: its weight is 0; give it one, or leave this out"
 
 
 def _beside_segmentation(options: Options) -> Iterator[str]:
@@ -144,7 +167,8 @@ def _training(train: Train) -> Iterator[str]:
                 yield f"{path}.{key}: stage {stage.name} has one loss, not two to weigh; leave it out"
         if stage.sr_lr_factor != 1 and stage.name not in RESTORE:
             yield f"{path}.sr_lr_factor: stage {stage.name} leaves the SR network as it is; leave it out"
-    if train.sharp_fraction > 0 and not {stage.name for stage in train.stages} & (set(SEGMENT) - {"seg_hr"}):
+    mixes = set(SEGMENT) - {"seg_hr", "sr4ir"}  # of restored images alone, without that option
+    if train.sharp_fraction > 0 and not {stage.name for stage in train.stages} & mixes:
         yield "train.sharp_fraction: no stage trains the segmentation on restored images; leave it out"
     yield from _idle_by_kind(train.optimizer, "train.optimizer")
     yield from _idle_by_kind(train.scheduler, "train.scheduler")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -110,10 +111,23 @@ class Options(Section):
             raise ValueError(
                 f"train.sharp_fraction segments images alone, {what} more than that; set sharp_fraction to 0"
             )
-        learns_sharp = any(stage.name == "seg_hr" for stage in self.train.stages)
-        if self.loss.teacher_weight > 0 and self.train.teacher is None and not learns_sharp:
-            raise ValueError("loss.teacher_weight needs train.teacher, or a stage seg_hr to learn from")
+        self._check_teaching({stage.name for stage in self.train.stages})
         return self
+
+    def _check_teaching(self, stages: Set[str]) -> None:
+        loss = self.loss
+        if loss.needs_teacher and self.train.teacher is None and "seg_hr" not in stages:
+            name = "loss.teacher_weight" if loss.teacher_weight > 0 else "loss.distillation"
+            raise ValueError(f"{name} needs train.teacher, or a stage seg_hr to learn from")
+        if loss.distillation.weight > 0 and self.network is not None:
+            raise ValueError(
+                "loss.distillation compares what the encoder of network_seg sees, network has none of its own; "
+                "set its weight to 0"
+            )
+        if "sr4ir" in stages and self.joint.handover:
+            raise ValueError(
+                "stage sr4ir segments sharp images, too, which joint.handover has no features of; leave it out"
+            )
 
     def _check_networks(self) -> None:
         if self.network is None:

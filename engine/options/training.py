@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from engine.options.networks import Component
 from engine.options.section import FilePath, PrecisionName, Section
 
-StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip"]
+StageName = Literal["sr_true_kernel", "kernel", "sr", "joint", "seg", "seg_hr", "seg_bicubic", "blur_skip", "sr4ir"]
 
 
 class Alpha(Section):
@@ -46,6 +46,28 @@ class Topology(Component):
     weight: float = Field(0.0, ge=0, description="of the loss in L_seg; 0: off")
 
 
+class TaskDriven(Section):
+    """What the stage sr4ir adds to the restoration's loss, and mixes for the segmentation (SR4IR, CVPR 2024)."""
+
+    weight: float = Field(
+        1.0, ge=0, description="of the distance, as the segmentation network sees it, to the HR image"
+    )
+    warmup: float = Field(0.1, ge=0, le=1, description="fraction of the stage, at first, without that distance")
+    levels: Literal["deepest", "all"] = Field("deepest", description="maps of the encoder that are compared")
+    cells: int = Field(8, ge=1, description="along each side of the mix of restored and HR images")
+
+
+class Distillation(Section):
+    """Features of a teacher that saw HR images, learned by the encoder that sees restored ones."""
+
+    KIND: ClassVar[str] = "schedule"
+    IDLE: ClassVar[dict[str, tuple[str, ...]]] = {"constant": ("final",)}
+
+    weight: float = Field(0.0, ge=0, description="at the start of each stage; 0: off")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="of its decay over the stage")
+    final: float = Field(0.0, ge=0, le=1, description="fraction of the weight that is left at the end of a stage")
+
+
 class Loss(Section):
     """The joint loss (1-beta) L_SR + beta L_seg and its parts."""
 
@@ -65,6 +87,13 @@ class Loss(Section):
         0.0, ge=0, description="weight in L_seg of the blur that network_seg film_fpn estimates; 0: it is not taught"
     )
     teacher_weight: float = Field(0.0, ge=0, description="weight of the soft targets of a network that saw HR")
+    distillation: Distillation = Distillation()
+    task_driven: TaskDriven = TaskDriven()
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether anything is learned from a teacher."""
+        return self.teacher_weight > 0 or self.distillation.weight > 0
 
 
 class StageOptions(Section):

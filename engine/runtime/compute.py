@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import resource
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,22 +65,26 @@ class TrainingCost:
         self.multiply_adds: int | None = 0 if countable else None
         self.seconds: float | None = 0.0
         self._processes = processes
-        self._of_step: int | None = None
+        self._of_step: dict[Hashable, int] = {}
 
     @contextmanager
-    def step(self) -> Iterator[None]:
-        """One step; the first one of a stage is counted, the others are taken to cost as much."""
+    def step(self, kind: Hashable = None) -> Iterator[None]:
+        """One step; the first one of its kind in a stage is counted, the others are taken to cost as much.
+
+        Args:
+            kind: of work, where the steps of a stage differ.
+        """
         if self.multiply_adds is None:
             yield
             return
-        if self._of_step is None:
+        if kind not in self._of_step:
             counter = MultiplyAdds()
             with counter.counting():
                 yield
-            self._of_step = counter.number
+            self._of_step[kind] = counter.number
         else:
             yield
-        self.multiply_adds += self._of_step * self._processes
+        self.multiply_adds += self._of_step[kind] * self._processes
 
     def took(self, seconds: float) -> None:
         """Add the time of a step."""
@@ -89,7 +93,7 @@ class TrainingCost:
 
     def new_stage(self) -> None:
         """Steps cost something else from here on."""
-        self._of_step = None
+        self._of_step = {}
 
     def load(self, earlier: Mapping[str, Any]) -> None:
         """Go on from what ``facts`` gave; files of earlier versions hold nothing, and then the sums are unknown."""

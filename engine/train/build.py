@@ -25,6 +25,7 @@ from engine.train.settings import LoopSettings
 from engine.train.stages import TrainingSchedule
 from engine.train.step import TrainStep, require_trainable
 from engine.train.sync_batchnorm import synchronise
+from engine.train.task_driven import TaskDriven
 from engine.train.trainer import Trainer
 from engine.train.validation import Validator
 from models.checkpointing import checkpoint_gradients
@@ -106,7 +107,8 @@ def build_trainer(
     if fabric.world_size > 1:
         synchronise(model)
     optimizer = build_optimizer(options, model)
-    step = TrainStep(model, build_loss(options), options.loss.teacher_weight, precision, sharp)
+    task_driven = TaskDriven(options.loss.task_driven.levels, options.loss.task_driven.cells)
+    step = TrainStep(model, build_loss(options), options.loss.teacher_weight, precision, sharp, task_driven)
     validator = None
     if val is not None and options.val.val_freq > 0:
         validator = build_validator(options, val, fabric.device, precision)
@@ -127,8 +129,7 @@ def build_trainer(
         save_freq=options.logger.save_checkpoint_freq,
         teacher_from_file=teacher is not None,
     )
-    facts = meta | {"precision": precision.name}
-    kept = options.model_dump(mode="json")
+    kept, facts = options.model_dump(mode="json"), meta | {"precision": precision.name}
     return Trainer(fabric, experiment, schedule, step, optimizer, dataset, degrade, settings, validator, kept, facts)
 
 

@@ -2,7 +2,8 @@
 
 The phases are those of the paper (Kondo & Ukita, IEEE TIM 2024): SR with the true kernel, kernel
 predictors alone, the whole SR network, both networks; three for the segmentation network alone, of restored,
-sharp or bicubically enlarged images; and one for the blur skip, which is added to networks that are trained already.
+sharp or bicubically enlarged images; one for the blur skip, which is added to networks that are trained already; and
+one in which the two networks learn by turns (SR4IR, CVPR 2024).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 
 from contracts.errors import UserError
 from engine.options import Loss, StageOptions, Train
-from losses.schedule import alpha_paper, alpha_rising
+from losses.schedule import alpha_paper, alpha_rising, decayed
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,28 @@ class StageSpec:
         segments: whether segmentation runs.
         true_kernel: the SR network is given the true kernel.
         sees: what the segmentation network is shown: the "restored" image, or, without an SR network that runs, the
-            "sharp" HR image or the "bicubic" enlargement of the degraded one.
+            "sharp" HR image or the "bicubic" enlargement of the degraded one; or one after the other "every" quality,
+            restored, sharp and a mix of both.
+        compares: whether the restored image is also compared with the sharp one as the segmentation network sees them.
+        turns: of a stage whose steps do different things by turns, what they do; the rest is then said of them all.
     """
 
     trains: frozenset[Literal["sr", "kernel", "encoder", "seg", "skip"]]
     segments: bool = False
     true_kernel: bool = False
-    sees: Literal["restored", "sharp", "bicubic"] = "restored"
+    sees: Literal["restored", "sharp", "bicubic", "every"] = "restored"
+    compares: bool = False
+    turns: tuple[StageSpec, ...] = ()
+
+    def at(self, inside: int) -> StageSpec:
+        """What a step of the stage, counted from 1, does."""
+        return self.turns[(inside - 1) % len(self.turns)] if self.turns else self
 
 
+SR4IR = (
+    StageSpec(frozenset({"sr", "kernel"}), compares=True),
+    StageSpec(frozenset({"seg"}), segments=True, sees="every"),
+)
 STAGE_SPECS: dict[str, StageSpec] = {
     "sr_true_kernel": StageSpec(frozenset({"sr"}), true_kernel=True),
     "kernel": StageSpec(frozenset({"kernel"})),
@@ -46,6 +60,7 @@ STAGE_SPECS: dict[str, StageSpec] = {
     "seg_hr": StageSpec(frozenset({"seg", "skip"}), segments=True, sees="sharp"),
     "seg_bicubic": StageSpec(frozenset({"seg", "skip"}), segments=True, sees="bicubic"),
     "blur_skip": StageSpec(frozenset({"skip"}), segments=True),
+    "sr4ir": StageSpec(frozenset({"sr", "kernel", "seg"}), segments=True, turns=SR4IR),
 }
 
 
@@ -57,12 +72,14 @@ class StepSchedule:
         step: counted from 1.
         index: of the stage, from 0.
         name: of the stage.
-        spec: what the stage does.
+        spec: what the step does: all steps of its stage, or those whose turn it is.
         alpha: weight of the region terms in the segmentation loss.
         beta: weight of the segmentation loss.
         oriented: whether the fail- and crack-oriented weights are in force.
         lr: learning rate of the segmentation network.
         sr_lr: that of the SR network.
+        task_driven: weight of the task-driven perceptual loss; 0: off.
+        distillation: weight of the distance from a teacher's features; 0: off.
     """
 
     step: int
@@ -74,6 +91,8 @@ class StepSchedule:
     oriented: bool
     lr: float
     sr_lr: float
+    task_driven: float = 0.0
+    distillation: float = 0.0
 
 
 class TrainingSchedule:
@@ -108,28 +127,36 @@ class TrainingSchedule:
         """Return all that depends on the step (counted from 1)."""
         index, inside = self.index_at(step)
         stage = self.stages[index]
-        rate = (stage.lr or self.optimizer.lr) * self._decay(inside, self.lengths[index])
+        length = self.lengths[index]
+        rate = (stage.lr or self.optimizer.lr) * self._decay(inside, length)
+        spec = STAGE_SPECS[stage.name].at(inside)
         return StepSchedule(
             step=step,
             index=index,
             name=stage.name,
-            spec=STAGE_SPECS[stage.name],
+            spec=spec,
             alpha=self._alpha(index, inside),
-            beta=self._beta(stage, inside, self.lengths[index]),
+            beta=self._beta(stage, inside, length),
             oriented=step > self.loss.oriented_from,
             lr=rate,
             sr_lr=rate * stage.sr_lr_factor,
+            task_driven=self._task_driven(inside, length) if spec.compares else 0.0,
+            distillation=self._distillation(inside, length),
         )
 
     def _decay(self, inside: int, length: int) -> float:
         warmup = min(self.scheduler.warmup_iter, length)
         if inside <= warmup:
             return inside / (warmup + 1)
-        if self.scheduler.type == "constant":
-            return 1.0
-        progress = (inside - warmup - 1) / max(1, length - warmup)
-        fall = 0.5 * (1 + math.cos(math.pi * progress)) if self.scheduler.type == "cosine" else 1 - progress
-        return self.scheduler.final + (1 - self.scheduler.final) * fall
+        return decayed(self.scheduler.type, (inside - warmup - 1) / max(1, length - warmup), self.scheduler.final)
+
+    def _task_driven(self, inside: int, length: int) -> float:
+        chosen = self.loss.task_driven
+        return chosen.weight if inside > round(chosen.warmup * length) else 0.0
+
+    def _distillation(self, inside: int, length: int) -> float:
+        chosen = self.loss.distillation
+        return chosen.weight * decayed(chosen.schedule, (inside - 1) / max(1, length - 1), chosen.final)
 
     def _alpha(self, index: int, inside: int) -> float:
         alpha = self.loss.alpha

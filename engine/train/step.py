@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from contracts.errors import UserError
-from contracts.records import DegradedBatch, JointOutput, Restored, Segmented
+from contracts.errors import ArgumentError, UserError
+from contracts.records import DegradedBatch, JointOutput, LossReport, Restored, Segmented
 from engine.options import StageOptions
 from engine.runtime.precision import FLOAT32, Precision
 from engine.train.stages import STAGE_SPECS, StageSpec, StepSchedule
+from engine.train.task_driven import TaskDriven
+from losses.features import relative_distance
 from losses.joint import JointLoss
 from models.base import WholeModel
 from models.sr.bicubic import bicubic_enlargement
@@ -32,7 +37,8 @@ class TrainStep(nn.Module):
         teacher_weight: of the soft targets of a teacher (``set_teacher``).
         precision: of the networks.
         sharp: how many samples, the first, are segmented from sharp photographs where the others are restored. For the
-            restoration they count as restored without an error.
+            restoration they count as restored without an error. A step that sees every quality shows them all anyway.
+        task_driven: how the stage ``sr4ir`` compares and mixes images.
 
     Raises:
         UserError: for ``sharp`` and a segmentation network that wants the blur kernel, which no sharp photograph has.
@@ -45,6 +51,7 @@ class TrainStep(nn.Module):
         teacher_weight: float = 0.0,
         precision: Precision = FLOAT32,
         sharp: int = 0,
+        task_driven: TaskDriven | None = None,
     ) -> None:
         super().__init__()
         if sharp and model.needs_kernel:
@@ -53,10 +60,11 @@ class TrainStep(nn.Module):
             )
         self.model, self.loss, self.sharp = model, loss, sharp
         self.teacher_weight, self.precision = teacher_weight, precision
+        self.task_driven = task_driven or TaskDriven()
         self._teacher: list[WholeModel] = []  # in a list: not a part of the module
 
     def set_teacher(self, teacher: WholeModel | None) -> None:
-        """Take a model whose answers on HR images become soft targets (None: no teacher)."""
+        """Take a model whose answers on HR images, and features, are learned from (None: no teacher)."""
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
 
     def teacher_state(self) -> dict[str, Tensor] | None:
@@ -70,24 +78,43 @@ class TrainStep(nn.Module):
 
     def _loss(self, envelope: Envelope) -> tuple[Tensor, dict[str, Tensor]]:
         batch, schedule, spec = envelope.batch, envelope.schedule, envelope.schedule.spec
-        output = self._run(batch, spec)
-        report = self.loss(
-            output,
-            batch,
-            alpha=schedule.alpha,
-            beta=schedule.beta,
-            tasks=[task for task, wanted in (("sr", trains_restoration(spec)), ("seg", spec.segments)) if wanted],
-            oriented=schedule.oriented,
-            sharp=len(batch.hr) if spec.sees == "sharp" else self.sharp,
-        )
-        if not spec.segments or not self._teacher or spec.sees == "sharp" or self.teacher_weight == 0:
-            return report.total, report.terms
+        output, *others = self._of_every_quality(batch) if spec.sees == "every" else [self._run(batch, spec)]
+        report = _mean([self._report(one, batch, schedule) for one in (output, *others)])
+        total, terms = report.total, dict(report.terms)
+        for name, weight, term in self._further(output, batch, schedule):
+            total = total + weight * term
+            terms[name] = term.detach()
+        return total, terms
+
+    def _report(self, output: JointOutput | Restored | Segmented, batch: DegradedBatch, at: StepSchedule) -> LossReport:
+        """The loss of what this step's tasks gave."""
+        tasks = [task for task, wanted in (("sr", trains_restoration(at.spec)), ("seg", at.spec.segments)) if wanted]
+        sharp = len(batch.hr) if at.spec.sees == "sharp" else self.sharp
+        return self.loss(output, batch, alpha=at.alpha, beta=at.beta, tasks=tasks, oriented=at.oriented, sharp=sharp)
+
+    def _further(
+        self, output: JointOutput | Restored | Segmented, batch: DegradedBatch, schedule: StepSchedule
+    ) -> Iterator[tuple[str, float, Tensor]]:
+        """Terms by name, with their weights, that need a second look at the images: the network's own, a teacher's."""
+        spec = schedule.spec
+        if schedule.task_driven > 0:
+            assert isinstance(output, Restored)
+            yield "task_driven", schedule.task_driven, self.task_driven.distance(self.model, output.sr, batch.hr)
+        if not spec.segments or not self._teacher or spec.sees == "sharp":
+            return
         assert not isinstance(output, Restored)  # this stage segments
-        with torch.no_grad():
-            target = self._teacher[0].segment(batch.hr).logits.float().sigmoid()
-        soft = functional.binary_cross_entropy_with_logits(output.logits.float(), target)
-        weight = self.teacher_weight * (schedule.beta if schedule.name == "joint" else 1.0)
-        return report.total + weight * soft, {**report.terms, "teacher": soft.detach()}
+        (teacher,), share = self._teacher, schedule.beta if schedule.name == "joint" else 1.0
+        if self.teacher_weight > 0:
+            with torch.no_grad():
+                target = teacher.segment(batch.hr).logits.float().sigmoid()
+            soft = functional.binary_cross_entropy_with_logits(output.logits.float(), target)
+            yield "teacher", self.teacher_weight * share, soft
+        if schedule.distillation > 0 and "seg" in spec.trains:
+            if output.encoded is None:
+                raise ArgumentError(f"{type(self.model.seg).__name__} hands on no features of an encoder to distil")
+            with torch.no_grad():
+                known = teacher.task_features(batch.hr)
+            yield "distillation", schedule.distillation * share, relative_distance(output.encoded, known)
 
     def _run(self, batch: DegradedBatch, spec: StageSpec) -> JointOutput | Restored | Segmented:
         """As much of the model as this kind of stage needs; a frozen restoration without its graph."""
@@ -106,6 +133,16 @@ class TrainStep(nn.Module):
             restored = self.model.restore(batch.lr, kernel)
         return self.model.segment(restored.sr, restored.kernel, restored.features)
 
+    def _of_every_quality(self, batch: DegradedBatch) -> list[Segmented]:
+        """The segmentations of the restored images, of the true ones and of mixes, each a batch to its batch norm.
+
+        None tells a blur: that of the photograph is not that of sharp parts.
+        """
+        with torch.no_grad():
+            restored = self.model.restore(batch.lr).sr
+        images = (restored, batch.hr, self.task_driven.mix(restored, batch.hr))
+        return [replace(self.model.segment(image), blur=None) for image in images]
+
     def _mixed(self, batch: DegradedBatch, spec: StageSpec) -> JointOutput:
         """The first ``sharp`` photographs as they are and the others restored, segmented together."""
         sharp, lr = self.sharp, batch.lr[self.sharp :]
@@ -117,7 +154,16 @@ class TrainStep(nn.Module):
         image = torch.cat([batch.hr[:sharp], restored.sr])
         kernel = None if restored.kernel is None else torch.cat([batch.kernel[:sharp], restored.kernel])
         segmented = self.model.segment(image)
-        return JointOutput(image, kernel, segmented.logits, segmented.aux, blur=segmented.blur)
+        blur, encoded = segmented.blur, segmented.encoded
+        return JointOutput(image, kernel, segmented.logits, segmented.aux, blur=blur, encoded=encoded)
+
+
+def _mean(reports: list[LossReport]) -> LossReport:
+    """The mean of several losses with the same terms; of one, itself."""
+    if len(reports) == 1:
+        return reports[0]
+    terms = {name: torch.stack([report.terms[name] for report in reports]).mean() for name in reports[0].terms}
+    return LossReport(torch.stack([report.total for report in reports]).mean(), terms)
 
 
 def trains_restoration(spec: StageSpec) -> bool:
@@ -126,19 +172,27 @@ def trains_restoration(spec: StageSpec) -> bool:
 
 
 def require_trainable(model: WholeModel, stages: list[StageOptions]) -> None:
-    """Make sure that every stage trains something.
+    """Make sure that every stage trains something, by each of its turns, and can show it what it is to see.
 
     Args:
         model: to be trained.
         stages: of the training.
 
     Raises:
-        UserError: for a stage of which the networks lack what it trains.
+        UserError: for a stage of which the networks lack what it trains, and for mixes with sharp photographs where a
+            network wants the blur kernel, which those lack.
     """
     by_group = model.param_groups()
     for index, stage in enumerate(stages):
-        if not any(by_group[group] for group in STAGE_SPECS[stage.name].trains):
+        spec = STAGE_SPECS[stage.name]
+        turns = spec.turns or (spec,)
+        if not all(any(by_group[group] for group in turn.trains) for turn in turns):
             raise UserError(f"train.stages.{index}: these networks have nothing that stage {stage.name} trains")
+        if model.needs_kernel and any(turn.sees == "every" for turn in turns):
+            raise UserError(
+                f"train.stages.{index}: network_seg needs a kernel, which the sharp photographs that stage "
+                f"{stage.name} mixes in lack; choose another stage"
+            )
 
 
 def set_trainable(model: WholeModel, spec: StageSpec, train_batchnorm: bool = True) -> None:

@@ -29,7 +29,7 @@ from engine.train.compilation import compile_or_tell
 from engine.train.ema import EMA
 from engine.train.interruption import Interruption, Stopped
 from engine.train.settings import LoopSettings
-from engine.train.stages import StepSchedule, TrainingSchedule
+from engine.train.stages import STAGE_SPECS, StageSpec, StepSchedule, TrainingSchedule
 from engine.train.state import TrainingState
 from engine.train.step import Envelope, TrainStep, set_trainable
 from engine.train.training_log import TrainingLog, not_finite
@@ -76,6 +76,7 @@ class Trainer:
         self.step = self.saved_step = 0
         self.unfinished = False  # whether the validation of ``step`` is still to be done, Ctrl-C having stopped it
         self.stage_index = -1
+        self.trainable: StageSpec | None = None  # what the model is set to train
         self.interruption = Interruption(active=False)
         self.best = float("-inf")
         self.compiles = settings.compile
@@ -113,7 +114,7 @@ class Trainer:
             self._enter(schedule)
             if self.compiles:
                 self._compile(batch, schedule)
-            with self.cost.step():
+            with self.cost.step(kind=(schedule.spec, schedule.task_driven > 0)):
                 values = self._train_step(batch, schedule)
             self.cost.took(time.perf_counter() - waited)
             log.step(schedule, values, self.cost)
@@ -179,7 +180,8 @@ class Trainer:
         values, pictures = self.validator.run(self.ema.average, schedule.alpha, self.interruption.check)
         log.validation(schedule, values, pictures, self.cost)
         score = self.validator.score(values)
-        counts = schedule.spec.segments or (self.validator.of_restoration and not self.training_schedule.segments)
+        segments = STAGE_SPECS[schedule.name].segments  # of the stage, whatever the turn of this step
+        counts = segments or (self.validator.of_restoration and not self.training_schedule.segments)
         if counts and score > self.best:
             self.best = score
             save_atomic(self._weights(), self.experiment.best)
@@ -217,15 +219,19 @@ class Trainer:
         return DegradedBatch(lr, hr, batch.mask, batch.kernel, batch.name, batch.distance, batch.label)
 
     def _enter(self, schedule: StepSchedule) -> None:
-        """On the first step of a stage (or after a resume): let its parts train."""
-        if schedule.index == self.stage_index:
-            return
-        previous = self.training_schedule.stages[self.stage_index].name if self.stage_index >= 0 else None
-        self.stage_index = schedule.index
-        self.cost.new_stage()
-        if previous == "seg_hr" and self.step_module.teacher_weight > 0:
-            self.step_module.set_teacher(copy.deepcopy(self.ema.average))
-        set_trainable(self.model, schedule.spec, self.settings.train_batchnorm)
+        """Let the step's parts train; on the first step of a stage, take what the stage before it leaves."""
+        if schedule.index != self.stage_index:
+            previous = self.training_schedule.stages[self.stage_index].name if self.stage_index >= 0 else None
+            self.stage_index = schedule.index
+            self.cost.new_stage()
+            if previous == "seg_hr" and self.training_schedule.loss.needs_teacher:
+                self.step_module.set_teacher(copy.deepcopy(self.ema.average))
+        self._let_train(schedule.spec)
+
+    def _let_train(self, spec: StageSpec) -> None:
+        if spec != self.trainable:
+            set_trainable(self.model, spec, self.settings.train_batchnorm)
+        self.trainable = spec
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -268,8 +274,7 @@ class Trainer:
         self.step = self.saved_step = state.step
         self.best, self.unfinished = state.best, state.unfinished
         self.cost.load(state.meta.get("compute", {}))
-        self.stage_index = -1
-        set_trainable(self.model, self.training_schedule.at(max(1, self.step)).spec, self.settings.train_batchnorm)
+        self._let_train(self.training_schedule.at(max(1, self.step)).spec)
         if state.teacher is not None:
             teacher = copy.deepcopy(self.ema.average)
             teacher.load_state_dict(state.teacher)

@@ -137,9 +137,10 @@ class PSPNetBlurSkip(PSPNet):
         Raises:
             ArgumentError: for a kernel of another shape.
         """
-        decoded, aux = self.decode(x)
+        features = self.encoder(x)
+        decoded, aux = self.decode(features, x.shape[2:])
         skipped = self.blur_skip(decoded, self._checked(kernel, len(x)))
-        return Segmented(at_least_float32(self.head(decoded + skipped)), (aux,))
+        return Segmented(at_least_float32(self.head(decoded + skipped)), (aux,), self.handed_on(features))
 
     def _checked(self, kernel: Tensor | None, samples: int) -> Tensor:
         """The kernels of a batch, deltas where there are none. Raises ArgumentError for another shape."""

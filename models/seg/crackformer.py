@@ -128,7 +128,12 @@ class CrackFormer(Segmentation):
             for side, *maps in zip(self.sides, encoded, decoded, strict=True)
         ]
         side_logits = torch.cat(sides[::-1], 1)  # [B,5,H,W]
-        return Segmented(at_least_float32(self.fuse(side_logits.to(x.dtype))), (side_logits,))
+        logits = at_least_float32(self.fuse(side_logits.to(x.dtype)))
+        return Segmented(logits, (side_logits,), self.handed_on([maps[-1] for maps in encoded]))
+
+    def task_features(self, x: Tensor) -> list[Tensor]:
+        """The last map of each level of the encoder, at strides 1 to 16."""
+        return [maps[-1] for maps in self.encode(x)[0]]
 
     def encode(self, x: Tensor) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """All maps of each level, the places of the maxima in its 2x2 pooling, and what the last pooling left."""

@@ -103,4 +103,6 @@ class FilmFPN(FPN):
         features = self.encoder(x)
         blur = self.estimate(features[:FINEST])
         levels = self.modulate(self.levels(features), blur)
-        return Segmented(self.answer(self.merge(levels), x), blur=at_least_float32(blur))
+        return Segmented(
+            self.answer(self.merge(levels), x), encoded=self.handed_on(features), blur=at_least_float32(blur)
+        )

@@ -5,6 +5,8 @@ Unlike PSPNet it works on features of stride 2 and, on request, on the image its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,12 +73,15 @@ class FPN(Segmentation):
         Returns:
             Logits [B,1,H,W].
         """
+        full, *finest = added or (None,)
+        summed, encoded = self._summed(x, finest)
+        return Segmented(self.answer(summed, x, full), encoded=encoded)
+
+    def _summed(self, x: Tensor, finest: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """The merged levels, with what is added to the finest, and what is handed on; others are freed before the head."""
         features = self.encoder(x)
-        if added is None:
-            return Segmented(self.answer(self.merge(self.levels(features)), x))
-        full, stride2, stride4 = added
-        features = [features[0] + stride2, features[1] + stride4, *features[2:]]
-        return Segmented(self.answer(self.merge(self.levels(features)), x, full))
+        levels = [*(a + b for a, b in zip(features, finest, strict=False)), *features[len(finest) :]]
+        return self.merge(self.levels(levels)), self.handed_on(features)
 
     def levels(self, features: list[Tensor]) -> list[Tensor]:
         """The encoder's features at ``width`` channels each."""

@@ -79,7 +79,8 @@ class HalfPyramid(Segmentation):
             Logits [B,1,H,W].
         """
         if self.training:
-            return Segmented(self.fine(F.avg_pool2d(x, FACTOR)))
+            logits, encoded = self._looked_at(F.avg_pool2d(x, FACTOR))
+            return Segmented(logits, encoded=encoded)
         return Segmented(torch.stack([self.view(x, scale) for scale in self.views]).mean(0))
 
     def view(self, x: Tensor, scale: float) -> Tensor:
@@ -90,17 +91,28 @@ class HalfPyramid(Segmentation):
         return logits if scale == 1 else upsample_to(logits, x)
 
     def fine(self, x: Tensor) -> Tensor:
-        """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size.
+        """Logits [B,1,2h,2w], in float32 or better, of an image [B,3,h,w] of any size."""
+        return self._looked_at(x)[0]
 
-        Borders are mirrored to whole cells of the encoder: streaks of repeated pixels look like cracks.
-        """
+    def task_features(self, x: Tensor) -> list[Tensor]:
+        """The encoder's maps of the view at scale 1, which training looks at."""
+        return list(self.encoder(mirror_to_multiple(F.avg_pool2d(x, FACTOR), GRID)))
+
+    def _looked_at(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """``fine`` of an image, and what is handed on."""
         height, width = x.shape[2:]
         x = mirror_to_multiple(x, GRID)
-        reduced = self.reduce(self.dropout(self.pyramid(self.encoder(x))))  # [B,4*detail,h/2,w/2]
+        summed, encoded = self._summed(x)
+        reduced = self.reduce(self.dropout(summed))  # [B,4*detail,h/2,w/2]
         reduced = F.relu(F.pixel_shuffle(reduced, FACTOR))
         joined = self.join(torch.cat([reduced, self.look_closely(x)], 1))
         logits = F.pixel_shuffle(at_least_float32(self.head(joined)), FACTOR)
-        return logits[:, :, : FACTOR * height, : FACTOR * width]
+        return logits[:, :, : FACTOR * height, : FACTOR * width], encoded
+
+    def _summed(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """The pyramid's sum and what is handed on; other features are freed before the head runs."""
+        features = self.encoder(x)
+        return self.pyramid(features), self.handed_on(features)
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine, with a convolution at each level; [B,width,h/2,w/2]."""

@@ -105,4 +105,9 @@ class HRNetOCR(Segmentation):
         features = torch.cat([branches[0], *lower], 1)  # [B,15 width,H/4,W/4]
         auxiliary = at_least_float32(self.auxiliary(features))
         main = at_least_float32(self.head(self.context(self.to_pixels(features), auxiliary)))
-        return Segmented(upsample_aligned(main, x.shape[2:]), (upsample_aligned(auxiliary, x.shape[2:]),))
+        aux = (upsample_aligned(auxiliary, x.shape[2:]),)
+        return Segmented(upsample_aligned(main, x.shape[2:]), aux, self.handed_on(branches))
+
+    def task_features(self, x: Tensor) -> list[Tensor]:
+        """The backbone's four branches, at strides 4 to 32."""
+        return self.backbone(x)

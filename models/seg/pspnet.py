@@ -6,6 +6,8 @@ dilated, and the auxiliary output interpolates probabilities rather than logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -128,15 +130,24 @@ class PSPNet(Segmentation):
         Returns:
             Logits and auxiliary logits, both [B,1,H,W] in float32 or better.
         """
-        decoded, aux = self.decode(x)
-        return Segmented(at_least_float32(self.head(decoded)), (aux,))
+        features = self.encoder(x)
+        decoded, aux = self.decode(features, x.shape[2:])
+        return Segmented(at_least_float32(self.head(decoded)), (aux,), self.handed_on(features))
 
-    def decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the head looks at, [B,C,H,W] (C = 64 at width 1), and the auxiliary logits [B,1,H,W]."""
-        middle, deep = self.encoder(x)
+    def decode(self, features: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """What the head looks at and the auxiliary output.
+
+        Args:
+            features: both maps of the encoder.
+            size: (H, W) of the image.
+
+        Returns:
+            [B,C,H,W] (C = 64 at width 1), and logits [B,1,H,W].
+        """
+        middle, deep = features
         decoded = self.pyramid_dropout(self.pyramid(deep))
         for step in self.up_steps:
             upsampled = F.interpolate(decoded, scale_factor=2, mode="bilinear", align_corners=False)
             decoded = self.step_dropout(step(upsampled))
         both = both_probabilities(self.auxiliary(middle))
-        return decoded, logits_of(upsample_aligned(both, x.shape[2:]))
+        return decoded, logits_of(upsample_aligned(both, size))

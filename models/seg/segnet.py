@@ -86,11 +86,20 @@ class SegNet(Segmentation):
             Logits [B,1,H,W].
         """
         poolings: list[tuple[Tensor, torch.Size]] = []
+        features: list[Tensor] = []
         for stage in self.encoder:
             x = stage(x)
+            features += self.handed_on([x]) or ()
             size = x.shape[2:]
             x, indices = F.max_pool2d(x, 2, return_indices=True)
             poolings.append((indices, size))
         for stage, (indices, size) in zip(reversed(self.decoder), reversed(poolings), strict=True):
             x = stage(unpool(x, indices, size))
-        return Segmented(at_least_float32(self.head(x)))
+        return Segmented(at_least_float32(self.head(x)), encoded=self.handed_on(features))
+
+    def task_features(self, x: Tensor) -> list[Tensor]:
+        """What each stage of the encoder leaves before it is pooled, at strides 1 to 16."""
+        features: list[Tensor] = []
+        for stage in self.encoder:
+            features.append(stage(F.max_pool2d(features[-1], 2) if features else x))
+        return features

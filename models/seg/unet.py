@@ -88,8 +88,10 @@ class UNet(Segmentation):
         Returns:
             Logits [B,1,H,W].
         """
-        finest, *finer, deepest = self.encoder(x)
+        features = self.encoder(x)
+        finest, *finer, deepest = features
         decoded = self.center(deepest)  # [B,256,H/8,W/8]
         for step, joining in zip(self.steps, reversed(finer), strict=True):
             decoded = step(torch.cat([decoded, joining], 1))  # twice the sides
-        return Segmented(at_least_float32(self.head(self.last(torch.cat([decoded, finest], 1)))))
+        logits = at_least_float32(self.head(self.last(torch.cat([decoded, finest], 1))))
+        return Segmented(logits, encoded=self.handed_on(features))

@@ -97,7 +97,8 @@ class EncoderUNet(Segmentation):
         Returns:
             Logits [B,1,H,W]; in training with ``cam`` also the activation map [B,1,H,W], logits.
         """
-        *finer, deepest = self.encoder(x)
+        features = self.encoder(x)
+        *finer, deepest = features
         decoded = deepest
         for step, skipped in zip(self.steps, [*reversed(finer), None], strict=True):
             decoded = step(decoded, skipped)
@@ -106,7 +107,7 @@ class EncoderUNet(Segmentation):
         if self.cam is not None:
             activation = upsample_to(at_least_float32(self.cam(deepest)), x)
         if self.training:
-            return Segmented(logits, () if activation is None else (activation,))
+            return Segmented(logits, () if activation is None else (activation,), self.handed_on(features))
         if activation is not None:
             logits = geometric_mean(logits, activation)
         return Segmented(logits if self.darkness is None else self.darkness(logits, x))

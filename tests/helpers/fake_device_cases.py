@@ -123,14 +123,16 @@ def degrade(device: FakeDevice, steps: object, quantise: bool, border: str = "re
     device.check(made.lr, made.kernel)
 
 
-def train(device: FakeDevice, kind: str, *changes: str, half: bool = False) -> None:
+def train(device: FakeDevice, kind: str, *changes: str, half: bool = False, step: int = 1) -> None:
     """Take a whole training step: move and degrade a batch, forward, backward, optimiser, average.
 
     half: forward in bfloat16, and without a teacher.
+    step: within the stage.
     """
     chosen = options(*changes)
     model = device.build(build_model, chosen)
-    set_trainable(model, STAGE_SPECS[kind])
+    spec = STAGE_SPECS[kind].at(step)
+    set_trainable(model, spec)
     module = TrainStep(model, build_loss(chosen), teacher_weight=0.5)
     if not half:
         module.set_teacher(device.build(build_model, chosen))
@@ -139,7 +141,8 @@ def train(device: FakeDevice, kind: str, *changes: str, half: bool = False) -> N
     made = build_degradation(chosen, "train")(batch.hr, batch.name, chosen.seed, batch.epoch)
     degraded = DegradedBatch(made.lr, batch.hr, batch.mask, made.kernel, batch.name, batch.distance, batch.label)
     device.check(degraded.lr, degraded.hr, degraded.mask, degraded.kernel, degraded.distance, degraded.label)
-    moment = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
+    weights = float(spec.compares), chosen.loss.distillation.weight
+    moment = StepSchedule(step, 0, kind, spec, 0.7, 0.5, True, 1e-3, 1e-3, *weights)
     with device.autocast() if half else contextlib.nullcontext():
         total, terms = module(Envelope(degraded, moment))
     device.check(*terms.values())
@@ -191,7 +194,12 @@ def training_cases() -> dict[str, Case]:
         for name in POOLINGS
     }
     return {
-        **{f"stage {kind}": partial(train, kind=kind) for kind in STAGE_SPECS if kind != "blur_skip"},
+        **{
+            f"stage {kind}" + f", turn {turn}" * bool(spec.turns): partial(train, kind=kind, step=turn)
+            for kind, spec in STAGE_SPECS.items()
+            for turn in range(1, 1 + max(1, len(spec.turns)))
+            if kind != "blur_skip"
+        },
         "stage blur_skip": partial(train_on_skip),
         **{f"loss {name}": bound(*changes, SIDE_OUTPUTS, half=True) for name, changes in losses.items()},
         "fail- and crack-oriented": bound("loss:fail_oriented=1.0", "loss:crack_oriented=0.1"),
@@ -199,6 +207,7 @@ def training_cases() -> dict[str, Case]:
         "soft clDice": bound("loss:topology={type: soft_cldice, weight: 0.5}"),  # skeleton_recall asks for numbers
         "estimated blur": bound("network_seg={type: film_fpn, encoder: plain, width: 8}", "loss:blur_weight=0.1"),
         "feature affinity": bound(*DSRL_JOINT, "loss:affinity:weight=0.1", "loss:affinity:pool=2"),
+        "distillation": bound("loss:distillation:weight=0.5", "train:teacher=x"),
         "in bfloat16": bound(half=True),
         "as the reference": bound("compat=reference"),
         "recomputed": bound("train:gradient_checkpointing=true"),
@@ -248,6 +257,9 @@ DIFFERENTIATED = (
     *GROUPS["networks"],
     "stage joint",
     "stage blur_skip",
+    "stage sr4ir, turn 1",
+    "stage sr4ir, turn 2",
+    "distillation",
     "as the reference",
     "recomputed",
     "sgd",

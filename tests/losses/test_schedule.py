@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from losses.schedule import alpha_paper, alpha_rising
+from losses.schedule import alpha_paper, alpha_rising, decayed
 
 
 def test_alpha_equals_repeated_subtraction() -> None:
@@ -33,3 +33,11 @@ def test_alpha_keeps_to_start_decrement_and_floor() -> None:
 
 def test_the_rising_share_goes_from_0_to_1() -> None:
     assert [alpha_rising(epoch, 4) for epoch in (-1, 0, 1, 4, 9)] == [0.0, 0.0, 0.25, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [1, 1, 1, 1]), ("linear", [1, 0.8, 0.6, 0.2]), ("cosine", [1, 0.882842712, 0.6, 0.2])],
+)
+def test_decays_by_hand(schedule: str, expected: list[float]) -> None:
+    assert [decayed(schedule, progress, 0.2) for progress in (0, 0.25, 0.5, 1)] == pytest.approx(expected)

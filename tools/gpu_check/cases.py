@@ -106,15 +106,18 @@ def whole_network(name: str) -> Subject:
     return Subject(WHOLE_NETWORKS[name](**SMALL.get(name, {})).train(), torch.rand(2, 3, 32, 20), do_both)
 
 
-def training_step(kind: str, *changes: str) -> Subject:
-    """Forward and backward of a step of one kind of stage, as the trainer takes them."""
+def training_step(kind: str, *changes: str, step: int = 1) -> Subject:
+    """Forward and backward of a step of one kind of stage, as the trainer takes them; ``step``: within the stage."""
     options = load(COMPACT, [*STEP, *changes], crop=64, batch=2)
     module = TrainStep(build_model(options, pretrained=False), build_loss(options))
-    set_trainable(module.model, STAGE_SPECS[kind])
-    schedule = StepSchedule(1, 0, kind, STAGE_SPECS[kind], 0.7, 0.5, True, 1e-3, 1e-3)
+    spec = STAGE_SPECS[kind].at(step)
+    set_trainable(module.model, spec)
+    schedule = StepSchedule(step, 0, kind, spec, 0.7, 0.5, True, 1e-3, 1e-3, task_driven=float(spec.compares))
 
-    def forward(step: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
-        total, _ = step(Envelope(batch, schedule))
+    def forward(module: nn.Module, batch: DegradedBatch) -> tuple[Outputs, Tensor]:
+        with torch.random.fork_rng(devices=[]):  # the same mix of qualities each time
+            torch.manual_seed(0)
+            total, _ = module(Envelope(batch, schedule))
         return {"loss": total}, total
 
     return Subject(module, ready_batch(options), forward)
@@ -188,7 +191,12 @@ GROUPS: dict[str, dict[str, Case]] = {
         **{f"degradation {name}, 8 bit": partial(degradation, name, True) for name in PRESETS},
     },
     "steps": {
-        **{f"step {kind}": partial(training_step, kind) for kind in STAGE_SPECS if kind != "blur_skip"},
+        **{
+            f"step {kind}" + f", turn {turn}" * bool(spec.turns): partial(training_step, kind, step=turn)
+            for kind, spec in STAGE_SPECS.items()
+            for turn in range(1, 1 + max(1, len(spec.turns)))
+            if kind != "blur_skip"
+        },
         "step blur_skip": partial(training_step, "blur_skip", BLUR_SKIP),
         "step joint, dsrl": partial(training_step, "joint", *DSRL),
         **{

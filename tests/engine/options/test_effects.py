@@ -22,7 +22,7 @@ from tests.helpers.runs import MINIMAL, ROOT, TINY, changed, option_error, tiny
 FOLDER = "datasets:train={type: folder, root: photos, augmentation: {crop: 64}}"
 VAL = "datasets:val={count: 2}"
 TEST = "datasets:test={type: folder, root: photos}"
-JOINT, SR = "train:stages=[{name: joint}]", "train:stages=[{name: sr}]"
+JOINT, SR, SR4IR = (f"train:stages=[{{name: {name}}}]" for name in ("joint", "sr", "sr4ir"))
 DSRL = ("network_sr=null", "network_seg=null", "network={type: dsrl}", JOINT)
 
 
@@ -70,6 +70,18 @@ def reasons(*changes: str) -> str:
         ([JOINT, "loss={fail_oriented: 1.0, oriented_from: 10}"], "loss.oriented_from", "ends before"),
         (["train:teacher=x", "loss:teacher_weight=0.5", SR], "loss.teacher_weight", "no stage"),
         (["train:teacher=x"], "train.teacher", "teacher_weight"),
+        (["train:teacher=x", "loss:distillation:weight=0.5", SR], "loss.distillation", "no stage"),
+        (["loss:distillation:schedule=linear"], "loss.distillation.schedule", "weight is 0"),
+        (["loss:distillation:final=0.5"], "loss.distillation.final", "weight is 0"),
+        (
+            ["train:teacher=x", "loss:distillation={weight: 1.0, schedule: constant, final: 0.5}"],
+            "loss.distillation.final",
+            "constant",
+        ),
+        ([JOINT, "loss:task_driven:weight=0.5"], "loss.task_driven.weight", "sr4ir"),
+        ([SR4IR, "loss:task_driven={weight: 0.0, warmup: 0.5}"], "loss.task_driven.warmup", "weight is 0"),
+        ([SR4IR, "train:sharp_fraction=0.5"], "train.sharp_fraction", "no stage"),
+        (["train:stages=[{name: sr4ir, beta: 0.5}]"], "train.stages.0.beta", "one loss"),
         (["loss:alpha={schedule: constant, floor: 0.5}"], "loss.alpha.floor", "at 0.01"),
         (["loss:alpha={schedule: boundary_rising, start: 0.5}"], "loss.alpha.start", "at 1.0"),
         (["train:stages=[{name: seg, beta: 0.5}]"], "train.stages.0.beta", "one loss"),
@@ -101,6 +113,9 @@ def test_what_would_do_nothing_is_told(changes: list[str], path: str, reason: st
         ["train:teacher=x", "loss:teacher_weight=0.5"], ["loss:alpha={schedule: linear, floor: 0.5}"],
         ["train:stages=[{name: joint, beta: 0.5, beta_end: 0.6, sr_lr_factor: 0.5}]"],
         ["train:optimizer={type: sgd, momentum: 0.5}"], ["train:scheduler={type: cosine, final: 0.5}"],
+        ["train:teacher=x", "loss:distillation={weight: 0.5, schedule: linear, final: 0.5}"],
+        [SR4IR, "loss:task_driven={weight: 0.5, warmup: 0.0, levels: all, cells: 4}", "loss:crack_oriented=1.0"],
+        [SR4IR, "loss:task_driven={weight: 0.0, cells: 4}"],
         ["evaluation:surface_step=98"], ["wandb={mode: disabled, project: x}"],
     ],
 )  # fmt: skip

@@ -61,6 +61,11 @@ def test_the_first_step_of_a_stage_stands_for_the_others() -> None:
             with cost.step():
                 net(torch.rand(1, net.in_features))
     assert cost.multiply_adds == 2 * (3 * 16 + 2 * 64)
+    turns = TrainingCost()
+    for kind in ("small", "large") * 3:
+        with turns.step(kind):
+            {"small": small, "large": large}[kind](torch.rand(1, {"small": 4, "large": 8}[kind]))
+    assert turns.multiply_adds == 3 * (16 + 64)
     uncounted = TrainingCost(countable=False)
     with uncounted.step():
         small(torch.rand(1, 4))

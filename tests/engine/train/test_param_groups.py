@@ -84,7 +84,7 @@ def test_parts_cover_the_model_once(model: JointModel) -> None:
     assert any(name.startswith("handover.") for name in places)
 
 
-@pytest.mark.parametrize("name", sorted(STAGE_SPECS.keys() - {"blur_skip"}))
+@pytest.mark.parametrize("name", sorted(STAGE_SPECS.keys() - {"blur_skip", "sr4ir"}))
 def test_exactly_the_declared_parts_change(model: JointModel, batch: DegradedBatch, name: str) -> None:
     before = copy.deepcopy(model.state_dict())
     places = part_of(model)
