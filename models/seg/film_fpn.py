@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from contracts.errors import ArgumentError
 from contracts.precision import at_least_float32
 from contracts.records import Segmented
-from models.seg.fpn import FPN, LEVELS
+from models.seg.fpn import FPN, LEVELS, joined
 
 BLUR = 4  # numbers: sigma major, sigma minor, cos 2a, sin 2a
 FINEST = 3  # levels that are looked at for blur, of strides 2, 4 and 8
@@ -84,25 +84,28 @@ class FilmFPN(FPN):
 
     def __init__(self, hidden: int = 64, **fpn: Any) -> None:
         super().__init__(**fpn)
-        self.injected = None
         if hidden < 1:
             raise ArgumentError(f"hidden {hidden} must be at least 1")
         self.estimate = BlurEstimate(self.encoder.feature_info.channels()[:FINEST], hidden)
         self.modulate = BlurModulation(len(LEVELS), self.reduce.in_channels, hidden)
 
-    def forward(self, x: Tensor, kernel: Tensor | None = None) -> Segmented:
+    def forward(
+        self, x: Tensor, kernel: Tensor | None = None, added: tuple[Tensor | None, Tensor, Tensor] | None = None
+    ) -> Segmented:
         """Segment a normalised image.
 
         Args:
             x: [B,3,H,W], sides divisible by 32.
             kernel: ignored.
+            added: see ``injected``; the blur is estimated without it.
 
         Returns:
             Logits [B,1,H,W] and the estimated blur [B,4].
         """
         features = self.encoder(x)
         blur = self.estimate(features[:FINEST])
-        levels = self.modulate(self.levels(features), blur)
+        full, *finest = added or (None,)
+        levels = self.modulate(self.levels(joined(features, finest)), blur)
         return Segmented(
-            self.answer(self.merge(levels), x), encoded=self.handed_on(features), blur=at_least_float32(blur)
+            self.answer(self.merge(levels), x, full), encoded=self.handed_on(features), blur=at_least_float32(blur)
         )

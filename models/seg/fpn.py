@@ -78,10 +78,9 @@ class FPN(Segmentation):
         return Segmented(self.answer(summed, x, full), encoded=encoded)
 
     def _summed(self, x: Tensor, finest: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        """The merged levels, with what is added to the finest, and what is handed on; others are freed before the head."""
+        """The merged levels, with what is added to the finest of them; what is handed on. The rest is freed here."""
         features = self.encoder(x)
-        levels = [*(a + b for a, b in zip(features, finest, strict=False)), *features[len(finest) :]]
-        return self.merge(self.levels(levels)), self.handed_on(features)
+        return self.merge(self.levels(joined(features, finest))), self.handed_on(features)
 
     def levels(self, features: list[Tensor]) -> list[Tensor]:
         """The encoder's features at ``width`` channels each."""
@@ -111,3 +110,13 @@ class FPN(Segmentation):
         close = self.look_closely(x) if added is None else self.look_closely(x) + added
         joined = torch.cat([F.relu(upsample_to(reduced, x)), close], 1)
         return at_least_float32(self.head(joined))
+
+
+def joined(features: list[Tensor], finest: Sequence[Tensor]) -> list[Tensor]:
+    """Features with something added to the first, that is finest, of them.
+
+    Args:
+        features: of an encoder, [B,C_i,H_i,W_i].
+        finest: as many of the same shapes as there is something for.
+    """
+    return [*(a + b for a, b in zip(features, finest, strict=False)), *features[len(finest) :]]
