@@ -147,8 +147,8 @@ def _beside_segmentation(options: Options) -> Iterator[str]:
         yield "loss.topology: no stage trains the segmentation; leave it out"
     if blur_weight > 0 and (network is None or network.type != "film_fpn"):
         yield "loss.blur_weight: only network_seg film_fpn estimates the blur; leave it out"
-    elif blur_weight > 0 and not segments:
-        yield "loss.blur_weight: no stage trains the segmentation; leave it out"
+    elif blur_weight > 0 and not any(stage.name in set(SEGMENT) - {"sr4ir"} for stage in options.train.stages):
+        yield "loss.blur_weight: no stage segments photographs of a known blur (sr4ir mixes them); leave it out"
 
 
 def _idle_by_kind(section: Section, path: str) -> Iterator[str]:

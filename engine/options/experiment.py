@@ -124,10 +124,9 @@ class Options(Section):
                 "loss.distillation compares what the encoder of network_seg sees, network has none of its own; "
                 "set its weight to 0"
             )
-        if "sr4ir" in stages and self.joint.handover:
-            raise ValueError(
-                "stage sr4ir segments sharp images, too, which joint.handover has no features of; leave it out"
-            )
+        beside = "joint.handover" if self.joint.handover else "joint.connection residual"
+        if "sr4ir" in stages and (self.joint.handover or self.joint.connection == "residual"):
+            raise ValueError(f"stage sr4ir segments sharp images, too, which {beside} has no features of; leave it out")
 
     def _check_networks(self) -> None:
         if self.network is None:

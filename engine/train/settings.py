@@ -21,7 +21,7 @@ class LoopSettings:
         compile: whether to compile the networks where that works.
         val_freq: steps between validations, at least 1; without a validator there are none.
         save_freq: steps between saved states, at least 1.
-        teacher_from_file: whether the teacher can be read again, so that no state holds it.
+        teacher_from_file: whether the first teacher can be read again, so that no state holds it.
     """
 
     batch_size: int

@@ -78,6 +78,7 @@ class Trainer:
         self.stage_index = -1
         self.trainable: StageSpec | None = None  # what the model is set to train
         self.interruption = Interruption(active=False)
+        self.teacher_from_file = settings.teacher_from_file
         self.best = float("-inf")
         self.compiles = settings.compile
         self.cost = TrainingCost(fabric.world_size, countable=not settings.compile)
@@ -226,6 +227,7 @@ class Trainer:
             self.cost.new_stage()
             if previous == "seg_hr" and self.training_schedule.loss.needs_teacher:
                 self.step_module.set_teacher(copy.deepcopy(self.ema.average))
+                self.teacher_from_file = False
         self._let_train(schedule.spec)
 
     def _let_train(self, spec: StageSpec) -> None:
@@ -245,7 +247,7 @@ class Trainer:
         own = everyones({"rng": rng_state(), "log": log.state_dict()}, self.fabric.world_size)
         if not self.fabric.is_global_zero:
             return
-        teacher = None if self.settings.teacher_from_file else self.step_module.teacher_state()
+        teacher = None if self.teacher_from_file else self.step_module.teacher_state()
         state = TrainingState(
             **self._weights(),
             trained=self.model.state_dict(),
@@ -279,6 +281,7 @@ class Trainer:
             teacher = copy.deepcopy(self.ema.average)
             teacher.load_state_dict(state.teacher)
             self.step_module.set_teacher(teacher)
+            self.teacher_from_file = False
         self.stage_index = state.stage_index
         written, world = len(state.rng), self.fabric.world_size
         if written != world:

@@ -63,6 +63,13 @@ def reasons(*changes: str) -> str:
         (["loss:blur_weight=0.1"], "loss.blur_weight", "film_fpn"),
         ([*DSRL, "loss:blur_weight=0.1"], "loss.blur_weight", "film_fpn"),
         ([SR, "network_seg:type=film_fpn", "loss:blur_weight=0.1"], "loss.blur_weight", "no stage"),
+        (
+            ["train:stages=[{name: sr4ir}]", "network_seg:type=film_fpn", "loss:blur_weight=0.1"],
+            "loss.blur_weight",
+            "mixes",
+        ),
+        ([SR, "joint:stop_gradient=true"], "joint.stop_gradient", "no stage is joint"),
+        ([*DSRL, "joint:stop_gradient=true"], "joint.stop_gradient", "no restored image in between"),
         (["loss:fail_oriented=1.0"], "loss.fail_oriented", "no stage"),
         ([SR, "loss:fail_oriented=1.0"], "loss.fail_oriented", "no stage"),
         (["loss:crack_oriented=1.0"], "loss.crack_oriented", "no stage"),

@@ -206,10 +206,11 @@ def test_training_brings_the_features_together(pair, batch: DegradedBatch) -> No
     assert found[-1] < 0.8 * found[0]
 
 
-def with_features(folder: Path) -> tuple:
+def with_features(folder: Path, *changes: str) -> tuple:
     return tiny(
         folder,
         ON,
+        *changes,
         "train:total_iter=8",
         "network_seg:dropout=0.3",
         "train:stages=[{name: seg_hr, iterations: 3}, {name: joint}]",
@@ -225,6 +226,19 @@ def test_resumed_with_the_teacher_that_it_made(tmp_path: Path, monkeypatch: pyte
     train_until(with_features(stopped), 8, monkeypatch)
     assert load(experiment(stopped).state)["step"] == 6
     train_here(with_features(stopped), auto_resume=True)
+    assert_same_run(whole, stopped)
+
+
+def test_resumed_with_the_teacher_that_took_the_place_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state holds it, though the first teacher could be read again."""
+    train_here(with_features(tmp_path / "first"))
+    file = f"train:teacher={experiment(tmp_path / 'first').latest}"
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train_here(with_features(whole, file))
+    train_until(with_features(stopped, file), 8, monkeypatch)
+    train_here(with_features(stopped, file), auto_resume=True)
     assert_same_run(whole, stopped)
 
 
