@@ -7,6 +7,7 @@ derives from ``SuperResolution`` or ``Segmentation``, one for both tasks from ``
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import Maps, ParallelModel, Segmentation, SuperResolution, WholeModel
 from models.joint import JointModel
+from models.residual import ResidualModel
 from models.seg import SEG_NETWORKS
 from models.sr import SR_NETWORKS
 from models.whole import WHOLE_NETWORKS
@@ -19,6 +20,7 @@ __all__ = [
     "JointOutput",
     "Maps",
     "ParallelModel",
+    "ResidualModel",
     "Restored",
     "Segmentation",
     "Segmented",
