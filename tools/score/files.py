@@ -17,6 +17,7 @@ from data.masks import FULL_RANGES, LOSSY_FULL, kind_of, mask_values
 
 ARRAY = ".npy"
 FIRST = 3  # names told
+LEAST_RANGES = {"float": 1, "lossy": LOSSY_FULL}  # the value that means 1, by kind of file, whatever a folder holds
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def match_files(
         UserError: for folders without files, two files of one name, and names that one side lacks.
     """
     sides = [
-        _named(predictions, suffix, "predictions", "--suffix"),
-        _named(masks, mask_suffix, "masks", "--mask-suffix"),
+        named_files(predictions, suffix, "predictions", "--suffix"),
+        named_files(masks, mask_suffix, "masks", "--mask-suffix"),
     ]
     if all(len({name.rpartition("/")[2] for name in side}) == len(side) for side in sides):
         sides = [{name.rpartition("/")[2]: path for name, path in side.items()} for side in sides]
@@ -77,8 +78,18 @@ def match_files(
     return [Matched(name, of_prediction[name], of_mask[name]) for name in common], [f"left out {gap}" for gap in gaps]
 
 
-def _named(folder: Path, suffix: str, what: str, option: str) -> dict[str, Path]:
-    """The files below a folder by their path in it, without the suffix and what follows the last dot."""
+def named_files(folder: Path, suffix: str, what: str, option: str) -> dict[str, Path]:
+    """The files below a folder by their path in it, without the suffix and what follows the last dot.
+
+    Args:
+        folder: with images or .npy files.
+        suffix: ending of the stems; files without it are passed over.
+        what: they are, for errors.
+        option: of the command line that chooses among files of one name.
+
+    Raises:
+        UserError: for a folder that is not there or holds none, and two files of one name.
+    """
     if not folder.is_dir():
         raise UserError(f"no folder '{folder}'; give the folder of the {what}")
     found: dict[str, Path] = {}
@@ -154,13 +165,12 @@ def survey(pairs: Sequence[Matched], progress: Callable[[], None]) -> tuple[dict
     Raises:
         UserError: naming the pairs that differ in size, and as ``read_values`` does.
     """
-    ranges = tuple({"float": 1, "lossy": LOSSY_FULL} for _ in ("predictions", "masks"))
+    ranges = tuple(dict(LEAST_RANGES) for _ in ("predictions", "masks"))
     unequal = []
     for pair in pairs:
         read = read_values(pair.prediction), read_values(pair.mask, colour=True)
         for full, found in zip(ranges, read, strict=True):
-            largest = next(limit for limit in FULL_RANGES if found.values.max() <= limit)
-            full[found.kind] = max(full.get(found.kind, 1), largest)
+            widen(full, found)
         sizes = ["x".join(map(str, found.values.shape[::-1])) for found in read]
         if sizes[0] != sizes[1]:
             unequal.append(f"'{pair.name}' is {sizes[0]}, its mask {sizes[1]}")
@@ -169,6 +179,12 @@ def survey(pairs: Sequence[Matched], progress: Callable[[], None]) -> tuple[dict
         more = f" and {len(unequal) - FIRST} more" if len(unequal) > FIRST else ""
         raise UserError(f"sizes differ: {'; '.join(unequal[:FIRST])}{more}; give predictions of the masks' sizes")
     return ranges[0], ranges[1]
+
+
+def widen(full: dict[str, int], found: Values) -> None:
+    """Take a file's values into the ranges of its folder, which begin as ``LEAST_RANGES``."""
+    largest = next(limit for limit in FULL_RANGES if found.values.max() <= limit)
+    full[found.kind] = max(full.get(found.kind, 1), largest)
 
 
 def probability(found: Values, full: Mapping[str, int]) -> NDArray[np.float32]:

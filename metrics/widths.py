@@ -1,0 +1,119 @@
+"""Local width of a crack across its direction, to a fraction of a pixel, and the direction itself.
+
+The width is where the profile along the normal crosses the level midway between crack and background: of a blurred
+edge that level stays where the edge was, and of a binary mask it lies between pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+SMOOTHING = 3.0  # px along the path: staircases of skeletons are gone, bends of cracks are not
+STEP = 0.25  # px between samples of a profile
+CENTRING = 1.5  # px to each side in which the profile's summit is looked for
+LEVELS = (0.4, 0.5, 0.6)  # of the way from background to crack: the middle, and what the uncertainty comes from
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Widths at the points of a path [N], pixels, NaN where the profile has no edge to one side.
+
+    Attributes:
+        middle: at the middle level.
+        spread: half the difference between the widths at the outer of ``LEVELS``.
+    """
+
+    middle: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def smoothed(path: Points) -> Points:
+    """A pixel path [N,2] as a smooth line through it that keeps its ends.
+
+    Args:
+        path: rows and columns, neighbours one step apart.
+    """
+    count = len(path)
+    reach = min(count - 1, round(4 * SMOOTHING))
+    if reach < 1:
+        return path.astype(np.float64)
+    before, after = 2 * path[0] - path[reach:0:-1], 2 * path[-1] - path[-2 : -reach - 2 : -1]
+    line = np.concatenate([before, path, after]).astype(np.float64)
+    return ndimage.gaussian_filter1d(line, SMOOTHING, axis=0, mode="nearest")[reach : reach + count]
+
+
+def tangents(line: Points) -> Points:
+    """Unit vectors [N,2] along a smooth line of two points or more."""
+    along = np.gradient(line, axis=0)
+    return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
+
+
+def widths_across(profile: NDArray[np.floating], line: Points, reach: float) -> Widths:
+    """Widths at the points of a line.
+
+    Args:
+        profile: [H,W], high in cracks: a mask, a probability map, or a photograph turned dark to bright.
+        line: [N,2] rows and columns, smooth, two points or more.
+        reach: how far an edge may be, pixels.
+    """
+    along = tangents(line)
+    normals = np.stack([-along[:, 1], along[:, 0]], 1)
+    offsets = np.arange(-np.ceil(reach / STEP), np.ceil(reach / STEP) + 1) * STEP
+    positions = line[:, None] + offsets[None, :, None] * normals[:, None]
+    values = ndimage.map_coordinates(
+        profile.astype(np.float64), positions.reshape(-1, 2).T, order=1, mode="nearest"
+    ).reshape(len(line), len(offsets))
+    near = np.abs(offsets) <= CENTRING
+    centre = np.flatnonzero(near)[0] + values[:, near].argmax(1)
+    summit = np.take_along_axis(values, centre[:, None], 1)
+    columns = np.arange(len(offsets))
+    sides = columns <= centre[:, None], columns >= centre[:, None]
+    beside = [np.where(side, values, np.inf).min(1, keepdims=True) for side in sides]
+    found = []
+    for share in LEVELS:
+        edges = [
+            _crossing(values, centre, low + share * (summit - low), direction)
+            for low, direction in zip(beside, (-1, 1), strict=True)
+        ]
+        found.append((edges[0] + edges[1]) * STEP)
+    return Widths(found[1], np.abs(found[0] - found[2]) / 2)
+
+
+def _crossing(values: Points, centre: NDArray[np.intp], level: Points, direction: int) -> NDArray[np.float64]:
+    """Samples from the centre [N] to where the values [N,T] first fall below the level [N,1]; NaN where they do not."""
+    count = values.shape[1]
+    steps = np.arange(count)
+    index = centre[:, None] + direction * steps
+    inside = (index >= 0) & (index < count)
+    ahead = np.where(inside, np.take_along_axis(values, index.clip(0, count - 1), 1), np.inf)
+    below = ahead < level
+    first = below.argmax(1)
+    rows = np.arange(len(values))
+    after, before = ahead[rows, first], ahead[rows, np.maximum(first - 1, 0)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distance = first - 1 + (before - level[:, 0]) / (before - after)
+    return np.where(below.any(1) & (first > 0), distance, np.nan)
+
+
+def distance_to_end(profile: NDArray[np.floating], end: Points, direction: Points, reach: float) -> float:
+    """How far a crack goes on from the end of its centreline, pixels; 0 where the end is not inside it.
+
+    Args:
+        profile: as of ``widths_across``.
+        end: row and column [2].
+        direction: unit vector [2] out of the line.
+        reach: the farthest.
+    """
+    offsets = np.arange(0, reach + STEP, STEP)
+    values = ndimage.map_coordinates(
+        profile.astype(np.float64), (end[:, None] + offsets * direction[:, None]), order=1, mode="constant"
+    )
+    level = np.array([[(values[0] + values.min()) / 2]])
+    distance = _crossing(values[None], np.array([0]), level, 1)[0]
+    return 0.0 if np.isnan(distance) else float(distance * STEP)

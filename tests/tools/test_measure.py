@@ -1,0 +1,83 @@
+"""Masks and maps measured from the command line: figures of drawn cracks, units, files, errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from contracts.errors import UserError
+from tools.measure import main
+
+pytest.importorskip("skan", reason="the optional extra geometry is not installed")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two masks of 0/1 and one without a crack: a bar of 100 x 4 px, one of 60 x 6 px and a speck beside it."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    first, second = np.zeros((2, 60, 140), np.uint8)
+    first[20:24, 20:120] = 1
+    second[10:16, 30:90] = 1
+    second[40:42, 40:42] = 1
+    for name, mask in (("a", first), ("b", second), ("c", np.zeros_like(first))):
+        cv2.imwrite(str(masks / f"{name}_mask.png"), mask)
+    return masks
+
+
+def test_a_list_of_cracks_in_pixels_and_millimetres(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = [tmp_path / "cracks.json", tmp_path / "cracks.csv"]
+    scale = ["--mm-per-pixel", "0.5", "--scale-uncertainty", "10"]
+    main([str(folder), "--suffix", "_mask", *scale, "--json", str(out[0]), "--csv", str(out[1])])
+    rows = json.loads(out[0].read_text())
+    assert [(row["image"], row["crack"], row["area_px"]) for row in rows] == [("a", 1, 400), ("b", 1, 360), ("b", 2, 4)]
+    first, second, speck = rows
+    assert first["length_px"] == pytest.approx(100, abs=1) and first["mean_width_px"] == pytest.approx(4, abs=0.05)
+    assert second["length_mm"] == pytest.approx(30, abs=0.5) and second["mean_width_mm"] == pytest.approx(3, abs=0.05)
+    assert min(first["orientation"], 180 - first["orientation"]) < 0.5 and first["area_mm2"] == 100
+    assert first["length_mm_uncertainty"] == pytest.approx(
+        math.hypot(0.1 * first["length_mm"], 0.5 * first["length_px_uncertainty"]), abs=2e-3
+    )
+    assert speck["reason"] == "below 12 px" and speck["length_px"] is None and speck["method"] == ""
+    with out[1].open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["mean_width_px"] or "nan") for row in table[:2]] == [row["mean_width_px"] for row in rows[:2]]
+    printed = capsys.readouterr().out
+    assert "| a | 1 | 50." in printed and "3 images, 3 cracks, 80." in printed and "1 of them are too small" in printed
+
+
+def test_one_map_at_another_threshold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prob = np.zeros((40, 90), np.float32)
+    prob[15:20, 10:80] = 0.4
+    np.save(tmp_path / "map.npy", prob)
+    main([str(tmp_path / "map.npy")])
+    assert "1 images, 0 cracks, 0.0 ± 0.0 px" in capsys.readouterr().out
+    main([str(tmp_path / "map.npy"), "--threshold", "0.3"])
+    assert "| map | 1 | 70." in capsys.readouterr().out
+    main([str(tmp_path / "map.npy"), "--threshold", "0.3", "--min-length", "80"])
+    assert "1 images, 0 cracks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--threshold", "1"], "--threshold 1"),
+        (["--mm-per-pixel", "-2"], "--mm-per-pixel -2"),
+        (["--scale-uncertainty", "3"], "give --mm-per-pixel"),
+        (["--min-length", "-1"], "--min-length"),
+        (["--suffix", "_x"], "whose names end in '_x'"),
+        (["--json", "{folder}/a_mask.png"], "a_mask.png exists"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(arguments: list[str], message: str, folder: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        main([str(folder), *(argument.format(folder=folder) for argument in arguments)])
+    assert cv2.imread(str(folder / "a_mask.png")) is not None
