@@ -28,6 +28,7 @@ examples:
 """
 FIGURES = ("length", "mean_width", "p95_width", "max_width")
 SHOWN = 20  # cracks on the screen
+MOST = 0.4  # of a photograph: no crack covers more
 Row = dict[str, object]
 
 
@@ -122,10 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lengths: list[Crack] = []
     with Progress(2 * len(files), "measuring") as bar:
         for path in files.values():
-            widen(ranges, read_values(path, colour=True))
+            widen(ranges, read_values(path))
             bar.update()
         for name, path in files.items():
-            cracks = measure(probability(read_values(path, colour=True), ranges), args.threshold)
+            prob = probability(read_values(path), ranges)
+            if (share := float((prob > args.threshold).mean())) > MOST:
+                bar.write(f"'{name}': {share:.0%} of it is above the threshold; is it inverted, or a photograph?")
+            cracks = measure(prob, args.threshold)
             kept = [c for c in cracks if args.min_length == 0 or (c.length and c.length.value >= args.min_length)]
             rows += rows_of(name, kept, args.mm_per_pixel, args.scale_uncertainty / 100)
             lengths += kept

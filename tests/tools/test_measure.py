@@ -66,6 +66,21 @@ def test_one_map_at_another_threshold(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "1 images, 0 cracks" in capsys.readouterr().out
 
 
+def test_photographs_and_inverted_masks_are_not_measured_in_silence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    with pytest.raises(UserError, match="photo.png' is a colour image; give grey maps"):
+        main([str(tmp_path / "photo.png")])
+    inverted = tmp_path / "inverted.png"
+    cv2.imwrite(str(inverted), 255 * (1 - cv2.imread(str(folder / "a_mask.png"), cv2.IMREAD_GRAYSCALE)))
+    main([str(inverted)])
+    assert "'inverted': 95% of it is above the threshold" in "".join(capsys.readouterr())
+    main([str(folder)])
+    assert "inverted" not in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
