@@ -2,7 +2,8 @@
 
 Widths are taken across the centreline where a profile is midway between crack and background (``metrics.widths``);
 where no profile has both its edges, from the distance to the nearest edge, which is named. Each uncertainty is a
-standard one, of the measurement on these pixels alone: how well the mask tells the crack is not in it.
+standard one, of the measurement on these pixels alone: how well the mask tells the crack is not in it, nor a blur that
+is wider than the crack.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ from contracts.precision import at_least_float32
 from contracts.records import JointOutput, Restored, Segmented
 from models.base import ParallelModel
 from models.encoders.timm_encoders import build_encoder
-from models.layers import conv_bn_relu, mirror_to_multiple, upsample_to
+from models.layers import conv_bn_relu, mirror_to_multiple
 from models.normalisation import FixedNormalisation
 from models.seg.fpn import LEVELS
+from models.seg.half_pyramid import smoothed_sum
 from models.sr.bicubic import bicubic_enlargement
 
 GRID = 32  # of the encoder's coarsest level
@@ -51,10 +52,7 @@ class Trunk(nn.Module):
         height, width = image.shape[2:]
         x = self.normalise(mirror_to_multiple(image, GRID))
         projected = [project(feature) for project, feature in zip(self.lateral, self.encoder(x), strict=True)]
-        total = self.smooth[-1](projected[-1])
-        for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
-            total = smooth(feature + upsample_to(total, feature))
-        fine = F.relu(F.pixel_shuffle(self.reduce(total), 2))
+        fine = F.relu(F.pixel_shuffle(self.reduce(smoothed_sum(projected, self.smooth)), 2))
         return torch.cat([fine, self.look_closely(x)], 1)[:, :, :height, :width]
 
 

@@ -116,8 +116,22 @@ class HalfPyramid(Segmentation):
 
     def pyramid(self, features: list[Tensor]) -> Tensor:
         """Sum the projected features from coarse to fine, with a convolution at each level; [B,width,h/2,w/2]."""
-        projected = [project(feature) for project, feature in zip(self.lateral, features, strict=True)]
-        total = self.smooth[-1](projected[-1])
-        for smooth, feature in zip(self.smooth[-2::-1], projected[-2::-1], strict=True):
-            total = smooth(feature + upsample_to(total, feature))
-        return total
+        return smoothed_sum(
+            [project(feature) for project, feature in zip(self.lateral, features, strict=True)], self.smooth
+        )
+
+
+def smoothed_sum(levels: Sequence[Tensor], smooth: nn.ModuleList) -> Tensor:
+    """Levels summed from coarse to fine, a layer after each sum.
+
+    Args:
+        levels: [B,C,H_i,W_i], finest first.
+        smooth: a layer for each of them.
+
+    Returns:
+        The sum at the finest level's size.
+    """
+    total = smooth[-1](levels[-1])
+    for layer, level in zip(smooth[-2::-1], levels[-2::-1], strict=True):
+        total = layer(level + upsample_to(total, level))
+    return total

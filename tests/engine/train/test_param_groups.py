@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch
-from engine.build.data import build_degradation
 from engine.build.losses import build_loss
 from engine.build.models import build_model
 from engine.build.param_groups import build_optimizer
@@ -23,6 +22,7 @@ from engine.train.build import build_schedule
 from engine.train.stages import STAGE_SPECS, StepSchedule
 from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
 from models.joint import JointModel
+from tests.helpers.batches import small_batch
 from tests.helpers.runs import plan, tiny
 
 JOINT = StepSchedule(1, 0, "joint", STAGE_SPECS["joint"], 0.7, 0.5, True, 1e-3, 1e-3)
@@ -49,11 +49,7 @@ def model(network: JointModel) -> JointModel:
 
 @pytest.fixture(scope="module")
 def batch() -> DegradedBatch:
-    generator = torch.Generator().manual_seed(1)
-    hr = torch.rand(2, 3, 32, 32, generator=generator)
-    mask = (torch.rand(2, 1, 32, 32, generator=generator) > 0.8).float()
-    made = build_degradation(tiny(Path("nowhere")), "train")(hr, ("a", "b"), 0)
-    return DegradedBatch(made.lr, hr, mask, made.kernel, ("a", "b"), torch.zeros_like(mask))
+    return small_batch()
 
 
 def one_step(model: JointModel, batch: DegradedBatch, name: str, *changes: str) -> dict[str, Tensor]:

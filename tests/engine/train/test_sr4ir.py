@@ -12,7 +12,6 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import DegradedBatch
-from engine.build.data import build_degradation
 from engine.build.losses import build_loss
 from engine.build.models import build_model
 from engine.build.param_groups import build_optimizer
@@ -20,6 +19,7 @@ from engine.train.build import build_schedule
 from engine.train.step import Envelope, TrainStep, require_trainable, set_trainable
 from engine.train.task_driven import TaskDriven
 from models.joint import JointModel
+from tests.helpers.batches import small_batch
 from tests.helpers.processes import TORCHRUN, finish, start
 from tests.helpers.run_records import assert_same_run, experiment, load, log_of
 from tests.helpers.runs import TRAIN, option_error, plan, tiny, train_here, train_until
@@ -42,11 +42,7 @@ def model(network: JointModel) -> JointModel:
 
 @pytest.fixture(scope="module")
 def batch() -> DegradedBatch:
-    generator = torch.Generator().manual_seed(1)
-    hr = torch.rand(2, 3, 32, 32, generator=generator)
-    mask = (torch.rand(2, 1, 32, 32, generator=generator) > 0.8).float()
-    made = build_degradation(tiny(Path("nowhere")), "train")(hr, ("a", "b"), 0)
-    return DegradedBatch(made.lr, hr, mask, made.kernel, ("a", "b"), torch.zeros_like(mask))
+    return small_batch()
 
 
 class Steps:
