@@ -43,15 +43,15 @@ def replacing(path: Path, repair: str = REPAIR) -> Iterator[BinaryIO]:
     temporary = target.with_name(target.name + ENDING)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            try:
+        try:  # around open as well: Ctrl-C can come between the file's making and the first line that writes to it
+            with open(temporary, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(temporary, target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise unwritable(path, error, repair) from None
 

@@ -6,8 +6,11 @@ import ast
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +53,38 @@ def test_on_a_full_disk_nothing_is_half_written(name: str, before: bytes | None,
     assert contents(tmp_path) == ({} if before is None else {name: before})
     WRITERS[name](path)
     assert [*contents(tmp_path)] == [name] and path.stat().st_size > 1000
+
+
+def test_ctrl_c_at_any_line_leaves_nothing_half_written(tmp_path: Path) -> None:
+    code = replacing.__wrapped__.__code__  # type: ignore[attr-defined]
+
+    def interrupted_at(number: int) -> bool:
+        """Write a file with a Ctrl-C at the ``number``-th line that ``replacing`` runs, if it runs so many."""
+        remaining = number
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal remaining
+            if event == "line" and frame.f_code is code:
+                remaining -= 1
+                if remaining == 0:
+                    raise KeyboardInterrupt
+            return trace if frame.f_code is code else None
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            write_bytes(tmp_path / "a.bin", b"whole")
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    number = 1
+    while interrupted_at(number):
+        assert contents(tmp_path) in ({}, {"a.bin": b"whole"}), number
+        number += 1
+    assert number > 7 and contents(tmp_path) == {"a.bin": b"whole"}
 
 
 def test_a_frozen_set_on_a_full_disk(tmp_path: Path) -> None:
