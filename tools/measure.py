@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.command_line import module_parser
@@ -14,7 +14,9 @@ from contracts.markdown import table
 from contracts.names import readable
 from contracts.paths import user_path
 from engine.runtime.progress import Progress
-from metrics.geometry import Crack, Figure, measure, total_length
+from metrics.crack_rows import FIGURES, Row, rows_of
+from metrics.geometry import Crack, measure, total_length
+from metrics.scale import Scale
 from tools.score.files import LEAST_RANGES, named_files, probability, read_values, widen
 
 EXPLANATION = """\
@@ -26,10 +28,8 @@ examples:
   python -m tools.measure results/ --suffix _probability --mm-per-pixel 0.21 --json cracks.json --csv cracks.csv
   python -m tools.measure mask.png
 """
-FIGURES = ("length", "mean_width", "p95_width", "max_width")
 SHOWN = 20  # cracks on the screen
 MOST = 0.4  # of a photograph: no crack covers more
-Row = dict[str, object]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,41 +68,6 @@ def files_of(source: Path, suffix: str) -> dict[str, Path]:
     return named_files(source, suffix, "masks or maps", "--suffix")
 
 
-def rows_of(name: str, cracks: Sequence[Crack], scale: float | None, relative: float) -> Iterator[Row]:
-    """A row for each crack of an image.
-
-    Args:
-        name: of the image.
-        cracks: as ``measure`` returned them.
-        scale: mm for each pixel, or None.
-        relative: standard uncertainty of the scale.
-    """
-    for number, crack in enumerate(cracks, 1):
-        row: Row = {"image": name, "crack": number}
-        for figure in FIGURES:
-            value: Figure | None = getattr(crack, figure)
-            row |= _cells(f"{figure}_px", value)
-            if scale is not None:
-                row |= _cells(f"{figure}_mm", None if value is None else value.times(scale, relative))
-        row |= {"orientation": _rounded(crack.orientation), "area_px": crack.area}
-        if scale is not None:
-            row["area_mm2"] = _rounded(crack.area * scale**2)
-        down, right = crack.widest or (None, None)
-        row |= {"widest_row": _rounded(down), "widest_column": _rounded(right)}
-        box = zip(("top", "left", "bottom", "right"), crack.box, strict=True)
-        row |= {"branches": crack.branches, "junctions": crack.junctions, **dict(box)}
-        yield row | {"method": "" if crack.reason else crack.method, "reason": crack.reason}
-
-
-def _cells(name: str, figure: Figure | None) -> Row:
-    value, uncertainty = (None, None) if figure is None else (figure.value, figure.uncertainty)
-    return {name: _rounded(value), f"{name}_uncertainty": _rounded(uncertainty)}
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
 def _summary(rows: Sequence[Row], unit: str) -> str:
     """The longest cracks as a Markdown table."""
     known = sorted((row for row in rows if not row["reason"]), key=lambda row: -float(str(row["length_px"])))
@@ -118,6 +83,7 @@ def _summary(rows: Sequence[Row], unit: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     files = files_of(args.source, args.suffix)
+    scale = None if args.mm_per_pixel is None else Scale(args.mm_per_pixel, args.scale_uncertainty / 100)
     ranges = dict(LEAST_RANGES)
     rows: list[Row] = []
     lengths: list[Crack] = []
@@ -131,16 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 bar.write(f"'{name}': {share:.0%} of it is above the threshold; is it inverted, or a photograph?")
             cracks = measure(prob, args.threshold)
             kept = [c for c in cracks if args.min_length == 0 or (c.length and c.length.value >= args.min_length)]
-            rows += rows_of(name, kept, args.mm_per_pixel, args.scale_uncertainty / 100)
+            rows += rows_of(name, kept, scale)
             lengths += kept
             bar.update()
     unmeasured = sum(bool(row["reason"]) for row in rows)
-    unit = "px" if args.mm_per_pixel is None else "mm"
+    unit = "px" if scale is None else "mm"
     if len(rows) > unmeasured:
         print(_summary(rows, unit))
     total = total_length(lengths)
-    if args.mm_per_pixel is not None:
-        total = total.times(args.mm_per_pixel, args.scale_uncertainty / 100)
+    if scale is not None:
+        total = scale.of(total)
     print(f"{len(files)} images, {len(rows)} cracks, {total.value:.1f} ± {total.uncertainty:.1f} {unit} long in all")
     if unmeasured:
         print(f"{unmeasured} of them are too small to be measured (their reason is in --json and --csv)")
