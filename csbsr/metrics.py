@@ -6,7 +6,8 @@ tells how long and how wide its cracks are (needs skan).
 
 from metrics.accumulator import Accumulator
 from metrics.baselines import BASELINES
-from metrics.geometry import Crack, Figure, measure
+from metrics.figure import Figure
+from metrics.geometry import Crack, measure
 from metrics.image_quality import psnr, ssim
 from metrics.names import METRICS
 from metrics.scores import ImageScores, evaluate_image

@@ -1,10 +1,11 @@
-"""Cracks as rows of a table, one for each crack of an image: in pixels and, where the scale is known, in millimetres."""
+"""Cracks as rows of a table, one for each crack of an image: in pixels and, where the scale is known, in mm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from metrics.geometry import Crack, Figure
+from metrics.figure import Figure
+from metrics.geometry import Crack
 from metrics.scale import Scale
 
 FIGURES = ("length", "mean_width", "p95_width", "max_width")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from contracts.errors import ArgumentError
-from metrics.geometry import Figure
+from metrics.figure import Figure
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ edge that level stays where the edge was, and of a binary mask it lies between p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from metrics.blurred_bar import LEVELS
+
 SMOOTHING = 3.0  # px along the path: staircases of skeletons are gone, bends of cracks are not
 STEP = 0.25  # px between samples of a profile
 CENTRING = 1.5  # px to each side in which the profile's summit is looked for
-LEVELS = (0.4, 0.5, 0.6)  # of the way from background to crack: the middle, and what the uncertainty comes from
 
 Points = NDArray[np.float64]
 
@@ -58,23 +60,48 @@ def widths_across(profile: NDArray[np.floating], line: Points, reach: float) -> 
     """Widths at the points of a line.
 
     Args:
-        profile: [H,W], high in cracks: a mask, a probability map, or a photograph turned dark to bright.
+        profile: [H,W], high in cracks: a mask or a probability map.
         line: [N,2] rows and columns, smooth, two points or more.
         reach: how far an edge may be, pixels.
     """
-    along = tangents(line)
-    normals = np.stack([-along[:, 1], along[:, 0]], 1)
-    offsets = np.arange(-np.ceil(reach / STEP), np.ceil(reach / STEP) + 1) * STEP
-    positions = line[:, None] + offsets[None, :, None] * normals[:, None]
-    values = ndimage.map_coordinates(
-        profile.astype(np.float64), positions.reshape(-1, 2).T, order=1, mode="nearest"
-    ).reshape(len(line), len(offsets))
+    values, offsets = profiles(profile, line, reach)
     near = np.abs(offsets) <= CENTRING
     centre = np.flatnonzero(near)[0] + values[:, near].argmax(1)
     summit = np.take_along_axis(values, centre[:, None], 1)
     columns = np.arange(len(offsets))
     sides = columns <= centre[:, None], columns >= centre[:, None]
     beside = [np.where(side, values, np.inf).min(1, keepdims=True) for side in sides]
+    return between_edges(values, centre, beside, summit)
+
+
+def profiles(image: NDArray[np.floating], line: Points, reach: float) -> tuple[Points, NDArray[np.float64]]:
+    """Values across a line.
+
+    Args:
+        image: [H,W]; beyond its border its last pixels go on.
+        line: [N,2] rows and columns, smooth, two points or more.
+        reach: to either side, pixels.
+
+    Returns:
+        Values [N,T], and the offsets from the line [T] that they stand at, STEP apart and 0 in the middle.
+    """
+    along = tangents(line)
+    normals = np.stack([-along[:, 1], along[:, 0]], 1)
+    offsets = np.arange(-np.ceil(reach / STEP), np.ceil(reach / STEP) + 1) * STEP
+    positions = (line[:, None] + offsets[None, :, None] * normals[:, None]).reshape(-1, 2).T
+    values = ndimage.map_coordinates(image.astype(np.float64), positions, order=1, mode="nearest")
+    return values.reshape(len(line), len(offsets)), offsets
+
+
+def between_edges(values: Points, centre: NDArray[np.intp], beside: Sequence[Points], summit: Points) -> Widths:
+    """Widths between where profiles cross the ``LEVELS`` to either side.
+
+    Args:
+        values: [N,T], samples STEP apart.
+        centre: sample [N] inside the crack to begin at.
+        beside: background [N,1] on the left and on the right.
+        summit: [N,1], what the crack's inside is.
+    """
     found = []
     for share in LEVELS:
         edges = [

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.geometry import bar, coverage, grid
-from metrics.geometry import DISTANCE, LEAST_AREA, Crack, Figure, measure, total_length
+from metrics.figure import Figure
+from metrics.geometry import LEAST_AREA, Crack, measure, total_length
+from metrics.local_widths import DISTANCE
 
 pytest.importorskip("skan", reason="the optional extra geometry is not installed")
 

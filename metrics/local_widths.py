@@ -1,0 +1,129 @@
+"""The widths along a crack, and what they say of it: mean, 95th percentile, maximum, with uncertainties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.blurred_bar import from_shape, without_blur
+from metrics.branches import Branch
+from metrics.figure import Figure
+from metrics.grey_widths import widths_in_grey
+from metrics.widths import SMOOTHING, Points, widths_across
+
+WINDOW = 5  # points that are averaged: on the pixel grid of a mask single widths jump
+GRID = 1 / math.sqrt(12)  # px, standard deviation of an edge on the pixel grid
+GRID_BLUR = 0.5  # px: of a pixel's square (1/12) and of interpolating linearly between pixels (1/6), in quadrature
+SHAPE_MARGIN = 1.08  # grain makes profiles look sharper by that, and the shapes of thin cracks differ by less
+FLOOR = 0.1  # px: what the mean width of drawn cracks was wrong by (docs/geometry.md)
+GREY, PROFILE, DISTANCE = "grey", "profile", "distance"
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Local:
+    """Widths at the points of a crack's lines, pixels, NaN where there are none.
+
+    Attributes:
+        middle: for each line [N], without what the pixel grid adds.
+        spread: likewise, half the difference between the outer levels.
+        method: "grey" (across the photograph), "profile" (across the map) or "distance" (to the nearest edge).
+    """
+
+    middle: tuple[Values, ...]
+    spread: tuple[Values, ...]
+    method: str
+
+
+def local_widths(
+    values: Points,
+    grey: NDArray[np.floating] | None,
+    radius: Points,
+    branches: Sequence[Branch],
+    lines: Sequence[Points],
+    reach: float,
+) -> Local:
+    """Widths at the points of lines, except near ends and junctions, where normals leave the branch.
+
+    Args:
+        values: map [H,W], high in the crack.
+        grey: brightness [H,W], or None.
+        radius: distance of the crack's pixels to its edge [H,W].
+        branches: of the crack.
+        lines: the same, smooth.
+        reach: how far an edge may be, pixels.
+    """
+    kept = [_kept(branch, line, radius) for branch, line in zip(branches, lines, strict=True)]
+    found = [widths_across(values, line, reach) for line in lines]
+    binary = bool(np.isin(values, (0, 1)).all())
+    sigma = 0.0 if binary else GRID_BLUR  # a mask has lost what lies within its pixels
+    middle = tuple(_at(width.middle, at, sigma) for width, at in zip(found, kept, strict=True))
+    spread = tuple(_at(width.spread, at) for width, at in zip(found, kept, strict=True))
+    if not any(np.isfinite(width).any() for width in middle):
+        # a distance is to the centre of the nearest pixel outside, half a pixel behind the edge
+        middle = tuple(2 * radius[tuple(branch.path.T)] - 1 for branch in branches)
+        return Local(middle, tuple(np.full(len(width), GRID) for width in middle), DISTANCE)
+    if grey is not None:
+        half = float(np.nanmedian(np.concatenate(middle))) / 2
+        found = [widths_in_grey(grey, line, half) for line in lines]
+        dark = tuple(_at(width.middle, at, GRID_BLUR) for width, at in zip(found, kept, strict=True))
+        if np.isfinite(np.concatenate(dark)).sum() >= np.concatenate(kept).sum() / 2:
+            return Local(dark, tuple(_at(width.spread, at) for width, at in zip(found, kept, strict=True)), GREY)
+    return Local(middle, spread, PROFILE)
+
+
+def _kept(branch: Branch, line: Points, radius: Points) -> NDArray[np.bool_]:
+    """The points [N] farther from the line's ends than the crack is wide there."""
+    position = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    first, last = (radius[tuple(branch.path[index])] + 1 for index in (0, -1))
+    return (position >= first) & (position <= position[-1] - last) | branch.closed
+
+
+def _at(width: Values, kept: NDArray[np.bool_], sigma: float = 0.0) -> Values:
+    """Widths where they count, freed of a blur."""
+    return np.where(kept, without_blur(width, sigma) if sigma else width, np.nan)
+
+
+def summary(local: Local, lines: Sequence[Points]) -> tuple[Figure, Figure, Figure, Points]:
+    """Mean, 95th percentile and maximum of the width, and where the maximum is.
+
+    Args:
+        local: the widths at points of lines.
+        lines: rows and columns [N,2] each.
+    """
+    widths = np.concatenate([_running_mean(width) for width in local.middle])
+    spreads = np.concatenate([_running_mean(spread) for spread in local.spread])
+    known = np.isfinite(widths)
+    uncertain = float(spreads[known].mean())
+    independent = max(1.0, known.sum() / (2 * SMOOTHING))
+    scatter = float(widths[known].std()) / math.sqrt(independent)
+    middle = float(widths[known].mean())
+    mean = Figure(middle, math.hypot(uncertain, scatter, FLOOR, _too_wide(middle, uncertain)))
+    at = int(np.nanargmax(widths))
+    p95, largest = (
+        Figure(value, math.hypot(uncertain, GRID, _too_wide(value, spread)))
+        for value, spread in (
+            (float(np.percentile(widths[known], 95)), uncertain),
+            (float(widths[at]), float(spreads[at])),
+        )
+    )
+    return mean, p95, largest, np.concatenate(lines)[at]
+
+
+def _too_wide(width: float, spread: float) -> float:
+    """By how much a blur as wide as the profile's shape lets it be may have widened a crack, pixels."""
+    return max(0.0, width - from_shape(width, SHAPE_MARGIN * spread))
+
+
+def _running_mean(width: Values) -> Values:
+    """Of WINDOW points; NaN where the point itself is."""
+    padded = np.pad(width, WINDOW // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)
+    result = np.full(len(width), np.nan)
+    known = np.isfinite(width)
+    result[known] = np.nanmean(windows[known], axis=1)
+    return result

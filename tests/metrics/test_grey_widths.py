@@ -1,0 +1,64 @@
+"""Widths across photographs drawn by formula: a bar of known width, darker than its texture, blurred or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from benchmarks.geometry import bar
+from metrics.geometry import Crack, measure
+from metrics.local_widths import GREY, PROFILE
+
+pytest.importorskip("skan", reason="the optional extra geometry is not installed")
+
+
+def photograph(drawn: NDArray[np.float64], sigma: float, texture: float = 8.0, depth: float = 90.0) -> NDArray:
+    """Brightness of a surface of 150 with a crack ``depth`` darker, blurred, and grain that no blur has touched."""
+    grain = np.random.default_rng(0).normal(0, texture, drawn.shape)
+    return ndimage.gaussian_filter(150 - depth * drawn, sigma) + grain
+
+
+def only(cracks: list[Crack]) -> Crack:
+    assert len(cracks) == 1
+    return cracks[0]
+
+
+@pytest.mark.parametrize("width", [3, 5, 9])
+@pytest.mark.parametrize("angle", [12, 47, 90])
+def test_the_photograph_decides_not_the_blob(width: float, angle: float) -> None:
+    """The map is a blob half as wide again as the crack, as networks give; the widths are the photograph's."""
+    drawn = bar(width, 120, angle)
+    blob = ndimage.gaussian_filter(bar(1.5 * width, 120, angle), 1.0)
+    crack = only(measure(blob, grey=photograph(drawn, 0.8)))
+    assert crack.method == GREY
+    assert crack.mean_width.value == pytest.approx(width, abs=0.45)
+    assert abs(crack.mean_width.value - width) < 2 * crack.mean_width.uncertainty
+    assert only(measure(blob)).mean_width.value > 1.3 * width
+
+
+@pytest.mark.parametrize("width", [1.0, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("sigma", [0.5, 1.5, 3.0])
+def test_a_blur_is_in_the_uncertainty(width: float, sigma: float) -> None:
+    """A crack thinner than its blur comes out as wide as the blur, and its uncertainty says so."""
+    drawn = bar(width, 120, 20)
+    blob = ndimage.gaussian_filter(bar(max(width, 3), 120, 20), 1.0)
+    mean = only(measure(blob, grey=photograph(drawn, sigma, texture=0.5))).mean_width
+    assert abs(mean.value - width) < 2 * mean.uncertainty
+    if width > 4 * sigma:
+        assert mean.uncertainty < 0.15 * width + 0.2
+    if width < sigma:
+        assert mean.value > 2 * width and mean.uncertainty > 0.4 * mean.value
+
+
+def test_where_the_photograph_shows_nothing_the_map_decides() -> None:
+    drawn = bar(5, 120, 30)
+    for grey in (photograph(drawn, 0.5, texture=300), photograph(drawn, 0.5, depth=-90), np.zeros_like(drawn)):
+        crack = only(measure(drawn, grey=grey))
+        assert crack.method == PROFILE and crack.mean_width.value == pytest.approx(5, abs=0.1)
+
+
+def test_a_photograph_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"grey is \[9, 9\]; give the size of the map, \[170, 170\]"):
+        measure(bar(5, 120, 30), grey=np.zeros((9, 9)))
