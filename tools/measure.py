@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import cv2
+from numpy.typing import NDArray
 
 from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
@@ -13,20 +17,23 @@ from contracts.files import write_table, write_text
 from contracts.markdown import table
 from contracts.names import readable
 from contracts.paths import user_path
+from data.images import read_image
+from engine.predict.scale import ScaleChoice, add_scale_arguments
 from engine.runtime.progress import Progress
 from metrics.crack_rows import FIGURES, Row, rows_of
-from metrics.geometry import Crack, measure, total_length
-from metrics.scale import Scale
+from metrics.figure import Figure
+from metrics.geometry import measure, total_length
 from tools.score.files import LEAST_RANGES, named_files, probability, read_values, widen
 
 EXPLANATION = """\
-Length, width, direction and area of every crack, in pixels and, with --mm-per-pixel, in millimetres, each with a
+Length, width, direction and area of every crack, in pixels and, where a scale is given, in millimetres, each with a
 standard uncertainty. Files are grey images of 8 or 16 bits, masks (0/1 or 0/255), or .npy arrays [H,W] of floats in
 [0, 1]; their range is decided for the folder. docs/geometry.md says how it is measured, and how well.
 
 examples:
   python -m tools.measure results/ --suffix _probability --mm-per-pixel 0.21 --json cracks.json --csv cracks.csv
-  python -m tools.measure mask.png
+  python -m tools.measure results/ --suffix _mask_x4 --photographs results/ --photograph-suffix _restored
+  python -m tools.measure mask.png --distance 3 --focal-length 24 --sensor-width 36
 """
 SHOWN = 20  # cracks on the screen
 MOST = 0.4  # of a photograph: no crack covers more
@@ -41,23 +48,26 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--suffix", default="", metavar="TEXT", help="ending of the stems in a folder; files without it do not count")
     add("--threshold", type=float, default=0.5, metavar="T", help="crack where a map is above it (unset: 0.5)")
-    add("--mm-per-pixel", type=float, metavar="X", help="scale of the photographs; adds millimetres")
-    add("--scale-uncertainty", type=float, default=0.0, metavar="PERCENT", help="standard uncertainty of it (unset: 0)")
     add("--min-length", type=float, default=0.0, metavar="PIXELS", help="leave out shorter cracks (unset: none)")
+    add(
+        "--photographs",
+        type=user_path,
+        metavar="FOLDER",
+        help="of the photographs, of the maps' sizes: widths are taken across them where the crack is dark enough",
+    )
+    add("--photograph-suffix", default="", metavar="TEXT", help="ending of their stems, such as _restored")
     add("--json", type=user_path, metavar="FILE", help="write a list of the cracks; must not exist")
     add("--csv", type=user_path, metavar="FILE", help="the same as a table; must not exist")
+    add_scale_arguments(parser, exif=False)
     args = parser.parse_args(arguments)
     if not 0 < args.threshold < 1:
         raise UserError(f"--threshold {args.threshold:g}: give a number between 0 and 1")
-    if args.mm_per_pixel is not None and not 0 < args.mm_per_pixel < float("inf"):
-        raise UserError(f"--mm-per-pixel {args.mm_per_pixel:g}: give a positive number")
-    if args.min_length < 0 or not 0 <= args.scale_uncertainty <= 100:
-        raise UserError("--min-length and --scale-uncertainty: give 0 or more, and at most 100 percent")
-    if args.scale_uncertainty and args.mm_per_pixel is None:
-        raise UserError("--scale-uncertainty: give --mm-per-pixel, too")
+    if args.min_length < 0:
+        raise UserError(f"--min-length {args.min_length:g}: give 0 pixels or more")
     for option, path in (("--json", args.json), ("--csv", args.csv)):
         if path is not None and path.exists():
             raise UserError(f"{option} {path} exists; give another file, or remove it")
+    args.scale = ScaleChoice.taken_from(vars(args))
     return args
 
 
@@ -80,13 +90,32 @@ def _summary(rows: Sequence[Row], unit: str) -> str:
     return table(heading, lines) + more
 
 
+def photographs_of(files: Mapping[str, Path], folder: Path, suffix: str) -> dict[str, Path]:
+    """The photograph of each map, by the map's name. Raises UserError where one is missing."""
+    found = named_files(folder, suffix, "photographs", "--photograph-suffix")
+    missing = [name for name in files if name not in found]
+    if missing:
+        ending = f"{missing[0]}{suffix}"
+        raise UserError(f"--photographs {folder}: no photograph '{ending}'; see --photograph-suffix")
+    return found
+
+
+def _grey(path: Path, size: Sequence[int]) -> NDArray:
+    """The brightness uint8 [H,W] of a photograph."""
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    if grey.shape != tuple(size):
+        (height, width), theirs = size, "x".join(map(str, grey.shape[::-1]))
+        raise UserError(f"{path}: is {theirs}, its map {width}x{height} pixels; give photographs of the maps' sizes")
+    return grey
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     files = files_of(args.source, args.suffix)
-    scale = None if args.mm_per_pixel is None else Scale(args.mm_per_pixel, args.scale_uncertainty / 100)
+    photographs = args.photographs and photographs_of(files, args.photographs, args.photograph_suffix)
     ranges = dict(LEAST_RANGES)
     rows: list[Row] = []
-    lengths: list[Crack] = []
+    total, relative, unit = Figure(0, 0), 0.0, "px"
     with Progress(2 * len(files), "measuring") as bar:
         for path in files.values():
             widen(ranges, read_values(path))
@@ -95,18 +124,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             prob = probability(read_values(path), ranges)
             if (share := float((prob > args.threshold).mean())) > MOST:
                 bar.write(f"'{name}': {share:.0%} of it is above the threshold; is it inverted, or a photograph?")
-            cracks = measure(prob, args.threshold)
+            cracks = measure(prob, args.threshold, _grey(photographs[name], prob.shape) if photographs else None)
             kept = [c for c in cracks if args.min_length == 0 or (c.length and c.length.value >= args.min_length)]
+            scale = args.scale.of(None, *prob.shape)
             rows += rows_of(name, kept, scale)
-            lengths += kept
+            length = total_length(kept)
+            if scale is not None:
+                length, relative, unit = length.times(scale.mm_per_pixel), max(relative, scale.relative), "mm"
+            total = Figure(total.value + length.value, math.hypot(total.uncertainty, length.uncertainty))
             bar.update()
     unmeasured = sum(bool(row["reason"]) for row in rows)
-    unit = "px" if scale is None else "mm"
     if len(rows) > unmeasured:
         print(_summary(rows, unit))
-    total = total_length(lengths)
-    if scale is not None:
-        total = scale.of(total)
+    total = total.times(1, relative)  # the scale is wrong for all of them alike
     print(f"{len(files)} images, {len(rows)} cracks, {total.value:.1f} ± {total.uncertainty:.1f} {unit} long in all")
     if unmeasured:
         print(f"{unmeasured} of them are too small to be measured (their reason is in --json and --csv)")

@@ -54,6 +54,44 @@ def test_a_list_of_cracks_in_pixels_and_millimetres(
     assert "| a | 1 | 50." in printed and "3 images, 3 cracks, 80." in printed and "1 of them are too small" in printed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "mm", "relative"),
+    [
+        # 36 mm on 140 px is .25714 mm on the sensor, thrown 3000/24 times as large
+        (["--distance", "3", "--focal-length", "24", "--sensor-width", "36"], 36 / 140 * 3000 / 24, 0),
+        # 50 px apart, each end known to a pixel in either direction
+        (["--reference", "10", "10", "40", "50", "25"], 0.5, math.sqrt(2) / 50),
+    ],
+)
+def test_other_ways_to_tell_the_scale(
+    arguments: list[str], mm: float, relative: float, folder: Path, tmp_path: Path
+) -> None:
+    main([str(folder), "--suffix", "_mask", *arguments, "--json", str(tmp_path / "cracks.json")])
+    row = json.loads((tmp_path / "cracks.json").read_text())[0]
+    assert row["length_mm"] == pytest.approx(mm * row["length_px"], abs=0.02)
+    expected = math.hypot(mm * row["length_px_uncertainty"], relative * row["length_mm"])
+    assert row["length_mm_uncertainty"] == pytest.approx(expected, rel=2e-3)
+
+
+def test_widths_across_photographs(folder: Path, tmp_path: Path) -> None:
+    """The masks are 4 and 6 px wide, the dark of the photographs 2 and 3 px."""
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    first, second = (np.full((60, 140), 200, np.uint8) for _ in range(2))
+    first[21:23, 20:120] = 90
+    second[12:15, 30:90] = 90
+    for name, grey in (("a", first), ("b", second), ("c", first)):
+        cv2.imwrite(str(photographs / f"{name}.png"), grey)
+    arguments = [str(folder), "--suffix", "_mask", "--photographs", str(photographs)]
+    main([*arguments, "--json", str(tmp_path / "cracks.json")])
+    rows = json.loads((tmp_path / "cracks.json").read_text())[:2]
+    assert [row["method"] for row in rows] == ["grey", "grey"]
+    assert [row["mean_width_px"] for row in rows] == pytest.approx([2, 3], abs=0.2)
+    cv2.imwrite(str(photographs / "b.png"), second[:50])
+    with pytest.raises(UserError, match=r"b.png: is 140x50, its map 140x60 pixels"):
+        main(arguments)
+
+
 def test_one_map_at_another_threshold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prob = np.zeros((40, 90), np.float32)
     prob[15:20, 10:80] = 0.4
@@ -86,7 +124,16 @@ def test_photographs_and_inverted_masks_are_not_measured_in_silence(
     [
         (["--threshold", "1"], "--threshold 1"),
         (["--mm-per-pixel", "-2"], "--mm-per-pixel -2"),
-        (["--scale-uncertainty", "3"], "give --mm-per-pixel"),
+        (["--scale-uncertainty", "3"], "give the scale, too: --mm-per-pixel"),
+        (["--mm-per-pixel", "2", "--distance", "3"], "--mm-per-pixel and --distance: each gives the scale"),
+        (["--distance", "3"], "--distance: give --focal-length and --sensor-width, too"),
+        (["--distance", "3", "--focal-length", "24"], "give both, or neither"),
+        (["--focal-length", "24", "--sensor-width", "36"], "give --distance in metres, too"),
+        (["--distance", "3", "--focal-length", "0", "--sensor-width", "36"], "--focal-length 0: give a positive"),
+        (["--reference", "1", "1", "1", "1", "20"], "--reference: give two points at least a pixel apart"),
+        (["--mm-per-pixel", "2", "--scale-uncertainty", "101"], "--scale-uncertainty 101"),
+        (["--photographs", "{folder}", "--photograph-suffix", "_mas"], "'_mas'"),
+        (["--photographs", "{folder}/none"], "no folder '.*none'"),
         (["--min-length", "-1"], "--min-length"),
         (["--suffix", "_x"], "whose names end in '_x'"),
         (["--json", "{folder}/a_mask.png"], "a_mask.png exists"),
