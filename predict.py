@@ -117,6 +117,13 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
         help="of the networks; auto: as evaluation.precision of the weights' options, which is by itself bfloat16 on "
         "GPUs and CPUs that compute it natively, else float32",
     )
+    add(
+        "--runtime",
+        choices=("auto", "torch", "onnxruntime", "openvino"),
+        default="auto",
+        help="what computes the networks; openvino is the quickest on CPUs (pip install onnx openvino); auto: torch, "
+        "and onnxruntime for an exported model",
+    )
 
 
 def main() -> None:
@@ -126,6 +133,8 @@ def main() -> None:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
     if target is not None and chosen["precision"] == "bfloat16":
         raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
+    if target is not None and chosen["runtime"] != "auto":
+        raise UserError("--runtime: chooses what predicts; leave it out with --export")
     if target is not None:
         from engine.export.run import export
 

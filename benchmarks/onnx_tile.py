@@ -11,8 +11,9 @@ from benchmarks.joint_step import COMPACT, load
 from contracts.errors import UserError
 from contracts.records import JointOutput
 from engine.build.models import build_model
-from engine.export.onnx_model import model_of, require_packages
+from engine.export.onnx_model import model_of
 from engine.export.run import to_onnx
+from engine.export.runtimes import ONNXRUNTIME, require_runtime
 from engine.runtime.layout import channels_last
 
 LIMIT, TARGET = 1e-4, 1.0
@@ -23,7 +24,7 @@ CHANGES = ("network_sr:output_gain=1.0", "network_sr:correction_gain=0.1")  # un
 def tile(small: bool) -> Case:
     """The system of options/joint.yml with random weights on a tile of noise."""
     try:
-        require_packages()
+        require_runtime(ONNXRUNTIME)
     except UserError as reason:
         raise Unavailable(str(reason)) from None
     torch.manual_seed(0)

@@ -30,6 +30,7 @@ def load(
     precision: str = "auto",
     tile: int = 256,
     overlap: int = 32,
+    runtime: str = "auto",
 ) -> Predictor:
     """Load weights, ready to look for cracks; read from this machine alone.
 
@@ -42,13 +43,15 @@ def load(
         precision: "auto" (as the weights' options say), "float32" or "bfloat16".
         tile: side of tiles in pixels of a photograph before restoring; smaller tiles need less memory.
         overlap: of neighbouring tiles, in the same pixels.
+        runtime: "torch", "onnxruntime" or "openvino" (the quickest on CPUs; optional packages); "auto": torch, and
+            onnxruntime for an exported model.
 
     Raises:
         UserError: for weights that are missing, damaged or of another kind.
         ArgumentError: (a UserError and a ValueError) for another argument.
     """
     with _by_argument():
-        source = find_source(None, DEFAULT if path is None else str(path), precision, _usable(device))
+        source = find_source(None, DEFAULT if path is None else str(path), precision, _usable(device), runtime)
         return Predictor(source, tile, overlap)
 
 

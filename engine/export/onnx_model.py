@@ -1,4 +1,4 @@
-"""An exported model in onnxruntime, used like the model it was made of, without torch's networks."""
+"""An exported model in onnxruntime or OpenVINO, used like the model it was made of, without torch's networks."""
 
 from __future__ import annotations
 
@@ -12,30 +12,25 @@ from torch import Tensor
 
 from contracts.errors import UserError
 from contracts.records import JointOutput, Restored, Segmented
+from engine.export.runtimes import ONNXRUNTIME, OPENVINO, Runner, require_runtime, runner
 from models.base import ParallelModel, Segmentation, SuperResolution
 from models.handover import Handover
 from models.joint import JointModel
 
 if TYPE_CHECKING:
     import onnx
-    import onnxruntime
 
 FORMAT = "joint-sr-segmentation 1"
 REPAIR = "give one that 'python predict.py --export onnx' wrote"
 
 
-def require_packages() -> None:
-    """Raise UserError unless onnx and onnxruntime, an optional extra, can be imported."""
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"ONNX files need packages that are missing ({error}); pip install onnx onnxruntime") from None
+def read_onnx(path: Path, runtime: str = ONNXRUNTIME) -> onnx.ModelProto:
+    """The graph of a file, to be run by ``runtime``.
 
-
-def read_onnx(path: Path) -> onnx.ModelProto:
-    """The graph of a file. Raises UserError where the file is missing, another thing, or the packages are missing."""
-    require_packages()
+    Raises:
+        UserError: where the file is missing, another thing, or packages are missing.
+    """
+    require_runtime(runtime)
     import onnx
 
     if not path.is_file():
@@ -73,25 +68,30 @@ def cut(content: onnx.ModelProto, starts: set[str], ends: list[str]) -> onnx.Mod
 
 
 class Sessions:
-    """onnxruntime for a graph and for parts of it, each made at its first use.
+    """A graph and parts of it in a runtime, each made at its first use.
 
-    Tensors are float32 on the CPU, one sample at a time, with torch's number of threads.
+    Tensors are float32 on the CPU, one sample at a time. OpenVINO computes in bfloat16 where torch would: under
+    ``torch.autocast``.
+
+    Args:
+        content: the graph.
+        runtime: as of ``engine.export.runtimes.runner``.
     """
 
-    def __init__(self, content: onnx.ModelProto) -> None:
-        self.content, self.facts = content, metadata(content)
+    def __init__(self, content: onnx.ModelProto, runtime: str = ONNXRUNTIME) -> None:
+        self.content, self.facts, self.runtime = content, metadata(content), runtime
         self.tensors: list[str] = json.loads(self.facts["tensors"])
-        self.made: dict[str, onnxruntime.InferenceSession] = {}
+        self.made: dict[tuple[str, bool], Runner] = {}
 
     def run(self, part: str, starts: set[str], ends: list[str], **given: Tensor) -> dict[str, Tensor]:
         """Compute those of ``ends`` that the graph has; what is ``given`` and not needed is left out."""
-        if part not in self.made:
-            self.made[part] = session(cut(self.content, starts, [end for end in ends if end in self.tensors]))
-        runner = self.made[part]
-        feed = {info.name: given[info.name].cpu().numpy() for info in runner.get_inputs()}
-        outputs = [info.name for info in runner.get_outputs()]
-        tensors = runner.run(outputs, feed)
-        return {name: torch.from_numpy(value) for name, value in zip(outputs, tensors, strict=True)}
+        rounded = self.runtime == OPENVINO and torch.is_autocast_enabled("cpu")
+        if (part, rounded) not in self.made:
+            graph = cut(self.content, starts, [end for end in ends if end in self.tensors])
+            self.made[part, rounded] = runner(graph, self.runtime, rounded)
+        made = self.made[part, rounded]
+        tensors = made.run({name: given[name].cpu().numpy() for name in made.inputs})
+        return {name: torch.from_numpy(value) for name, value in zip(made.outputs, tensors, strict=True)}
 
     def whole(self, lr: Tensor) -> JointOutput:
         """The whole way of a tile [1,3,h,w], as the model itself does it."""
@@ -190,16 +190,7 @@ class OnnxParallelModel(ParallelModel):
         return Segmented(self.sessions.run("segment", {"lr"}, ["direct"], lr=image)["direct"])
 
 
-def model_of(content: onnx.ModelProto) -> OnnxJointModel | OnnxParallelModel:
-    """A graph of ``engine.export.run`` as a model in onnxruntime, for prediction."""
-    sessions = Sessions(content)
+def model_of(content: onnx.ModelProto, runtime: str = ONNXRUNTIME) -> OnnxJointModel | OnnxParallelModel:
+    """A graph of ``engine.export.run`` as a model in a runtime, for prediction."""
+    sessions = Sessions(content, runtime)
     return (OnnxParallelModel if "direct" in sessions.tensors else OnnxJointModel)(sessions)
-
-
-def session(part: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """onnxruntime for a graph, on the CPU, with as many threads as torch."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])

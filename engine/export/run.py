@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from contracts.errors import UserError
 from contracts.files import write_bytes
 from engine.build.checkpoint import find_checkpoint
-from engine.export.onnx_model import FORMAT, model_of, require_packages
+from engine.export.onnx_model import FORMAT, model_of
+from engine.export.runtimes import ONNXRUNTIME, require_runtime
 from engine.runtime.experiment import require_writable
 from models.base import WholeModel
 
@@ -45,7 +46,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
         UserError: where onnx is missing, for a file that exists unless ``overwrite``, and for models that ONNX cannot
             express.
     """
-    require_packages()
+    require_runtime(ONNXRUNTIME)
     checkpoint = find_checkpoint(opt, weights)
     source = checkpoint.path
     beside = source.with_name(f"{source.name}.onnx") if source.is_dir() else source.with_suffix(".onnx")

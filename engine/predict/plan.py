@@ -35,6 +35,7 @@ class Settings:
         minimum_area: regions of fewer segmented pixels are no cracks; None: what the model's options say.
         bits: the depth of values in 16-bit files; None: as ``data.images.read_photograph`` guesses.
         precision: as ``engine.predict.source.find_source`` wants it.
+        runtime: likewise.
     """
 
     out: Path = Path("results")
@@ -48,6 +49,7 @@ class Settings:
     minimum_area: int | None = None
     bits: int | None = None
     precision: str = "auto"
+    runtime: str = "auto"
 
     def check(self) -> None:
         """Raise UserError for a value that means nothing."""

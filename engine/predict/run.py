@@ -61,7 +61,7 @@ def _predict(
     settings.check()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
-    source = find_source(opt, weights, settings.precision)
+    source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     if settings.minimum_area is None:
         settings = replace(settings, minimum_area=source.minimum_area)
     jobs, left_out = plan(paths, settings, source.scale)

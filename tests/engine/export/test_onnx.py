@@ -17,6 +17,7 @@ from contracts.errors import UserError
 from contracts.records import Segmented
 from engine.predict.resume import stamp_of
 from engine.predict.tiled_model import TiledModel
+from engine.runtime.precision import cpu_multiplies
 from models.base import Segmentation, WholeModel
 from models.dsrl import DSRL
 from models.joint import JointModel
@@ -33,6 +34,7 @@ onnx = pytest.importorskip("onnx", reason="the optional extra onnx is not instal
 onnxruntime = pytest.importorskip("onnxruntime", reason="the optional extra onnxruntime is not installed")
 from engine.export.onnx_model import model_of  # noqa: E402
 from engine.export.run import to_onnx  # noqa: E402
+from engine.export.runtimes import ONNXRUNTIME, OPENVINO  # noqa: E402
 
 SIZES = ((17, 20), (21, 70))  # px; neither is that traced
 TOLERANCE = 1e-4
@@ -85,9 +87,9 @@ CASES = {
 }
 
 
-def check(model: WholeModel, unpooled: bool = False) -> None:
+def check(model: WholeModel, unpooled: bool = False, runtime: str = ONNXRUNTIME) -> None:
     """A tile in one go, and in parts as ``TiledModel`` runs them, against torch."""
-    exported = model_of(to_onnx(model))
+    exported = model_of(to_onnx(model), runtime)
     theirs, ours = (TiledModel(one, torch.device("cpu"), 128, 16) for one in (exported, model))
     for size in SIZES:
         lr = tile(*size)
@@ -112,6 +114,28 @@ def test_whole_and_parts_equal_torch(case: str) -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("case", ["sr kbpn", "sr srvgg", "seg fpn", "seg unet", "blur skip", "handover", "bare"])
+@torch.inference_mode()
+def test_openvino_equals_torch(case: str) -> None:
+    pytest.importorskip("openvino", reason="the optional extra openvino is not installed")
+    check(small(**CASES[case]), runtime=OPENVINO)
+
+
+@torch.inference_mode()
+def test_openvino_rounds_where_torch_would() -> None:
+    """In float32, and after bfloat16 again in float32: each precision has a graph of its own."""
+    pytest.importorskip("openvino", reason="the optional extra openvino is not installed")
+    model = small("srvgg", "fpn")
+    exported, lr = model_of(to_onnx(model), OPENVINO), tile(17, 20)
+    expected = model(lr).sr
+    assert_equal(exported(lr).sr, expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = exported(lr).sr
+    assert (rounded - expected).abs().max() < 0.05
+    assert not cpu_multiplies() or (rounded - expected).abs().max() > 1e-5
+    assert_equal(exported(lr).sr, expected)
+
+
 def test_one_network_for_both_tasks() -> None:
     torch.manual_seed(0)
     check(DSRL(encoder="resnet18", width=0.1).eval())
@@ -168,13 +192,20 @@ def photographs(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("restore", ["always", "never"])
-def test_predictions_are_those_of_torch(restore: str, exported: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    folder = photographs(tmp_path / "in")
-    for name, weights, precision in (("onnx", exported, "auto"), ("torch", tiny_weights, "float32")):
-        more = ("--restore", restore, "--tile", "32", "--overlap", "8", "--precision", precision, "--weights", weights)
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime", "openvino", "openvino, of the file"])
+def test_predictions_are_those_of_torch(
+    runtime: str, restore: str, exported: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    if runtime.startswith("openvino"):
+        pytest.importorskip("openvino", reason="the optional extra openvino is not installed")
+    folder, of_file = photographs(tmp_path / "in"), runtime in ("auto", "openvino, of the file")
+    chosen = runtime.partition(",")[0]
+    theirs = (exported if of_file else tiny_weights, "--runtime", chosen)
+    for name, weights in (("onnx", theirs), ("torch", (tiny_weights,))):
+        more = ("--restore", restore, "--tile", "32", "--overlap", "8", "--precision", "float32", "--weights", *weights)
         outcome = predict(folder, "-o", tmp_path / name, *more, cwd=tmp_path)
         assert outcome.code == 0, outcome.err
-        assert ("(step 1), in onnxruntime" in outcome.out) == (name == "onnx")
+        assert (f", in {'onnxruntime' if chosen == 'auto' else chosen}" in outcome.out) == (name == "onnx")
         assert stamp_of(tmp_path / name / "small_mask.png")["--precision"] == "float32"
     files = sorted(path.name for path in (tmp_path / "torch").iterdir())
     assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == files
@@ -226,6 +257,9 @@ def test_mistakes_get_one_line(exported: Path, tiny_weights: Path, tmp_path: Pat
         "ends in .onnx": (*export, tmp_path / "a.pth"),
         "a file is in the way": (*export, tmp_path / "text.onnx/a.onnx"),
         "holds its own options": (photo, "--weights", exported, "-opt", "tiny.yml"),
+        "--runtime torch": (photo, "--weights", exported, "--runtime", "torch"),
+        "onnxruntime knows float32 alone": (photo, "--weights", exported, "--precision", "bfloat16"),
+        "leave it out with --export": (*export, tmp_path / "a.onnx", "--runtime", "openvino"),
         "absent.onnx do not exist": (photo, "--weights", tmp_path / "absent.onnx"),
         "text.onnx is no readable ONNX file": (photo, "--weights", tmp_path / "text.onnx"),
         "other.onnx is no model of this project": (photo, "--weights", other),
@@ -245,3 +279,7 @@ def test_without_the_packages_one_line_says_what_to_install(
             for arguments in (("--export", "onnx", "--weights", tiny_weights), ("in.png", "--weights", exported)):
                 Image.new("RGB", (20, 20)).save(tmp_path / "in.png")
                 assert_error(predict(*arguments, cwd=tmp_path), name, "pip install onnx onnxruntime")
+    with monkeypatch.context() as context:
+        context.setitem(sys.modules, "openvino", None)
+        arguments = ("in.png", "--weights", tiny_weights, "--runtime", "openvino")
+        assert_error(predict(*arguments, cwd=tmp_path), "openvino", "pip install onnx openvino")
