@@ -18,4 +18,5 @@ BENCHMARKS: dict[str, Callable[[bool], Case]] = {
     "surface_sweep": surface_sweep.sweep,
     "loading": loading.keep_up,
     "onnx": onnx_tile.tile,
+    "openvino": onnx_tile.shipped,
 }
