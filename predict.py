@@ -2,6 +2,7 @@
 
 python predict.py photo.jpg                              results/photo_mask.png and more
 python predict.py photo.jpg folder/ -o results/          files and folders
+python predict.py 'site/**/*.jpg' -o results/            and patterns, in quotes; ** stands for any folders
 python predict.py folder/ --restore never                segment as they are: quick, for large photographs
 python predict.py photo.jpg --weights experiments/joint/models/best.pth --threshold 0.3 --overwrite
 python predict.py photo.jpg --weights compact            the shipped weights, whatever was trained since
@@ -38,7 +39,7 @@ def parse() -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     add = parser.add_argument
-    add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
+    add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, folders of them, patterns")
     add(
         "-o",
         dest="out",

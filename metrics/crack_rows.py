@@ -1,4 +1,4 @@
-"""Cracks as rows of a table, one for each crack of an image: in pixels and, where the scale is known, in millimetres."""
+"""Cracks as rows of a table, one for each crack of an image, in pixels and, where the scale is known, in mm."""
 
 from __future__ import annotations
 

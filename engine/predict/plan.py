@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts.errors import UserError
 from contracts.files import ENDING
-from data.images import image_size, list_images
+from data.images import image_size
 from engine.predict.restore_rule import RESTORE, restores
 
 LONGEST_NAME = 255  # bytes, in all usual file systems
@@ -102,19 +102,6 @@ class LeftOut:
 
     path: Path
     reason: str
-
-
-def photographs(inputs: list[Path]) -> list[Path]:
-    """Every photograph of the files and folders given, each once.
-
-    Raises UserError for a file that does not exist, and a folder without images; what a file holds is not looked at.
-    """
-    paths = {}
-    for given in inputs:
-        if not given.is_dir() and not given.exists():
-            raise UserError(f"no such file: '{given}'; correct the path")
-        paths.update({path.resolve(): path for path in (list_images(given) if given.is_dir() else [given])})
-    return list(paths.values())
 
 
 def output_names(paths: list[Path]) -> list[str]:

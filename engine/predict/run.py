@@ -18,9 +18,10 @@ import torch
 from contracts.errors import UserError
 from contracts.files import Unwritable, write_bytes
 from contracts.names import one_line
-from data.images import passed_over, read_photograph
+from data.images import read_photograph
+from engine.predict.inputs import photographs, told
 from engine.predict.photo import Prediction, examine
-from engine.predict.plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
+from engine.predict.plan import Job, LeftOut, Settings, plan, refuse_left_out
 from engine.predict.resume import decided_as, left_to_do, stamp, stamp_of, stamped
 from engine.predict.rle import check_new, write_submission
 from engine.predict.source import find_source
@@ -39,7 +40,7 @@ def predict(inputs: list[Path], settings: Settings, opt: str | None = None, weig
     Under torchrun the processes share the photographs; the first alone tells what was left out.
 
     Args:
-        inputs: files and folders.
+        inputs: files, folders and patterns.
         settings: what the user chose.
         opt: as for ``engine.build.checkpoint.find_checkpoint``.
         weights: likewise.
@@ -71,9 +72,11 @@ def _predict(
         check_new(settings.rle, paths, settings.overwrite, settings.resume)
     made_with = settings.record(source.digest, source.device.type, source.precision.name)
     to_do = left_to_do(jobs, settings, made_with)
+    passed_over = told(inputs)
     group.wait()  # results that another process writes are not earlier ones
     if group.first:
-        _tell_left_out(inputs, left_out)
+        for line in (*passed_over, *(f"{entry.path} left out: {entry.reason}" for entry in left_out)):
+            print(one_line(line), flush=True)
     own, failed = list(group.of(to_do)), []
     if own:
         model = TiledModel(source.load(), source.device, settings.tile, settings.overlap, source.precision)
@@ -92,16 +95,6 @@ def _predict(
         write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
     refuse_left_out(left_out, len(paths))
     return own
-
-
-def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
-    """Say, before the work, what of the folders is no photograph, and which photographs cannot be read."""
-    for folder in [path for path in inputs if path.is_dir()]:
-        others = passed_over(folder)
-        if others:
-            print(one_line(f"{folder}: passed over {others}"), flush=True)
-    for entry in left_out:
-        print(one_line(f"{entry.path} left out: {entry.reason}"), flush=True)
 
 
 def _photographs(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
