@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +14,10 @@ from contracts.errors import UserError
 from contracts.files import ENDING
 from data.images import image_size
 from engine.predict.restore_rule import RESTORE, restores
+from metrics.scale import Scale
 
 LONGEST_NAME = 255  # bytes, in all usual file systems
+PICTURES = ("mask", "overlay", "probability")  # kinds of results that there always are
 RESTORED = ("restored", "mask_x")  # beginnings of the kinds of results that restoring alone gives
 NAMED = 10  # photographs that an error names, of those left out
 
@@ -35,6 +38,11 @@ class Settings:
         minimum_area: regions of fewer segmented pixels are no cracks; None: what the model's options say.
         bits: the depth of values in 16-bit files; None: as ``data.images.read_photograph`` guesses.
         precision: as ``engine.predict.source.find_source`` wants it.
+        measure: measure cracks, and write what comes of it.
+        mm_per_pixel: scale of the photographs, or None.
+        scale_uncertainty: standard uncertainty of it, percent.
+        minimum_length: shorter cracks are left out, pixels of the photograph.
+        geojson: write centrelines as GeoJSON, too.
     """
 
     out: Path = Path("results")
@@ -48,6 +56,21 @@ class Settings:
     minimum_area: int | None = None
     bits: int | None = None
     precision: str = "auto"
+    measure: bool = False
+    mm_per_pixel: float | None = None
+    scale_uncertainty: float = 0.0
+    minimum_length: float = 0.0
+    geojson: bool = False
+
+    @property
+    def measures(self) -> bool:
+        """Whether cracks are measured, asked for by itself or by what needs it."""
+        return self.measure or self.mm_per_pixel is not None or self.minimum_length > 0 or self.geojson
+
+    @property
+    def surface(self) -> Scale | None:
+        """The scale of the photographs, if it is known."""
+        return None if self.mm_per_pixel is None else Scale(self.mm_per_pixel, self.scale_uncertainty / 100)
 
     def check(self) -> None:
         """Raise UserError for a value that means nothing."""
@@ -57,6 +80,14 @@ class Settings:
             raise UserError(f"--threshold {self.threshold}: give a value between 0 and 1, such as 0.5")
         if self.minimum_area is not None and self.minimum_area < 0:
             raise UserError(f"--min-area {self.minimum_area}: give a number of pixels, 0 to keep all regions")
+        if self.mm_per_pixel is not None and not 0 < self.mm_per_pixel < math.inf:
+            raise UserError(f"--mm-per-pixel {self.mm_per_pixel:g}: give a positive number")
+        if not 0 <= self.scale_uncertainty <= 100:
+            raise UserError(f"--scale-uncertainty {self.scale_uncertainty:g}: give 0 to 100 percent")
+        if self.scale_uncertainty and self.mm_per_pixel is None:
+            raise UserError("--scale-uncertainty: give --mm-per-pixel, too")
+        if not 0 <= self.minimum_length < math.inf:
+            raise UserError(f"--min-length {self.minimum_length:g}: give a number of pixels, 0 to keep all cracks")
 
     def record(self, weights: str, device: str, precision: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options.
@@ -68,7 +99,14 @@ class Settings:
         """
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
         machine = {"device": device, "--precision": precision}
-        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine}
+        measured = {
+            "--measure": True,
+            "--mm-per-pixel": self.mm_per_pixel,
+            "--scale-uncertainty": self.scale_uncertainty,
+            "--min-length": self.minimum_length,
+        }
+        more = measured if self.measures else {}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine, **more}
 
 
 @dataclass(frozen=True)
@@ -77,6 +115,7 @@ class Job:
 
     restore: None: that shows when it is looked at; then ``files`` also holds what comes of restoring.
     looked: whether ``restore`` showed in that way, or will.
+    others: results that are not wanted: of an earlier run, they would contradict.
     """
 
     path: Path
@@ -84,11 +123,13 @@ class Job:
     restore: bool | None
     files: dict[str, Path]
     looked: bool = False
+    others: tuple[Path, ...] = ()
 
     def decided(self, restore: bool) -> Job:
         """The same, known to be restored or not."""
         files = {kind: file for kind, file in self.files.items() if restore or not kind.startswith(RESTORED)}
-        return replace(self, restore=restore, files=files)
+        gone = tuple(file for kind, file in self.files.items() if kind not in files)
+        return replace(self, restore=restore, files=files, others=self.others + gone)
 
     @property
     def megapixels(self) -> float:
@@ -160,11 +201,14 @@ def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], 
 def _job(path: Path, name: str, settings: Settings, scale: int) -> Job:
     height, width = image_size(path)
     restore = restores(settings.restore, height, width, str(path))
-    kinds = ["mask", "overlay", "probability", *(() if restore is False else ("restored", f"mask_x{scale}"))]
-    files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
+    every = {kind: settings.out / f"{name}_{kind}.png" for kind in (*PICTURES, "restored", f"mask_x{scale}")}
+    every |= {"cracks": settings.out / f"{name}_cracks.json", "geojson": settings.out / f"{name}_cracks.geojson"}
+    wanted = {"cracks": settings.measures, "geojson": settings.geojson}
+    files = {kind: file for kind, file in every.items() if wanted.get(kind, kind in PICTURES or restore is not False)}
     if max(len(os.fsencode(file.name + ENDING)) for file in files.values()) > LONGEST_NAME:
         raise UserError(f"{path}: no room for '_probability.png' in so long a name; rename it")
-    return Job(path, (height, width), restore, files, looked=restore is None)
+    others = {kind: file for kind, file in every.items() if kind not in files}
+    return Job(path, (height, width), restore, files, restore is None, tuple(others.values()))
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:
