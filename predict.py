@@ -8,6 +8,7 @@ python predict.py photo.jpg --weights experiments/joint/models/best.pth --thresh
 python predict.py photo.jpg --weights compact            the shipped weights, whatever was trained since
 python predict.py folder/ --mm-per-pixel 0.2 --min-length 50    how long, how wide, in mm too; cracks from 50 px on
 python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
+python predict.py folder/ --coco cracks.json --yolo labels/      masks for labelling tools and other networks
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU

@@ -41,3 +41,10 @@ def add_exchange(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
     )
+    add("--coco", type=user_path, metavar="FILE", help="write a COCO data set (.json): each crack an object, as runs")
+    add(
+        "--yolo",
+        type=user_path,
+        metavar="DIR",
+        help="write polygons of YOLO: DIR/STEM.txt for each photograph, holes joined to the outline by a cut",
+    )

@@ -35,6 +35,8 @@ class Settings:
         overwrite: replace earlier results.
         resume: leave those alone that are complete and made with the same.
         rle: a CSV file to write the masks to as runs, or None.
+        coco: a JSON file to write them to as a COCO data set, or None.
+        yolo: a folder to write them to as polygons of YOLO, or None.
         minimum_area: regions of fewer segmented pixels are no cracks; None: what the model's options say.
         bits: the depth of values in 16-bit files; None: as ``data.images.read_photograph`` guesses.
         precision: as ``engine.predict.source.find_source`` wants it.
@@ -53,6 +55,8 @@ class Settings:
     overwrite: bool = False
     resume: bool = False
     rle: Path | None = None
+    coco: Path | None = None
+    yolo: Path | None = None
     minimum_area: int | None = None
     bits: int | None = None
     precision: str = "auto"

@@ -18,12 +18,12 @@ from contracts.files import Unwritable
 from contracts.names import one_line
 from data.images import read_photograph
 from engine.predict.crack_files import in_words
+from engine.predict.exchange import check_exchange, write_exchange
 from engine.predict.inputs import photographs, told
 from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Job, LeftOut, Settings, plan, refuse_left_out
 from engine.predict.results import REPAIR, write_results
 from engine.predict.resume import decided_as, left_to_do, stamp
-from engine.predict.rle import check_new, write_submission
 from engine.predict.source import find_source
 from engine.predict.summary import check_summary, write_summary
 from engine.predict.tiled_model import TiledModel
@@ -69,8 +69,7 @@ def _predict(
     jobs, left_out = plan(paths, settings, source.scale)
     if not jobs:
         refuse_left_out(left_out, len(paths))
-    if settings.rle is not None:
-        check_new(settings.rle, paths, settings.overwrite, settings.resume)
+    check_exchange(settings, paths)
     if settings.measures:
         check_summary(settings)
     made_with = settings.record(source.digest, source.device.type, source.precision.name)
@@ -95,8 +94,7 @@ def _predict(
     left_out += [entry for part in everyone for entry in part]
     lost = {entry.path for entry in left_out}
     done = [job for job in jobs if job.path not in lost]
-    if settings.rle is not None:
-        write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in done))
+    write_exchange(settings, done)
     if settings.measures:
         write_summary(settings, done, left_out, REPAIR)
     refuse_left_out(left_out, len(paths))
