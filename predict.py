@@ -2,10 +2,13 @@
 
 python predict.py photo.jpg                              results/photo_mask.png and more
 python predict.py photo.jpg folder/ -o results/          files and folders
+python predict.py 'site/**/*.jpg' -o results/            and patterns, in quotes; ** stands for any folders
 python predict.py folder/ --restore never                segment as they are: quick, for large photographs
 python predict.py photo.jpg --weights experiments/joint/models/best.pth --threshold 0.3 --overwrite
 python predict.py photo.jpg --weights compact            the shipped weights, whatever was trained since
+python predict.py folder/ --mm-per-pixel 0.2 --min-length 50    how long, how wide, in mm too; cracks from 50 px on
 python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
+python predict.py folder/ --coco cracks.json --yolo labels/      masks for labelling tools and other networks
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
@@ -15,10 +18,16 @@ Each photograph STEM gives, in the results folder:
   STEM_overlay.png      the photograph with the cracks tinted and outlined
   STEM_probability.png  grey, 0 to 255 for 0 to 1, at the photograph's own size
   STEM_restored.png     the restored image, 4 times larger (the model's scale), if restored
-  STEM_mask_x4.png      the mask of the restored image: use this one to measure widths and areas
+  STEM_mask_x4.png      the mask of the restored image
+and with --measure, all in pixels of the photograph (and mm):
+  STEM_overlay.png      centrelines in the colours of their local width, enlarged if small, with a legend below
+  STEM_cracks.json      length, widths, place of every crack, with uncertainties; centrelines, local widths
+  STEM_cracks.geojson   centrelines for maps, with --geojson
+  summary.csv           a line for each photograph
 
 A photograph that cannot be read is left out and named at the end, with exit code 2; the others are done. Each result
-tells in its PNG text 'made-with' what it was made with, so that --resume mixes nothing.
+tells ('made-with', in PNG text or JSON) what it was made with, so that --resume mixes nothing. Pictures keep the EXIF
+data of the photograph, its date and place, without the orientation: they are upright.
 
 Photographs of any size work, in blended tiles. Memory: one tile in the network (1 to 2 GB with a compact
 model), and 0.35 GB for each megapixel to restore (0.6 GB if the model hands features over), 0.05 GB otherwise:
@@ -32,13 +41,14 @@ from os.path import expanduser
 
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
+from engine.predict.arguments import add_exchange, add_measuring
 
 
 def parse() -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     add = parser.add_argument
-    add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, or folders of them")
+    add("inputs", nargs="*", type=user_path, metavar="PHOTO", help="photographs, folders of them, patterns")
     add(
         "-o",
         dest="out",
@@ -60,12 +70,6 @@ def parse() -> argparse.Namespace:
         help="write the model as an ONNX file, and predict nothing: lr [1,3,h,w], RGB in [0,1], any sides -> "
         "restored, kernel, logits, probability; needs 'pip install onnx onnxruntime'",
     )
-    add(
-        "--rle",
-        type=user_path,
-        metavar="FILE",
-        help="also write masks as a CSV file of runs (ImageId,EncodedPixels; down the columns, from 1)",
-    )
     add("--overwrite", action="store_true", help="replace earlier results")
     add(
         "--resume",
@@ -74,6 +78,8 @@ def parse() -> argparse.Namespace:
         "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
     )
     add_ways(parser)
+    add_measuring(parser)
+    add_exchange(parser)
     return parser.parse_args()
 
 
@@ -144,7 +150,9 @@ def main() -> None:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
     from engine.predict.plan import Settings
     from engine.predict.run import predict
+    from engine.predict.scale import ScaleChoice
 
+    chosen["scale"] = ScaleChoice.taken_from(chosen)
     predict(inputs, Settings(**{name: value for name, value in chosen.items() if value is not None}), opt, weights)
 
 

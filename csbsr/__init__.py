@@ -4,6 +4,7 @@
     find_cracks = csbsr.load()          # the shipped weights; csbsr.load("experiments/a/models/best.pth") others
     found = find_cracks("photo.jpg")    # or an array RGB [H,W,3], or a PIL image
     found.mask, found.probability, found.restored, found.kernel
+    found.cracks()                      # length, widths, centrelines, in pixels of the photograph (needs skan)
 
 ``csbsr.models``, ``csbsr.losses``, ``csbsr.metrics`` and ``csbsr.degradations`` hold networks, losses, metrics and
 degradations, and the tables of them by name, for training without an options file. Nothing is downloaded. What a user

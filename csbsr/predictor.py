@@ -21,7 +21,13 @@ from engine.predict.tiled_model import TiledModel
 from engine.runtime.shipped import DEFAULT
 
 AS_ARRAY = "the image"  # in errors, where there is no file to name
-FLAGS = {"--threshold": "threshold", "--min-area": "minimum_area", "--tile": "tile", "--overlap": "overlap"}
+FLAGS = {
+    "--threshold": "threshold",
+    "--min-area": "minimum_area",
+    "--min-length": "minimum_length",
+    "--tile": "tile",
+    "--overlap": "overlap",
+}
 
 
 def load(
@@ -98,6 +104,7 @@ class Predictor:
         threshold: float = 0.5,
         restore: str = "auto",
         minimum_area: int | None = None,
+        minimum_length: float = 0.0,
     ) -> Prediction:
         """Look for cracks in a photograph of any size.
 
@@ -106,12 +113,13 @@ class Predictor:
             threshold: crack from this probability on, in (0,1).
             restore: "auto", "always" or "never" before segmenting.
             minimum_area: regions of fewer segmented pixels are no cracks; None: as the weights' options say.
+            minimum_length: shorter cracks are left out, pixels of the photograph; above 0 it needs skan.
 
         Raises:
-            UserError: for an image that cannot be read, has another shape, or fewer than 8 pixels a side.
+            UserError: for an image that cannot be read, has another shape, or fewer than 8 pixels a side; without skan.
         """
         area = self.source.minimum_area if minimum_area is None else minimum_area
-        settings = Settings(restore=restore, threshold=threshold, minimum_area=area)
+        settings = Settings(restore=restore, threshold=threshold, minimum_area=area, minimum_length=minimum_length)
         with _by_argument():
             settings.check()
         if isinstance(image, (str, PathLike)):

@@ -36,6 +36,14 @@ class Branch:
     closed: bool = False
 
 
+def require_skan() -> None:
+    """Raise UserError without skan, saying how to get it."""
+    try:
+        import skan  # noqa: F401
+    except ImportError:
+        raise UserError("geometry needs skan: pip install 'skan>=0.11' (or the extra geometry)") from None
+
+
 def branches_of(mask: NDArray[np.bool_]) -> list[Branch]:
     """The branches of one crack.
 
@@ -95,10 +103,9 @@ def _is_spur(branch: Branch, radius: NDArray[np.float64]) -> bool:
 
 def _graph(skeleton: NDArray[np.bool_]) -> list[Branch]:
     """The branches of a skeleton. Single pixels, which skan cannot hold, are none."""
-    try:
-        from skan import Skeleton
-    except ImportError:
-        raise UserError("geometry needs skan: pip install 'skan>=0.11' (or the extra geometry)") from None
+    require_skan()
+    from skan import Skeleton
+
     labels, count = ndimage.label(skeleton, EIGHT)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     lines = skeleton & (sizes > 1)[labels]

@@ -1,4 +1,4 @@
-"""Cracks as rows of a table, one for each crack of an image: in pixels and, where the scale is known, in mm."""
+"""Cracks as rows of a table, one for each crack of an image, in pixels and, where the scale is known, in mm."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows_of(name: str, cracks: Sequence[Crack], scale: Scale | None = None) -> I
             row |= _cells(f"{figure}_px", value)
             if scale is not None:
                 row |= _cells(f"{figure}_mm", None if value is None else scale.of(value))
-        row |= {"orientation": _rounded(crack.orientation), "area_px": crack.area}
+        row |= {"orientation": _rounded(crack.orientation), "area_px": _rounded(crack.area)}
         if scale is not None:
             row["area_mm2"] = _rounded(crack.area * scale.mm_per_pixel**2)
         down, right = crack.widest or (None, None)

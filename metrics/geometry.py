@@ -30,7 +30,7 @@ class Crack:
     """One connected region. Lengths and widths are in pixels; None where ``reason`` says why.
 
     Attributes:
-        area: pixels.
+        area: pixels; of an enlarged image (``metrics.enlarged``) a share of them.
         box: top, left, bottom, right, the last two behind the region.
         length: of all its branches, to the ends of the crack.
         mean_width, p95_width, max_width: over the points of its centrelines.
@@ -43,7 +43,7 @@ class Crack:
         reason: why nothing but the area was measured, "" otherwise.
     """
 
-    area: int
+    area: float
     box: tuple[int, int, int, int]
     length: Figure | None = None
     mean_width: Figure | None = None

@@ -45,7 +45,7 @@ def test_an_example_of_the_help_can_be_typed(
 def test_paths_of_the_command_line_know_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     lines = {
-        "predict.py": "~/a.jpg -o=~/out --weights=~/w.pth -opt=~/o.yml --rle=~/r.csv",
+        "predict.py": "~/a.jpg -o=~/out --weights=~/w.pth -opt=~/o.yml --rle=~/r.csv --coco=~/c.json --yolo=~/l",
         "evaluate.py": "--out=~/out --weights=~/w.pth -opt=~/o.yml",
         "train_joint.py": "-opt=~/o.yml",
     }

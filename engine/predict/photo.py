@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from contracts.errors import UserError
@@ -17,6 +19,9 @@ from engine.predict.plan import Settings
 from engine.predict.restore_rule import how, is_thin, least_seen, width_of
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.precision import FLOAT32
+from metrics.branches import EIGHT
+from metrics.enlarged import reduced
+from metrics.geometry import Crack, measure
 from metrics.small_regions import remove_small_regions
 from models.base import Maps
 
@@ -42,6 +47,8 @@ class Prediction:
             decided.
         precision: in which the networks computed the answer.
         notes: what had to be assumed, or done again.
+        photograph: that was looked at, uint8 [h,w,3]: widths are measured across it, or across ``restored``; None:
+            across the probability.
     """
 
     probability: np.ndarray
@@ -55,6 +62,7 @@ class Prediction:
     width: float | None = None
     precision: str = FLOAT32.name
     notes: tuple[str, ...] = ()
+    photograph: np.ndarray | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -66,11 +74,66 @@ class Prediction:
         """Where cracks are in the restored image, bool [h*scale,w*scale]: use this one to measure widths and areas."""
         return self.fine >= self.threshold
 
+    def cracks(self, minimum_length: float = 0.0) -> list[Crack]:
+        """How long and wide the cracks are: measured where it was segmented, told in pixels of the photograph.
+
+        Args:
+            minimum_length: shorter cracks, and such as are too small to have a length, are left out, pixels of the
+                photograph; 0: none are.
+
+        Returns:
+            The largest first.
+
+        Raises:
+            UserError: without skan.
+        """
+        image = self.photograph if self.restored is None else self.restored
+        grey = None if image is None else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        cracks = [reduced(crack, self.scale) for crack in self._fine_cracks(grey)]
+        return [crack for crack in cracks if _is_long(crack, minimum_length)]
+
+    def without_short(self, minimum_length: float) -> Prediction:
+        """The same without the cracks that ``cracks`` leaves out: their probability is just below the threshold.
+
+        Args:
+            minimum_length: as of ``cracks``.
+
+        Raises:
+            UserError: without skan.
+        """
+        short = {crack.box for crack in self._fine_cracks() if not _is_long(reduced(crack, self.scale), minimum_length)}
+        if not short:
+            return self
+        labels, _ = ndimage.label(self.fine_mask, EIGHT)
+        fine = self.fine.copy()
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
+            # no two regions have one box: what runs across it cuts off what runs down
+            if (rows.start, columns.start, rows.stop, columns.stop) in short:
+                fine[rows, columns][labels[rows, columns] == number] = just_below(self.threshold)
+        return replace(self, fine=fine, probability=_coarse(fine, self.scale))
+
+    def _fine_cracks(self, grey: np.ndarray | None = None) -> list[Crack]:
+        return measure(self.fine, float(just_below(self.threshold)), grey)  # "above" there is "from it on" here
+
     def crack_fraction(self, threshold: float | None = None) -> float:
         """Crack pixels among those photographed, 0..1: of the fine mask, which no reduction has thickened."""
         photographed = 1.0 if self.transparent is None else 1 - float(self.transparent.mean())
         crack = self.fine >= (self.threshold if threshold is None else threshold)
         return float(crack.mean()) / photographed if photographed else 0.0
+
+
+def just_below(threshold: float) -> np.float32:
+    """The largest probability that is no crack."""
+    return np.nextafter(np.float32(threshold), np.float32(0))
+
+
+def _is_long(crack: Crack, minimum_length: float) -> bool:
+    return minimum_length <= 0 or (crack.length is not None and crack.length.value >= minimum_length)
+
+
+def _coarse(fine: np.ndarray, scale: int) -> np.ndarray:
+    """The largest of each scale x scale values of a map [h*scale,w*scale]."""
+    return fine if scale == 1 else F.max_pool2d(torch.from_numpy(fine)[None], scale)[0].numpy()
 
 
 def examine(
@@ -82,7 +145,7 @@ def examine(
         model: that looks.
         photo: as it was read.
         restore: whether to take it as a low-resolution one, as ``engine.predict.restore_rule.restores`` decides.
-        settings: threshold and minimum_area are used, and ``restore`` for the description.
+        settings: threshold, minimum_area and minimum_length are used, and ``restore`` for the description.
         name: for the progress and errors.
 
     Raises:
@@ -92,6 +155,8 @@ def examine(
     least = least_seen(settings.minimum_area or 0)
     prediction = search(model, photo.pixels, restore, name, clean, photo.transparent, settings.threshold, least)
     description = how(settings.restore, prediction.scale, prediction.width, looked=restore is None)
+    if settings.minimum_length > 0:
+        prediction = prediction.without_short(settings.minimum_length)
     return replace(prediction, how=description, notes=(*photo.notes, *prediction.notes))
 
 
@@ -140,11 +205,18 @@ def search(
             answer, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
     fine = clean(answer.fine)
     prediction = Prediction(
-        fine, fine, transparent=transparent, threshold=threshold, width=width, precision=used, notes=notes
+        fine,
+        fine,
+        transparent=transparent,
+        threshold=threshold,
+        width=width,
+        precision=used,
+        notes=notes,
+        photograph=pixels,
     )
     if answer.image is None:
         return prediction
-    coarse = F.max_pool2d(torch.from_numpy(fine)[None], model.scale)[0].numpy()
+    coarse = _coarse(fine, model.scale)
     # [1,3,H,W] -> uint8 [H,W,3]; rounds in place, as a copy of a large image costs too much
     restored = answer.image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()
     return replace(prediction, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)

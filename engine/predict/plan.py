@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from typing import Any
 
 from contracts.errors import UserError
 from contracts.files import ENDING
-from data.images import image_size, list_images
+from data.images import image_size
 from engine.predict.restore_rule import RESTORE, restores
+from engine.predict.scale import NO_SCALE, ScaleChoice
 
 LONGEST_NAME = 255  # bytes, in all usual file systems
+PICTURES = ("mask", "overlay", "probability")  # kinds of results that there always are
 RESTORED = ("restored", "mask_x")  # beginnings of the kinds of results that restoring alone gives
 NAMED = 10  # photographs that an error names, of those left out
 
@@ -32,10 +35,16 @@ class Settings:
         overwrite: replace earlier results.
         resume: leave those alone that are complete and made with the same.
         rle: a CSV file to write the masks to as runs, or None.
+        coco: a JSON file to write them to as a COCO data set, or None.
+        yolo: a folder to write them to as polygons of YOLO, or None.
         minimum_area: regions of fewer segmented pixels are no cracks; None: what the model's options say.
         bits: the depth of values in 16-bit files; None: as ``data.images.read_photograph`` guesses.
         precision: as ``engine.predict.source.find_source`` wants it.
         runtime: likewise.
+        measure: measure cracks, and write what comes of it.
+        scale: of the photographs.
+        minimum_length: shorter cracks are left out, pixels of the photograph.
+        geojson: write centrelines as GeoJSON, too.
     """
 
     out: Path = Path("results")
@@ -46,10 +55,21 @@ class Settings:
     overwrite: bool = False
     resume: bool = False
     rle: Path | None = None
+    coco: Path | None = None
+    yolo: Path | None = None
     minimum_area: int | None = None
     bits: int | None = None
     precision: str = "auto"
     runtime: str = "auto"
+    measure: bool = False
+    scale: ScaleChoice = NO_SCALE
+    minimum_length: float = 0.0
+    geojson: bool = False
+
+    @property
+    def measures(self) -> bool:
+        """Whether cracks are measured, asked for by itself or by what needs it."""
+        return self.measure or self.scale.given or self.minimum_length > 0 or self.geojson
 
     def check(self) -> None:
         """Raise UserError for a value that means nothing."""
@@ -59,6 +79,9 @@ class Settings:
             raise UserError(f"--threshold {self.threshold}: give a value between 0 and 1, such as 0.5")
         if self.minimum_area is not None and self.minimum_area < 0:
             raise UserError(f"--min-area {self.minimum_area}: give a number of pixels, 0 to keep all regions")
+        self.scale.check()
+        if not 0 <= self.minimum_length < math.inf:
+            raise UserError(f"--min-length {self.minimum_length:g}: give a number of pixels, 0 to keep all cracks")
 
     def record(self, weights: str, device: str, precision: str) -> dict[str, Any]:
         """What results depend on besides the photograph, by the names of the options.
@@ -70,7 +93,9 @@ class Settings:
         """
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
         machine = {"device": device, "--precision": precision}
-        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine}
+        measured = {"--measure": True, **self.scale.record(), "--min-length": self.minimum_length}
+        more = measured if self.measures else {}
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine, **more}
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,7 @@ class Job:
 
     restore: None: that shows when it is looked at; then ``files`` also holds what comes of restoring.
     looked: whether ``restore`` showed in that way, or will.
+    others: results that are not wanted: of an earlier run, they would contradict.
     """
 
     path: Path
@@ -86,11 +112,13 @@ class Job:
     restore: bool | None
     files: dict[str, Path]
     looked: bool = False
+    others: tuple[Path, ...] = ()
 
     def decided(self, restore: bool) -> Job:
         """The same, known to be restored or not."""
         files = {kind: file for kind, file in self.files.items() if restore or not kind.startswith(RESTORED)}
-        return replace(self, restore=restore, files=files)
+        gone = tuple(file for kind, file in self.files.items() if kind not in files)
+        return replace(self, restore=restore, files=files, others=self.others + gone)
 
     @property
     def megapixels(self) -> float:
@@ -104,19 +132,6 @@ class LeftOut:
 
     path: Path
     reason: str
-
-
-def photographs(inputs: list[Path]) -> list[Path]:
-    """Every photograph of the files and folders given, each once.
-
-    Raises UserError for a file that does not exist, and a folder without images; what a file holds is not looked at.
-    """
-    paths = {}
-    for given in inputs:
-        if not given.is_dir() and not given.exists():
-            raise UserError(f"no such file: '{given}'; correct the path")
-        paths.update({path.resolve(): path for path in (list_images(given) if given.is_dir() else [given])})
-    return list(paths.values())
 
 
 def output_names(paths: list[Path]) -> list[str]:
@@ -175,11 +190,15 @@ def plan(paths: list[Path], settings: Settings, scale: int) -> tuple[list[Job], 
 def _job(path: Path, name: str, settings: Settings, scale: int) -> Job:
     height, width = image_size(path)
     restore = restores(settings.restore, height, width, str(path))
-    kinds = ["mask", "overlay", "probability", *(() if restore is False else ("restored", f"mask_x{scale}"))]
-    files = {kind: settings.out / f"{name}_{kind}.png" for kind in kinds}
+    settings.scale.of(path, height, width)  # raises here where EXIF data does not tell it
+    every = {kind: settings.out / f"{name}_{kind}.png" for kind in (*PICTURES, "restored", f"mask_x{scale}")}
+    every |= {"cracks": settings.out / f"{name}_cracks.json", "geojson": settings.out / f"{name}_cracks.geojson"}
+    wanted = {"cracks": settings.measures, "geojson": settings.geojson}
+    files = {kind: file for kind, file in every.items() if wanted.get(kind, kind in PICTURES or restore is not False)}
     if max(len(os.fsencode(file.name + ENDING)) for file in files.values()) > LONGEST_NAME:
         raise UserError(f"{path}: no room for '_probability.png' in so long a name; rename it")
-    return Job(path, (height, width), restore, files, looked=restore is None)
+    others = {kind: file for kind, file in every.items() if kind not in files}
+    return Job(path, (height, width), restore, files, restore is None, tuple(others.values()))
 
 
 def _refuse_overwriting(jobs: list[Job], paths: list[Path], settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What a result was made with, kept in its PNG file: each tells by itself whether it is what is asked for now.
+"""What a result was made with, kept in its file: each tells by itself whether it is what is asked for now.
 
 A record beside the pictures could be lost, mixed up by two runs into one folder, or stay behind when they are replaced.
 """
@@ -17,34 +17,52 @@ from contracts.errors import UserError
 from engine.predict.plan import Job, Settings
 
 HEADER = 33  # bytes of a PNG file before its second chunk
-KEYWORD = b"made-with"
+KEYWORD = "made-with"  # of the text in PNG files, and the key in JSON files
+JSON_SUFFIXES = (".json", ".geojson")
+MEASURED = "--measure"
 LOOKED = "restored by width"  # whether the width of its cracks decided about restoring
 
 
-def stamped(png: bytes | memoryview, record: Mapping[str, Any]) -> bytes:
+def stamped(png: bytes | memoryview, record: Mapping[str, Any], exif: bytes = b"") -> bytes:
     """A PNG file with plain data as a text chunk, JSON in ASCII, right behind its header.
 
     Args:
         png: the content of a file.
         record: the data.
+        exif: EXIF data for a chunk of its own; empty: none.
     """
-    text = KEYWORD + b"\0" + json.dumps(record, sort_keys=True).encode("ascii")
-    chunk = b"tEXt" + text
-    framed = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    return bytes(png[:HEADER]) + framed + bytes(png[HEADER:])
+    text = KEYWORD.encode() + b"\0" + json.dumps(record, sort_keys=True).encode("ascii")
+    chunks = _framed(b"tEXt", text) + (_framed(b"eXIf", exif) if exif else b"")
+    return bytes(png[:HEADER]) + chunks + bytes(png[HEADER:])
+
+
+def _framed(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def stamp_of(path: Path) -> dict[str, Any] | None:
-    """What ``stamped`` wrote into a file; None for a file without that, or of another kind."""
+    """What ``stamped`` wrote into a PNG file, or a JSON file tells; None for a file without that."""
+    if path.suffix in JSON_SUFFIXES:
+        return _stamp_of_json(path)
     with path.open("rb") as file:
         start = file.read(HEADER + 8)
         if start[:8] != b"\x89PNG\r\n\x1a\n" or start[HEADER + 4 :] != b"tEXt":
             return None
         keyword, _, text = file.read(struct.unpack(">I", start[HEADER : HEADER + 4])[0]).partition(b"\0")
     try:
-        record = json.loads(text) if keyword == KEYWORD else None
+        record = json.loads(text) if keyword == KEYWORD.encode() else None
     except ValueError:
         return None
+    return record if isinstance(record, dict) else None
+
+
+def _stamp_of_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    record = content.get(KEYWORD) if isinstance(content, dict) else None
     return record if isinstance(record, dict) else None
 
 
@@ -117,6 +135,8 @@ def _difference(recorded: Mapping[str, Any] | None, wanted: Mapping[str, Any], p
     """How a result was made otherwise than wanted, None if it was not."""
     if recorded is None:
         return "by something else (it does not say how)"
+    if (MEASURED in recorded) != (MEASURED in wanted):
+        return f"with {MEASURED}" if MEASURED in recorded else f"without {MEASURED}"
     for name, value in wanted.items():
         if name not in recorded:
             return f"by another version, which does not tell its {name.removeprefix('--')}"

@@ -6,17 +6,15 @@ start length ..." of its runs of crack pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import UserError
 from contracts.files import write_rows
-from engine.runtime.experiment import require_writable
+from engine.predict.mask_files import read_mask_file
 
 HEADING = ("ImageId", "EncodedPixels")
 
@@ -53,36 +51,6 @@ def decode(runs: str, height: int, width: int) -> NDArray[np.uint8]:
     return np.cumsum(steps[:-1]).astype(np.uint8).reshape(width, height).T
 
 
-def check_new(path: Path, photographs: Sequence[Path], overwrite: bool, resume: bool) -> None:
-    """Make sure that masks can be written to a file.
-
-    Args:
-        path: of the file.
-        photographs: whose masks will be in it, by their names.
-        overwrite: whether a file that exists is replaced.
-        resume: whether it is, if it holds masks.
-
-    Raises:
-        UserError: for a file that exists all the same, that is no CSV file by its name, or that could not tell two
-            photographs apart.
-    """
-    if path.suffix.lower() != ".csv":
-        raise UserError(f"--rle {path}: give a file that ends in .csv")  # never a photograph, whatever --overwrite says
-    if path.exists() and not overwrite:
-        if not resume:
-            raise UserError(f"--rle {path} exists; give --overwrite to replace it, or another file")
-        with path.open("rb") as file:
-            if file.readline().rstrip() != ",".join(HEADING).encode():
-                raise UserError(f"--rle {path} is not one of these files; give --overwrite as well, or another file")
-    require_writable(path.parent, "--rle")
-    seen: dict[str, Path] = {}
-    for photograph in photographs:
-        other = seen.setdefault(photograph.name, photograph)
-        if other is not photograph:
-            message = f"--rle {path}: {other} and {photograph} would both be '{photograph.name}' in it"
-            raise UserError(f"{message}; rename one, or write a file for each folder")
-
-
 def write_submission(path: Path, masks: Iterable[tuple[str, Path]]) -> None:
     """Write the CSV file, whole or not at all.
 
@@ -95,14 +63,3 @@ def write_submission(path: Path, masks: Iterable[tuple[str, Path]]) -> None:
     """
     rows = ((name, encode(read_mask_file(mask))) for name, mask in masks)
     write_rows(path, chain([HEADING], rows), "make room, or give another file with --rle")
-
-
-def read_mask_file(path: Path) -> NDArray[np.uint8]:
-    """A mask that was written, uint8 [H,W]. Raises UserError if it is not there any more, or something else."""
-    try:
-        mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    except (OSError, cv2.error):
-        mask = None
-    if mask is None:
-        raise UserError(f"{path}: this mask was changed or removed meanwhile; run the same with --resume")
-    return mask.astype(np.uint8, copy=False)

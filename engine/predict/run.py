@@ -11,35 +11,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 
 from contracts.errors import UserError
-from contracts.files import Unwritable, write_bytes
+from contracts.files import Unwritable
 from contracts.names import one_line
-from data.images import passed_over, read_photograph
+from data.images import read_photograph
+from engine.predict.crack_files import in_words
+from engine.predict.exchange import check_exchange, write_exchange
+from engine.predict.inputs import photographs, told
 from engine.predict.photo import Prediction, examine
-from engine.predict.plan import Job, LeftOut, Settings, photographs, plan, refuse_left_out
-from engine.predict.resume import decided_as, left_to_do, stamp, stamp_of, stamped
-from engine.predict.rle import check_new, write_submission
+from engine.predict.plan import Job, LeftOut, Settings, plan, refuse_left_out
+from engine.predict.results import REPAIR, write_results
+from engine.predict.resume import decided_as, left_to_do, stamp
 from engine.predict.source import find_source
+from engine.predict.summary import check_summary, write_summary
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import require_writable
 from engine.runtime.progress import format_seconds
-from visualization.panels import overlay
-
-REPAIR = "make room and go on with --resume, or give another folder with -o"
+from metrics.branches import require_skan
 
 
 def predict(inputs: list[Path], settings: Settings, opt: str | None = None, weights: str | None = None) -> list[Job]:
-    """Segment photographs (and restore them): write the pictures, print a line for each photograph.
+    """Segment photographs (and restore them): write the results, print a line for each photograph.
 
     Under torchrun the processes share the photographs; the first alone tells what was left out.
 
     Args:
-        inputs: files and folders.
+        inputs: files, folders and patterns.
         settings: what the user chose.
         opt: as for ``engine.build.checkpoint.find_checkpoint``.
         weights: likewise.
@@ -59,6 +59,8 @@ def _predict(
     inputs: list[Path], settings: Settings, opt: str | None, weights: str | None, group: ProcessGroup
 ) -> list[Job]:
     settings.check()
+    if settings.measures:
+        require_skan()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
     source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
@@ -67,13 +69,16 @@ def _predict(
     jobs, left_out = plan(paths, settings, source.scale)
     if not jobs:
         refuse_left_out(left_out, len(paths))
-    if settings.rle is not None:
-        check_new(settings.rle, paths, settings.overwrite, settings.resume)
+    check_exchange(settings, paths)
+    if settings.measures:
+        check_summary(settings)
     made_with = settings.record(source.digest, source.device.type, source.precision.name)
     to_do = left_to_do(jobs, settings, made_with)
+    passed_over = told(inputs)
     group.wait()  # results that another process writes are not earlier ones
     if group.first:
-        _tell_left_out(inputs, left_out)
+        for line in (*passed_over, *(f"{entry.path} left out: {entry.reason}" for entry in left_out)):
+            print(one_line(line), flush=True)
     own, failed = list(group.of(to_do)), []
     if own:
         model = TiledModel(source.load(), source.device, settings.tile, settings.overlap, source.precision)
@@ -88,20 +93,12 @@ def _predict(
         return own
     left_out += [entry for part in everyone for entry in part]
     lost = {entry.path for entry in left_out}
-    if settings.rle is not None:
-        write_submission(settings.rle, ((job.path.name, job.files["mask"]) for job in jobs if job.path not in lost))
+    done = [job for job in jobs if job.path not in lost]
+    write_exchange(settings, done)
+    if settings.measures:
+        write_summary(settings, done, left_out, REPAIR)
     refuse_left_out(left_out, len(paths))
     return own
-
-
-def _tell_left_out(inputs: list[Path], left_out: Sequence[LeftOut]) -> None:
-    """Say, before the work, what of the folders is no photograph, and which photographs cannot be read."""
-    for folder in [path for path in inputs if path.is_dir()]:
-        others = passed_over(folder)
-        if others:
-            print(one_line(f"{folder}: passed over {others}"), flush=True)
-    for entry in left_out:
-        print(one_line(f"{entry.path} left out: {entry.reason}"), flush=True)
 
 
 def _photographs(model: TiledModel, jobs: list[Job], settings: Settings, made_with: Mapping[str, Any]) -> list[LeftOut]:
@@ -155,35 +152,16 @@ def _photograph(model: TiledModel, job: Job, settings: Settings, made_with: Mapp
     photo = read_photograph(job.path, settings.bits)
     prediction = examine(model, photo, job.restore, settings, job.path.name)
     decided = job.decided(prediction.restored is not None)
-    _write(decided, photo.pixels, prediction, {**made, **decided_as(decided)})
-    for path in [job.files[kind] for kind in job.files.keys() - decided.files.keys()]:
-        if path.exists() and stamp_of(path) is not None:  # of an earlier run of ours: it would contradict
-            path.unlink()
-    return _line(decided, prediction, time.perf_counter() - began)
+    cracks = prediction.cracks() if settings.measures else None
+    content = write_results(decided, photo.pixels, prediction, cracks, settings, {**made, **decided_as(decided)})
+    return _line(decided, prediction, content, time.perf_counter() - began)
 
 
-def _write(job: Job, pixels: np.ndarray, prediction: Prediction, made: Mapping[str, Any]) -> None:
-    """Write the pictures of one photograph [h,w,3], each with what it was ``made`` with.
-
-    Raises UserError where the disk refuses.
-    """
-    for kind, path in job.files.items():
-        if kind == "overlay":
-            picture = overlay(pixels, prediction.probability, prediction.threshold)
-        elif kind == "restored":
-            assert prediction.restored is not None  # there is such a file
-            picture = prediction.restored
-        elif kind == "probability":
-            picture = np.round(prediction.probability * 255).astype(np.uint8)
-        else:
-            picture = (prediction.mask if kind == "mask" else prediction.fine_mask) * np.uint8(255)
-        ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-        write_bytes(path, stamped(cv2.imencode(".png", ordered)[1].data, made), REPAIR)
-
-
-def _line(job: Job, prediction: Prediction, seconds: float) -> str:
-    """What is printed about one photograph: size, treatment, crack pixels in percent, seconds, files, what to know."""
-    stem, kinds = str(job.files["mask"]).removesuffix("_mask.png"), ",".join(job.files)
+def _line(job: Job, prediction: Prediction, content: Mapping[str, Any] | None, seconds: float) -> str:
+    """What is printed about one photograph: size, treatment, cracks, seconds, files, what to know."""
+    stem = str(job.files["mask"]).removesuffix("_mask.png")
+    kinds = ",".join(kind for kind, path in job.files.items() if path.suffix == ".png")
+    more = "".join(f", {path.name}" for path in job.files.values() if path.suffix != ".png")
     height, width = job.size
     notes = prediction.notes
     if prediction.transparent is not None:
@@ -191,7 +169,8 @@ def _line(job: Job, prediction: Prediction, seconds: float) -> str:
             f"{100 * prediction.transparent.mean():.1f}% transparent, where nothing is looked for and nothing counted"
         )
         notes = (*notes, where)
-    message = (
-        f"{job.path} {width}x{height} {prediction.how}: {100 * prediction.crack_fraction():.2f}% crack, {seconds:.1f} s"
-    )
-    return f"{message} -> {stem}_{{{kinds}}}.png" + "".join(f"; {note}" for note in notes)
+    found = f"{100 * prediction.crack_fraction():.2f}% crack"
+    if content is not None:
+        found += f", {in_words(content)}"
+    message = f"{job.path} {width}x{height} {prediction.how}: {found}, {seconds:.1f} s"
+    return f"{message} -> {stem}_{{{kinds}}}.png{more}" + "".join(f"; {note}" for note in notes)

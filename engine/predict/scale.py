@@ -62,6 +62,15 @@ class ScaleChoice:
     focal_length: float | None = None
     sensor_width: float | None = None
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a scale."""
+        return self.mm_per_pixel is not None or self.reference is not None or self.distance is not None
+
+    def record(self) -> dict[str, object]:
+        """What figures in mm depend on, by the names of the options."""
+        return {f"--{name.replace('_', '-')}": getattr(self, name) for name in NAMES}
+
     @classmethod
     def taken_from(cls, chosen: dict[str, Any]) -> ScaleChoice:
         """Take its values out of those of a command line, and check them."""
@@ -84,7 +93,7 @@ class ScaleChoice:
             raise UserError("--focal-length and --sensor-width: give both, or neither to have them from EXIF")
         if not 0 <= self.scale_uncertainty <= 100:
             raise UserError(f"--scale-uncertainty {self.scale_uncertainty:g}: give percent from 0 to 100")
-        if self.scale_uncertainty and not given:
+        if self.scale_uncertainty and not self.given:
             raise UserError("--scale-uncertainty: give the scale, too: --mm-per-pixel, --reference or --distance")
         if self.reference is not None:
             x1, y1, x2, y2, length = self.reference
@@ -121,3 +130,6 @@ class ScaleChoice:
             raise UserError("--distance: give --focal-length and --sensor-width, too, as masks tell no camera")
         origin = f"{self.distance:g} m away, focal length {camera.focal_length:g} mm"
         return Scale(camera.mm_per_pixel(1000 * self.distance), math.hypot(given, camera.relative), origin)
+
+
+NO_SCALE = ScaleChoice()

@@ -21,7 +21,7 @@ from contracts.command_line import module_parser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from data.images import read_photograph
-from engine.predict.plan import photographs
+from engine.predict.inputs import photographs
 from engine.runtime.experiment import require_writable
 from engine.runtime.progress import Progress
 from metrics.small_regions import remove_small_regions

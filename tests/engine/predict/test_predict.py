@@ -16,7 +16,8 @@ import predict as script
 from contracts.errors import UserError
 from engine.build.models import build_model
 from engine.options.load import load_options
-from engine.predict.plan import Settings, output_names, photographs, plan
+from engine.predict.inputs import photographs
+from engine.predict.plan import Settings, output_names, plan
 from engine.runtime.checkpoint import save_atomic
 from tests.helpers.errors import exit_line
 from tests.helpers.photographs import save
