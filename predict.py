@@ -8,6 +8,7 @@ python predict.py photo.jpg --weights compact            the shipped weights, wh
 python predict.py folder/ --rle submission.csv           and a CSV file of masks as runs, for competitions
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
+python predict.py --export deepness -o qgis.onnx         the model for the QGIS plugin Deepness
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
 
 Each photograph STEM gives, in the results folder:
@@ -32,6 +33,7 @@ from os.path import expanduser
 
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
+from engine.export.arguments import add_export
 
 
 def parse() -> argparse.Namespace:
@@ -55,12 +57,6 @@ def parse() -> argparse.Namespace:
         "newest experiment below experiments/; weights/compact, if there is none or all are older than that was made",
     )
     add(
-        "--export",
-        choices=("onnx",),
-        help="write the model as an ONNX file, and predict nothing: lr [1,3,h,w], RGB in [0,1], any sides -> "
-        "restored, kernel, logits, probability; needs 'pip install onnx onnxruntime'",
-    )
-    add(
         "--rle",
         type=user_path,
         metavar="FILE",
@@ -74,6 +70,7 @@ def parse() -> argparse.Namespace:
         "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
     )
     add_ways(parser)
+    add_export(parser)
     return parser.parse_args()
 
 
@@ -122,10 +119,20 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     chosen = vars(parse())
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
+    resolution = chosen.pop("resolution")
     if target is not None and inputs:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
     if target is not None and chosen["precision"] == "bfloat16":
         raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
+    if target != "deepness" and resolution is not None:
+        raise UserError(f"--resolution {resolution:g}: only files of --export deepness have one; leave it out")
+    if target == "deepness":
+        from engine.export.deepness import RESOLUTION, export_deepness
+
+        ways = {name: chosen[name] for name in ("threshold", "tile", "overlap")}
+        restored, resolution = chosen["restore"] == "always", RESOLUTION if resolution is None else resolution
+        export_deepness(chosen["out"], opt, weights, chosen["overwrite"], restored, **ways, resolution=resolution)
+        return
     if target is not None:
         from engine.export.run import export
 
