@@ -9,6 +9,7 @@ python predict.py folder/ --rle submission.csv           and a CSV file of masks
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
 python predict.py --export deepness -o qgis.onnx         the model for the QGIS plugin Deepness
+python predict.py --serve                                a page in a browser to try it, at http://127.0.0.1:7860
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
 
 Each photograph STEM gives, in the results folder:
@@ -34,6 +35,7 @@ from os.path import expanduser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.export.arguments import add_export
+from engine.serve.arguments import add_serve, checked_address
 
 
 def parse() -> argparse.Namespace:
@@ -71,6 +73,7 @@ def parse() -> argparse.Namespace:
     )
     add_ways(parser)
     add_export(parser)
+    add_serve(parser)
     return parser.parse_args()
 
 
@@ -119,7 +122,10 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     chosen = vars(parse())
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
-    resolution = chosen.pop("resolution")
+    resolution, served, host, port = (chosen.pop(name) for name in ("resolution", "serve", "host", "port"))
+    address = checked_address(served, host, port)
+    if target is not None and served:
+        raise UserError("--export and --serve: give one of them")
     if target is not None and inputs:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
     if target is not None and chosen["precision"] == "bfloat16":
@@ -137,6 +143,14 @@ def main() -> None:
         from engine.export.run import export
 
         export(chosen["out"], opt, weights, chosen["overwrite"])
+        return
+    if served:
+        if inputs:
+            raise UserError(f"{inputs[0]}: --serve takes photographs on its page; leave one of them out")
+        from engine.predict.plan import Settings
+        from engine.serve.server import serve
+
+        serve(Settings(**{name: value for name, value in chosen.items() if value is not None}), opt, weights, *address)
         return
     if not inputs:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
