@@ -21,7 +21,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     add(
         "--host",
         metavar="ADDRESS",
-        help=f"with --serve: address to listen at ({HOST}, this computer alone); 0.0.0.0 lets everybody in the network in",
+        help=f"with --serve: address to listen at ({HOST}, this computer alone); 0.0.0.0 lets all of the network in",
     )
     add("--port", type=int, metavar="N", help=f"with --serve: its port ({PORT})")
 

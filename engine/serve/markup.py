@@ -25,7 +25,7 @@ def _answer(title: str, lines: tuple[str, ...], kind: str = "", name: str = "") 
 
 def welcome() -> str:
     """Before there is a photograph."""
-    limits = f"Images up to {MOST_BYTES / 1e6:.0f} MB and {MOST_MEGAPIXELS} megapixels."
+    limits = f"Images up to {MOST_BYTES // 2**20} MB and {MOST_MEGAPIXELS} megapixels."
     return _answer("Nothing looked at yet", (WELCOME, limits), "cs-quiet")
 
 
@@ -60,10 +60,37 @@ def answer(found: Found, shown: Shown, scale: Scale | None, trouble: str = "") -
     return _answer(headline(shown, scale), tuple(lines), "", found.received.name)
 
 
+def looking(received: Received | None) -> str:
+    """While the network works."""
+    if received is None:
+        return refused("Choose a photograph first.")
+    words = _answer("Looking for cracks", (), "cs-quiet", received.name)
+    return words.removesuffix("</div>") + '<div class="cs-bar" aria-hidden="true"></div></div>'
+
+
 def preview(received: Received) -> str:
     """The photograph alone."""
     url = as_url(photograph(received.photo.pixels))
-    return f'<figure class="cs-picture"><div class="cs-stage"><img src="{url}" alt="The photograph"></div></figure>'
+    return (
+        f'{_figure(received.size)}<div class="cs-stage" onpointermove="{_coordinates(received.size)}">'
+        f'<img src="{url}" alt="The photograph"></div><figcaption><span></span><output></output></figcaption></figure>'
+    )
+
+
+def _coordinates(size: tuple[int, int]) -> str:
+    """What shows the place of the pointer in pixels of the photograph, as the value of an attribute."""
+    height, width = size
+    return escape(
+        "const b = this.getBoundingClientRect(), f = this.closest('figure');"
+        f"const x = Math.round((event.clientX - b.left) / b.width * {width}),"
+        f" y = Math.round((event.clientY - b.top) / b.height * {height});"
+        "f.querySelector('output').textContent = `x,y = ${x},${y}`"
+    )
+
+
+def _figure(size: tuple[int, int]) -> str:
+    """The beginning of a picture, which is to fit the window."""
+    return f'<figure class="cs-picture" style="--ratio: {size[1] / size[0]:.4f}">'
 
 
 def comparison(found: Found, shown: Shown) -> str:
@@ -71,7 +98,7 @@ def comparison(found: Found, shown: Shown) -> str:
 
     The handle stays where it was when another threshold changes the picture.
     """
-    height, width = found.received.size
+    size = found.received.size
     before, after = as_url(photograph(found.received.photo.pixels)), as_url(marked(found, shown))
     what = "restored, marked" if found.prediction.restored is not None else "cracks marked"
     moved = "window.csCut = this.value; this.parentElement.style.setProperty('--cut', this.value + '%')"
@@ -79,14 +106,8 @@ def comparison(found: Found, shown: Shown) -> str:
         "if (window.csCut) { const s = this.parentElement; s.style.setProperty('--cut', window.csCut + '%');"
         " s.querySelector('input').value = window.csCut }"
     )
-    at = (
-        "const b = this.getBoundingClientRect(), f = this.closest('figure');"
-        f"const x = Math.round((event.clientX - b.left) / b.width * {width}),"
-        f" y = Math.round((event.clientY - b.top) / b.height * {height});"
-        "f.querySelector('output').textContent = `x,y = ${x},${y}`"
-    )
     return (
-        f'<figure class="cs-picture"><div class="cs-stage" style="--cut: 50%" onpointermove="{escape(at)}">'
+        f'{_figure(size)}<div class="cs-stage" style="--cut: 50%" onpointermove="{_coordinates(size)}">'
         f'<img src="{after}" alt="The photograph with its cracks outlined and numbered">'
         f'<img class="cs-before" src="{before}" alt="The photograph as it is" onload="{escape(again)}">'
         '<span class="cs-line" aria-hidden="true"></span>'
@@ -112,10 +133,11 @@ def table(shown: Shown, scale: Scale | None) -> str:
     )
     more = len(shown.measured) - IN_TABLE
     rest = f"{more} shorter one{'s' if more > 1 else ''} in the CSV file. " if more > 0 else ""
-    note = f"{rest}Scale: {scale_words(scale)}. Direction: 0° lies, 90° stands."
+    note = escape(f"{rest}Scale: {scale_words(scale)}.")
+    direction = '<span class="cs-direction"> Direction: 0° lies, 90° stands.</span>'
     return (
-        f'<div class="cs-table"><table><thead><tr><th scope="col"><span class="cs-hidden">number</span></th>{heads}</tr>'
-        f"</thead><tbody>{body}</tbody></table><p>{escape(note)}</p></div>"
+        f'<div class="cs-table"><table><thead><tr><th scope="col"><span class="cs-hidden">number</span></th>{heads}'
+        f"</tr></thead><tbody>{body}</tbody></table><p>{note}{direction}</p></div>"
     )
 
 

@@ -27,7 +27,9 @@ HEAD = (
     "<h1>Cracks in a photograph</h1><p>Outlined, counted and measured. "
     "The photograph goes to the computer that runs this page, and nowhere else.</p>"
 )
-POINTS = "In the photograph, from its upper left corner. After the search, pointing at the picture shows x,y."
+TO_ANSWER = """() => { const a = document.querySelector('#cs-answer');
+  if (a.getBoundingClientRect().top > innerHeight / 2) a.scrollIntoView({behavior: 'smooth'}) }"""
+POINTS = "In the photograph, from its upper left corner. Pointing at the picture shows x,y."
 
 
 class Desk:
@@ -63,6 +65,10 @@ class Desk:
         name = None if one is None else self.photographs.add(one)
         picture = "" if one is None else markup.preview(one)
         return [name, None, words, picture, gr.update(visible=False), "", "", gr.update(interactive=one is not None)]
+
+    def looking(self, name: str | None) -> str:
+        """The button was pressed."""
+        return markup.looking(self.photographs.get(name))
 
     def search(self, name: str | None, restore: str, threshold: float, *scale: Any) -> list[Any]:
         """Look for cracks in a photograph, and show what was found."""
@@ -162,9 +168,11 @@ def build(desk: Desk, threshold: float = 0.5) -> gr.Blocks:
             event(guarded(desk.received, 8, 2), [file], waiting, show_progress_on=answer, **private)
         example.click(guarded(desk.example, 9, 2), None, [*waiting, file], show_progress_on=answer, **private)
         shown = [answer, picture, table, files]
-        find.click(
+        find.click(desk.looking, [photograph], [answer], queue=False, show_progress="hidden", **private).then(
+            None, js=TO_ANSWER, **private
+        ).then(
             guarded(desk.search, 6, 1), [photograph, restore, level, *scale], [result, *shown, level],
-            show_progress_on=answer, **network,
+            show_progress="hidden", **network,
         )  # fmt: skip
         for one in (level, *scale):
             one.change(

@@ -22,7 +22,7 @@ APART = 1.4  # heights of a number between two of them
 def fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """(width, height) of a picture of a photograph of ``size`` (height, width)."""
     height, width = size
-    factor = min(longest, max(LEAST, max(size))) / max(size)
+    factor = min(longest, max(LEAST, *size)) / max(size)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 

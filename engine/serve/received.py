@@ -10,7 +10,7 @@ from contracts.names import one_line, readable
 from data.images import IMAGE_SUFFIXES, Photograph, image_size, read_photograph
 from data.synthetic import SyntheticSource
 
-MOST_BYTES = 40_000_000
+MOST_BYTES = 40 * 2**20
 MOST_MEGAPIXELS = 50
 MOST_RESTORED = 6  # megapixels; the restored image and its probability take 0.35 GB for each of them
 DRAWN_SIDE, DRAWN_SEED = 448, 5
@@ -52,7 +52,7 @@ def receive(path: Path) -> Received:
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise UserError(
-            f"{name} has {size / 1e6:.0f} MB; the page takes up to {MOST_BYTES / 1e6:.0f}. "
+            f"{name} has {size / 2**20:.0f} MB; the page takes up to {MOST_BYTES // 2**20}. "
             "Save it smaller, or use predict.py."
         )
     try:

@@ -28,7 +28,7 @@ TALLEST = 0.46  # of the height, of the picture
 
 
 def as_csv(found: Found, shown: Shown, scale: Scale | None) -> str:
-    """A row for each crack, as ``metrics.crack_rows`` has it, in pixels of the photograph; of too small ones the reason.
+    """A row for each crack, as ``metrics.crack_rows`` has it, in pixels of the photograph; why some have no figures.
 
     Args:
         found: the photograph.

@@ -22,7 +22,7 @@ Scope = MutableMapping[str, Any]
 Channel = Callable[..., Awaitable[Any]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PHOTOGRAPHS, RESULTS = 6, 3  # kept in memory
-CLOSED = ("file", "proxy", "stream", "monitoring", "deep_link")  # of gradio's, which the page does not use
+CLOSED = ("file", "proxy", "stream", "monitoring", "deep_link", "openapi")  # of gradio's, which the page does not use
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
     "script-src 'self' 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; object-src 'none'; base-uri 'self'; "
@@ -105,7 +105,7 @@ def application(finder: Finder, host: str, port: int, threshold: float = 0.5) ->
     page = build(Desk(finder, photographs, results), threshold)
     app = gr.mount_gradio_app(
         app, page, "/", server_name=host, server_port=port, footer_links=[], run_history=False, show_error=False,
-        max_file_size=2 * MOST_BYTES, ssr_mode=False, mcp_server=False, theme=theme, css=CSS,
+        max_file_size=MOST_BYTES, ssr_mode=False, mcp_server=False, theme=theme, css=CSS,
     )  # fmt: skip
     return Guard(app, LOOPBACK if host in LOOPBACK else None)
 

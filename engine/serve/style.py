@@ -55,6 +55,7 @@ footer { display: none !important; }
 #cs-photo .icon-button-wrapper, #cs-photo table { background: none; }
 #cs-photo .file-preview-holder { border: 1px solid var(--cs-rule); border-radius: 10px; background: var(--cs-card); }
 #cs-photo td.download { display: none; }
+#cs-photo .icon-button-wrapper { border: 0; box-shadow: none; }
 #cs-example { width: auto; min-height: 0; margin-top: -10px; padding: 0 !important; justify-content: flex-start;
   border: 0 !important; background: none !important; box-shadow: none !important; font-size: 14px; font-weight: 400;
   color: var(--cs-quiet) !important; text-decoration: underline; text-underline-offset: 3px; }
@@ -64,7 +65,7 @@ footer { display: none !important; }
 #cs-controls .cs-help { margin: 0; font-size: 13px; line-height: 1.45; color: var(--cs-quiet); }
 
 /* the answer */
-#cs-answer { min-height: 84px; }
+#cs-answer { min-height: 84px; scroll-margin-top: 16px; }
 #cs-answer h2 { margin: 0; font-size: clamp(25px, 2.9vw, 36px); line-height: 1.16; letter-spacing: -.02em;
   font-weight: 680;
   color: var(--cs-ink); text-wrap: balance; overflow-wrap: anywhere; }
@@ -75,9 +76,17 @@ footer { display: none !important; }
 #cs-answer .cs-refused h2 { font-size: 25px; color: var(--cs-warn); }
 #cs-answer .cs-refused p { font-size: 16px; color: var(--cs-ink); }
 
+#cs-answer .cs-bar { height: 3px; max-width: 320px; margin-top: 14px; overflow: hidden; border-radius: 2px;
+  background: var(--cs-track); }
+#cs-answer .cs-bar::after { content: ""; display: block; width: 38%; height: 100%; border-radius: 2px;
+  background: var(--cs-accent); animation: cs-run 1.4s ease-in-out infinite alternate; }
+@keyframes cs-run { from { translate: -10% 0; } to { translate: 175% 0; } }
+@media (prefers-reduced-motion: reduce) { #cs-answer .cs-bar::after { animation: none; width: 100%; opacity: .5; } }
+
 /* the picture */
 .gradio-container .cs-picture { margin: 0; }
-.cs-stage { position: relative; overflow: hidden; border-radius: 10px; background: var(--cs-card); line-height: 0; }
+.cs-stage { position: relative; max-width: calc(80vh * var(--ratio)); overflow: hidden; border-radius: 10px;
+  background: var(--cs-card); line-height: 0; }
 .gradio-container .cs-stage img { display: block; width: 100%; max-width: none; height: auto; margin: 0;
   border-radius: 0;
   user-select: none; }
@@ -97,8 +106,10 @@ footer { display: none !important; }
   font-size: 12.5px; line-height: 1.2; color: #fff; pointer-events: none; }
 .cs-left { left: 10px; }
 .cs-right { right: 10px; }
-.gradio-container .cs-picture figcaption { display: flex; justify-content: space-between; gap: 12px; margin-top: 8px;
+.gradio-container .cs-picture figcaption { display: flex; max-width: calc(80vh * var(--ratio));
+  justify-content: space-between; gap: 12px; margin-top: 8px;
   font-size: 13px; line-height: 1.4; color: var(--cs-quiet); }
+.gradio-container .cs-picture figcaption * { color: inherit; }
 .cs-picture output { font-variant-numeric: tabular-nums; white-space: nowrap; }
 
 /* the threshold */
@@ -121,6 +132,7 @@ footer { display: none !important; }
 .cs-table thead small::before { content: " / "; }
 .gradio-container .cs-table tbody th { width: 1.6em; padding-left: 0; font-weight: 650; text-align: left; }
 .gradio-container .cs-table p { margin: 10px 0 0; font-size: 13px; line-height: 1.5; color: var(--cs-quiet); }
+.gradio-container .cs-table .cs-direction { color: inherit; }
 .cs-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .cs-downloads { display: flex; flex-wrap: wrap; gap: 10px; }
 .gradio-container a.cs-button { padding: 10px 16px; border: 1px solid var(--cs-rule); border-radius: 9px;
@@ -137,5 +149,8 @@ footer { display: none !important; }
   #cs-controls, #cs-result { flex: none !important; width: 100%; }
   .gradio-container .cs-table table { font-size: 14px; }
   .gradio-container .cs-table :is(th, td) { padding-left: 4px; }
+}
+@media (max-width: 480px) {
+  .cs-table :is(th, td):nth-child(5), .cs-table .cs-direction { display: none; }
 }
 """

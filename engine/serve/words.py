@@ -13,7 +13,7 @@ COLUMNS = ("length", "mean width", "widest", "direction")
 JOINED = "\u00a0"  # between number and unit, where no line ends
 LIMITS = (
     "A program's finding, not an inspection: it misses cracks and takes joints, stains or twigs for some.",
-    "± is one standard uncertainty of measuring these pixels, and of the scale; how well a crack was found is not in it.",
+    "± is one standard uncertainty of measuring these pixels and of the scale, not of how well a crack was found.",
     "A crack thinner than the blur of the photograph is measured as wide as the blur.",
     "One scale holds for the whole photograph only where it looks straight at a flat surface.",
 )
@@ -57,7 +57,8 @@ def headline(shown: Shown, scale: Scale | None) -> str:
     widest = widest_of(measured)
     assert widest is not None and widest.max_width is not None  # measured ones have one
     width = rounded(in_unit(widest.max_width, scale))
-    return f"{count}, {total}{JOINED}{name} {'in all' if len(measured) > 1 else 'long'}, widest {width}{JOINED}{name}"
+    all_of_it = f"in{JOINED}all" if len(measured) > 1 else "long"
+    return f"{count}, {total}{JOINED}{name} {all_of_it}, widest {width}{JOINED}{name}"
 
 
 def facts(found: Found, shown: Shown) -> tuple[str, ...]:
