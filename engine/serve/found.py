@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from contracts.errors import UserError
 from engine.predict.photo import Prediction
 from engine.serve.received import Received
-from metrics.geometry import Crack, measure
+from metrics.geometry import LEAST_LENGTH, Crack, measure
 from metrics.small_regions import remove_small_regions
 
 
@@ -108,7 +108,8 @@ def _rank(crack: Crack) -> tuple[float, int]:
 def of_photograph(crack: Crack, scale: int) -> Crack:
     """A crack that was measured in a restored image, in pixels of the photograph.
 
-    Its area is rounded; the centres of the first pixels of both images do not lie on each other.
+    Its area is rounded; the centres of the first pixels of both images do not lie on each other. What is a speck in the
+    photograph is one here, too, so that restoring does not add to the number of cracks.
 
     Args:
         crack: as measured.
@@ -130,6 +131,9 @@ def of_photograph(crack: Crack, scale: int) -> Crack:
         "lines": tuple((line - shift) / scale for line in crack.lines),
         "widths": tuple(width / scale for width in crack.widths),
     }
+    length = changed["length"]
+    if length is not None and length.value < LEAST_LENGTH:
+        changed["reason"] = f"shorter than {LEAST_LENGTH:g} px"
     return replace(crack, **changed)
 
 

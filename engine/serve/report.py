@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.serve.found import Found, Shown
 from engine.serve.pictures import IN_REPORT, marked
-from engine.serve.words import COLUMNS, LIMITS, facts, headline, rows, scale_words, unit
+from engine.serve.words import COLUMNS, JOINED, LIMITS, facts, headline, rows, scale_words, unit
 from metrics.crack_rows import rows_of
 from metrics.scale import Scale
 
@@ -60,7 +60,7 @@ def as_pdf(found: Found, shown: Shown, scale: Scale | None, weights: str, made: 
     made = datetime.now().astimezone() if made is None else made
     title = headline(shown, scale)
     content = io.BytesIO()
-    facts_of_file = {"Title": f"{found.received.name}: {title}", "CreationDate": made}
+    facts_of_file = {"Title": f"{found.received.name}: {title}".replace(JOINED, " "), "CreationDate": made}
     with (
         mpl.rc_context({"pdf.fonttype": 42, "font.family": TYPEFACE}),
         PdfPages(content, metadata=facts_of_file) as pdf,
@@ -96,7 +96,7 @@ def _told(found: Found, shown: Shown, scale: Scale | None, weights: str, made: d
     return [
         ("Photograph", " · ".join(facts(found, shown))),
         ("Scale", scale_words(scale)),
-        ("Options", f"threshold {shown.threshold:.2f}, regions below {found.minimum_area} px left out"),
+        ("Options", f"threshold {shown.threshold:.2f}; regions below {found.minimum_area} segmented pixels left out"),
         ("Weights", weights),
         ("Made", f"{made:%Y-%m-%d %H:%M %Z}"),
         *note,
@@ -121,10 +121,18 @@ def _text(
     widest: int = WIDEST_LINE,
 ) -> float:
     """Write a text from ``place`` downwards; return where it ends."""
-    for line in textwrap.wrap(text, widest) or [""]:
+    for line in textwrap.wrap(_drawable(text), widest) or [""]:
         page.text(LEFT, place, line, size=size, color=colour, weight=weight, va="top", parse_math=False)
         place -= size / 72 * 1.35 / A4[1]
     return place
+
+
+def _drawable(text: str) -> str:
+    """A text with U+FFFD, a question mark in a diamond, for what the typeface lacks, as names may hold any letters."""
+    from matplotlib.font_manager import findfont, get_font
+
+    typeface = get_font(findfont(TYPEFACE))
+    return "".join(letter if typeface.get_char_index(ord(letter)) else "\ufffd" for letter in text)
 
 
 def _picture(page: Page, place: float, image: object) -> float:
@@ -163,7 +171,11 @@ def _notes(page: Page, bottom: float, notes: list[tuple[str, str]]) -> None:
     """Names and texts, the last line of which ends at ``bottom``."""
     size = 7.5
     step = size / 72 * 1.4 / A4[1]
-    lines = [(name if first else "", line) for name, text in notes for first, line in _first(textwrap.wrap(text, 96))]
+    lines = [
+        (name if first else "", line)
+        for name, text in notes
+        for first, line in _first(textwrap.wrap(_drawable(text), 106))
+    ]
     for place, (name, line) in enumerate(reversed(lines)):
         height = bottom + place * step
         page.text(LEFT, height, name, size=size, color=QUIET, va="bottom")
