@@ -96,18 +96,18 @@ def _figure(size: tuple[int, int]) -> str:
 def comparison(found: Found, shown: Shown) -> str:
     """The photograph and what was found in it, one over the other, with a handle between them.
 
-    The handle stays where it was when another threshold changes the picture.
+    The handle's place is kept outside, so that it stays when another threshold changes the picture.
     """
     size = found.received.size
     before, after = as_url(photograph(found.received.photo.pixels)), as_url(marked(found, shown))
     what = "restored, marked" if found.prediction.restored is not None else "cracks marked"
-    moved = "window.csCut = this.value; this.parentElement.style.setProperty('--cut', this.value + '%')"
+    moved = "document.documentElement.style.setProperty('--cs-cut', this.value + '%')"
     again = (
-        "if (window.csCut) { const s = this.parentElement; s.style.setProperty('--cut', window.csCut + '%');"
-        " s.querySelector('input').value = window.csCut }"
+        "const cut = parseFloat(document.documentElement.style.getPropertyValue('--cs-cut'));"
+        " if (cut >= 0) this.parentElement.querySelector('input').value = cut"
     )
     return (
-        f'{_figure(size)}<div class="cs-stage" style="--cut: 50%" onpointermove="{_coordinates(size)}">'
+        f'{_figure(size)}<div class="cs-stage" onpointermove="{_coordinates(size)}">'
         f'<img src="{after}" alt="The photograph with its cracks outlined and numbered">'
         f'<img class="cs-before" src="{before}" alt="The photograph as it is" onload="{escape(again)}">'
         '<span class="cs-line" aria-hidden="true"></span>'

@@ -93,10 +93,14 @@ def _pages(found: Found, shown: Shown, scale: Scale | None, weights: str, made: 
 def _told(found: Found, shown: Shown, scale: Scale | None, weights: str, made: datetime) -> list[tuple[str, str]]:
     """How it came about, (name, text)."""
     note = [("Not measured", shown.note)] if shown.note else []
+    computed = "; ".join((found.prediction.precision, *found.prediction.notes))
     return [
         ("Photograph", " · ".join(facts(found, shown))),
         ("Scale", scale_words(scale)),
-        ("Options", f"threshold {shown.threshold:.2f}; regions below {found.minimum_area} segmented pixels left out"),
+        (
+            "Options",
+            f"threshold {shown.threshold:.2f}; regions below {found.minimum_area} segmented pixels left out; {computed}",
+        ),
         ("Weights", weights),
         ("Made", f"{made:%Y-%m-%d %H:%M %Z}"),
         *note,

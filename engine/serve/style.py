@@ -3,7 +3,7 @@
 CSS = """
 :root {
   --cs-paper: #f6f5f1; --cs-card: #ffffff; --cs-ink: #1c1b19; --cs-quiet: #67645d; --cs-rule: #dedad1;
-  --cs-accent: #1f4b46; --cs-on-accent: #ffffff; --cs-warn: #9a3412; --cs-track: #d8d4ca;
+  --cs-accent: #1f4b46; --cs-on-accent: #ffffff; --cs-warn: #9a3412; --cs-track: #d8d4ca; --cs-cut: 50%;
 }
 .dark {
   --cs-paper: #141517; --cs-card: #1c1e21; --cs-ink: #eceae5; --cs-quiet: #a19e97; --cs-rule: #34373c;
@@ -76,6 +76,8 @@ footer { display: none !important; }
 #cs-answer .cs-refused h2 { font-size: 25px; color: var(--cs-warn); }
 #cs-answer .cs-refused p { font-size: 16px; color: var(--cs-ink); }
 
+#cs-result [data-testid="status-tracker"] { display: none; }
+#cs-answer:has([data-testid="status-tracker"]:not(.hide)) .cs-answer:not(.cs-quiet) { opacity: .45; }
 #cs-answer .cs-bar { height: 3px; max-width: 320px; margin-top: 14px; overflow: hidden; border-radius: 2px;
   background: var(--cs-track); }
 #cs-answer .cs-bar::after { content: ""; display: block; width: 38%; height: 100%; border-radius: 2px;
@@ -91,8 +93,8 @@ footer { display: none !important; }
   border-radius: 0;
   user-select: none; }
 .gradio-container .cs-stage .cs-before { position: absolute; inset: 0; height: 100%;
-  clip-path: inset(0 calc(100% - var(--cut)) 0 0); }
-.cs-line { position: absolute; top: 0; bottom: 0; left: var(--cut); width: 2px; margin-left: -1px; background: #fff;
+  clip-path: inset(0 calc(100% - var(--cs-cut)) 0 0); }
+.cs-line { position: absolute; top: 0; bottom: 0; left: var(--cs-cut); width: 2px; margin-left: -1px; background: #fff;
   box-shadow: 0 0 0 1px rgb(0 0 0 / .25); }
 .cs-line::after { content: "\\2194"; position: absolute; top: 50%; left: 50%; translate: -50% -50%; width: 36px;
   height: 36px;

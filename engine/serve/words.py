@@ -67,14 +67,14 @@ def facts(found: Found, shown: Shown) -> tuple[str, ...]:
     small = len(shown.cracks) - len(shown.measured)
     specks = (f"{small} speck{'' if small == 1 else 's'} too small to measure",) if small else ()
     share = () if shown.note else (f"{100 * shown.fraction:.2g}% of the photograph",)
-    photo = (*found.received.photo.notes, *found.prediction.notes)
-    return (f"{width} x {height} px", found.how, *share, *specks, *photo)
+    how = found.how.replace("--restore always", "always restore")  # the page has no command line
+    return (f"{width} x {height} px", how, *share, *specks, *found.received.photo.notes)
 
 
 def scale_words(scale: Scale | None) -> str:
     """What is said of the scale."""
     if scale is None:
-        return "not known: lengths are in pixels of the photograph"
+        return "not known, lengths are in pixels of the photograph"
     spread = f" ± {100 * scale.relative:.1g}%" if scale.relative else ""
     return f"{scale.mm_per_pixel:.4g} mm per pixel{spread} ({scale.origin})"
 
