@@ -11,6 +11,8 @@ python predict.py folder/ --rle submission.csv           and a CSV file of masks
 python predict.py folder/ --coco cracks.json --yolo labels/      masks for labelling tools and other networks
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
+python predict.py --export deepness -o qgis.onnx         the model for the QGIS plugin Deepness
+python predict.py --serve                                a page in a browser to try it, at http://127.0.0.1:7860
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
 
 Each photograph STEM gives, in the results folder:
@@ -41,7 +43,10 @@ from os.path import expanduser
 
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
+from engine.export.arguments import add_export
 from engine.predict.arguments import add_exchange, add_measuring
+from engine.predict.scale import ScaleChoice
+from engine.serve.arguments import add_serve, checked_address
 
 
 def parse() -> argparse.Namespace:
@@ -64,12 +69,6 @@ def parse() -> argparse.Namespace:
         help="weights, a shipped folder or its name, or an exported model (.onnx); unset: best, else latest, of the "
         "newest experiment below experiments/; weights/compact, if there is none or all are older than that was made",
     )
-    add(
-        "--export",
-        choices=("onnx",),
-        help="write the model as an ONNX file, and predict nothing: lr [1,3,h,w], RGB in [0,1], any sides -> "
-        "restored, kernel, logits, probability; needs 'pip install onnx onnxruntime'",
-    )
     add("--overwrite", action="store_true", help="replace earlier results")
     add(
         "--resume",
@@ -80,6 +79,8 @@ def parse() -> argparse.Namespace:
     add_ways(parser)
     add_measuring(parser)
     add_exchange(parser)
+    add_export(parser)
+    add_serve(parser)
     return parser.parse_args()
 
 
@@ -135,25 +136,46 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     chosen = vars(parse())
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
+    resolution, served, host, port = (chosen.pop(name) for name in ("resolution", "serve", "host", "port"))
+    address = checked_address(served, host, port)
+    if target is not None and served:
+        raise UserError("--export and --serve: give one of them")
     if target is not None and inputs:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
     if target is not None and chosen["precision"] == "bfloat16":
         raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
     if target is not None and chosen["runtime"] != "auto":
         raise UserError("--runtime: chooses what predicts; leave it out with --export")
+    if target != "deepness" and resolution is not None:
+        raise UserError(f"--resolution {resolution:g}: only files of --export deepness have one; leave it out")
+    if target == "deepness":
+        from engine.export.deepness import RESOLUTION, export_deepness
+
+        ways = {name: chosen[name] for name in ("threshold", "tile", "overlap")}
+        restored, resolution = chosen["restore"] == "always", RESOLUTION if resolution is None else resolution
+        export_deepness(chosen["out"], opt, weights, chosen["overwrite"], restored, **ways, resolution=resolution)
+        return
     if target is not None:
         from engine.export.run import export
 
         export(chosen["out"], opt, weights, chosen["overwrite"])
         return
+    from engine.predict.plan import Settings
+
+    scale = ScaleChoice.taken_from(chosen)
+    settings = Settings(scale=scale, **{name: value for name, value in chosen.items() if value is not None})
+    if served:
+        if inputs:
+            raise UserError(f"{inputs[0]}: --serve takes photographs on its page; leave one of them out")
+        from engine.serve.server import serve
+
+        serve(settings, opt, weights, *address)
+        return
     if not inputs:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
-    from engine.predict.plan import Settings
     from engine.predict.run import predict
-    from engine.predict.scale import ScaleChoice
 
-    chosen["scale"] = ScaleChoice.taken_from(chosen)
-    predict(inputs, Settings(**{name: value for name, value in chosen.items() if value is not None}), opt, weights)
+    predict(inputs, settings, opt, weights)
 
 
 if __name__ == "__main__":

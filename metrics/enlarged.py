@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 from metrics.figure import Figure
-from metrics.geometry import Crack
+from metrics.geometry import LEAST_LENGTH, Crack
 
 
 def reduced(crack: Crack, factor: int) -> Crack:
@@ -22,7 +22,8 @@ def reduced(crack: Crack, factor: int) -> Crack:
 
     Returns:
         The same crack: lengths and widths with their uncertainties by the factor smaller, the area by its square (and
-        no whole number any more), the box as large as the pixels that the crack touches.
+        no whole number any more), the box as large as the pixels that the crack touches. What is too short to have a
+        length in the original image has none here either: enlarging makes no cracks of specks.
     """
     if factor == 1:
         return crack
@@ -30,6 +31,10 @@ def reduced(crack: Crack, factor: int) -> Crack:
     def smaller(figure: Figure | None) -> Figure | None:
         return None if figure is None else figure.times(1 / factor)
 
+    length = smaller(crack.length)
+    if length is not None and length.value < LEAST_LENGTH:
+        unmeasured = Crack(crack.area, crack.box, reason=f"shorter than {LEAST_LENGTH:g} px")
+        return replace(reduced(unmeasured, factor), reason=unmeasured.reason)
     shift = (1 - 1 / factor) / 2  # of the centres of first pixels
     top, left, bottom, right = crack.box
     down, along = crack.widest or (math.nan, math.nan)
@@ -37,7 +42,7 @@ def reduced(crack: Crack, factor: int) -> Crack:
         crack,
         area=crack.area / factor**2,
         box=(top // factor, left // factor, -(-bottom // factor), -(-right // factor)),
-        length=smaller(crack.length),
+        length=length,
         mean_width=smaller(crack.mean_width),
         p95_width=smaller(crack.p95_width),
         max_width=smaller(crack.max_width),

@@ -51,7 +51,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     source = checkpoint.path
     beside = source.with_name(f"{source.name}.onnx") if source.is_dir() else source.with_suffix(".onnx")
     path = beside if out is None else out
-    _check_new(path, overwrite)
+    check_new(path, overwrite)
     model = checkpoint.model()
     kept = json.dumps(checkpoint.options.model_dump(mode="json"))
     graph = to_onnx(model, {"options": kept, "step": str(checkpoint.step), "weights": source.name})
@@ -67,7 +67,7 @@ def export(out: Path | None, opt: str | None, weights: str | None, overwrite: bo
     return path
 
 
-def _check_new(path: Path, overwrite: bool) -> None:
+def check_new(path: Path, overwrite: bool) -> None:
     """Raise UserError for a file that exists (unless ``overwrite``), cannot be written or has another ending."""
     if path.suffix.lower() != ".onnx":
         raise UserError(f"-o {path}: give a file that ends in .onnx")  # never a photograph or weights
@@ -102,25 +102,10 @@ def to_onnx(model: WholeModel, facts: dict[str, str] | None = None) -> onnx.Mode
     import onnx
 
     example = torch.rand(1, 3, *EXAMPLE, generator=torch.Generator().manual_seed(0))
-    names, buffer = list(model.eval().named_tensors(example)), io.BytesIO()
+    names = list(model.eval().named_tensors(example))
     axes = {name: {2: "H", 3: "W"} for name in names if name not in ("kernel", "direct")}
     small = {2: "h", 3: "w"}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # each size in Python is warned of; the tests try other sizes instead
-            torch.onnx.export(
-                Traced(model).eval(),
-                (example,),
-                buffer,  # type: ignore[arg-type]  # the exporter without dynamo writes to buffers, too
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=["lr"],
-                output_names=names,
-                dynamic_axes={"lr": small, "direct": small, **axes},
-            )
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise UserError(f"this model cannot be exported to ONNX: {str(error).splitlines()[0]}") from None
-    content = onnx.load_from_string(buffer.getvalue())
+    content = traced(Traced(model).eval(), (1, 3, *EXAMPLE), names, {"lr": small, "direct": small, **axes})
     kept = [output for output in content.graph.output if output.name in SHOWN]
     del content.graph.output[:]
     content.graph.output.extend(kept)
@@ -136,6 +121,41 @@ def to_onnx(model: WholeModel, facts: dict[str, str] | None = None) -> onnx.Mode
         },
     )
     return content
+
+
+def traced(
+    module: nn.Module, shape: tuple[int, ...], names: list[str], axes: dict[str, dict[int, str]]
+) -> onnx.ModelProto:
+    """A graph of what a module computes of ``lr``, traced with noise of that shape.
+
+    Args:
+        module: in evaluation mode, on the CPU.
+        shape: of lr.
+        names: of its outputs.
+        axes: which sides stay open, by tensor.
+
+    Raises:
+        UserError: for an operation that ONNX lacks.
+    """
+    import onnx
+
+    example, buffer = torch.rand(shape, generator=torch.Generator().manual_seed(0)), io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each size in Python is warned of; the tests try other sizes instead
+            torch.onnx.export(
+                module,
+                (example,),
+                buffer,  # type: ignore[arg-type]  # the exporter without dynamo writes to buffers, too
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["lr"],
+                output_names=names,
+                dynamic_axes=axes,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise UserError(f"this model cannot be exported to ONNX: {str(error).splitlines()[0]}") from None
+    return onnx.load_from_string(buffer.getvalue())
 
 
 @torch.no_grad()

@@ -1,0 +1,158 @@
+"""What the server of the page answers, and what it does not: over HTTP, without a browser."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.runs import assert_error, run_here
+
+pytest.importorskip("gradio", reason="the optional extra serve (gradio) is not installed")
+from starlette.testclient import TestClient
+
+from engine.predict.source import find_source
+from engine.serve.finder import Finder
+from engine.serve.kept import Kept
+from engine.serve.page import GONE, Desk, guarded
+from engine.serve.server import application
+
+HOME = "http://127.0.0.1:7860"
+
+
+@pytest.fixture(scope="module")
+def finder(tiny_weights: Path) -> Finder:
+    return Finder(find_source(None, str(tiny_weights), "float32"))
+
+
+@pytest.fixture(scope="module")
+def client(finder: Finder) -> Iterator[TestClient]:
+    with TestClient(application(finder, "127.0.0.1", 7860), base_url=HOME) as one:
+        yield one
+
+
+def test_the_page_is_there_and_fetches_from_nowhere_else(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200 and "Cracks in a photograph" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "http" not in policy and "*" not in policy
+    config = client.get("/config").json()
+    assert config["analytics_enabled"] is False and config["footer_links"] == []
+
+
+def test_no_file_of_the_disk_is_served(client: TestClient, tmp_path: Path) -> None:
+    """Neither of the system, nor of the working directory, nor one that was uploaded, nor what is behind an address."""
+    (tmp_path / "mine.txt").write_text("mine")
+    sent = client.post("/gradio_api/upload", files={"files": ("photo.png", b"content", "image/png")})
+    assert sent.status_code == 200
+    (uploaded,) = sent.json()
+    assert Path(uploaded).read_bytes() == b"content"
+    Path(uploaded).unlink()
+    wanted = (
+        "/etc/passwd",
+        "predict.py",
+        str(Path(__file__)),
+        str(tmp_path / "mine.txt"),
+        uploaded,
+        f"{HOME}/theme.css",
+    )
+    for prefix in ("/file=", "/gradio_api/file=", "/gradio_api//file=", "/gradio_api/proxy=", "/static/", "/assets/"):
+        for path in wanted:
+            for form in (path, "../" * 8 + path.lstrip("/"), path.replace("/", "%2f")):
+                answer = client.get(prefix + form)
+                assert answer.status_code in (403, 404), (prefix, form, answer.text[:200])
+
+
+def test_only_this_computer_by_its_own_name(client: TestClient) -> None:
+    """A page elsewhere that has its own name lead here would otherwise read what is found."""
+    assert client.get("/", headers={"host": "evil.example:7860"}).status_code == 404
+    assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
+    assert client.get("/", headers={"host": "[::1]:7860"}).status_code == 200
+
+
+def test_uploads_have_a_limit(client: TestClient) -> None:
+    sent = client.post("/gradio_api/upload", files={"files": ("photo.png", bytes(41 * 2**20), "image/png")})
+    assert sent.status_code == 413
+
+
+def test_files_of_a_result(finder: Finder) -> None:
+    """Made when they are asked for, under a name that cannot be guessed; the photograph's name is no header."""
+    desk = Desk(finder, Kept(1), Kept(1))
+    photograph = desk.example()[0]
+    result, answer, picture, _, links, _ = desk.search(photograph, "never", 0.5, "mm per pixel", 0.5, None, "", "")
+    assert "a drawn photograph" in answer and picture.count("data:image") == 2
+    assert f"download/{result}/report.pdf?threshold=0.5&amp;mm=0.5" in links
+    from fastapi import FastAPI
+
+    from engine.serve.server import _add_downloads
+
+    app = FastAPI()
+    _add_downloads(app, desk.results, finder)
+    client = TestClient(app)
+    report = client.get(f"/download/{result}/report.pdf?threshold=0.5")
+    assert report.content.startswith(b"%PDF") and report.headers["content-type"] == "application/pdf"
+    assert report.headers["content-disposition"] == 'attachment; filename="a_drawn_photograph_report.pdf"'
+    assert client.get(f"/download/{result}/cracks.csv?threshold=0.5&mm=0.5").text.startswith("image,crack")
+    for wrong in (f"{result}/passwd?threshold=0.5", f"{result}/report.pdf?threshold=7", "x/report.pdf?threshold=0.5"):
+        assert client.get(f"/download/{wrong}").status_code == 404
+    assert client.get(f"/download/{result}/cracks.csv?threshold=0.5&mm=-1").status_code == 400
+    desk.search(photograph, "never", 0.5, "not known", None, None, "", "")  # takes the place of the first
+    assert client.get(f"/download/{result}/report.pdf?threshold=0.5").status_code == 404
+
+
+def test_what_goes_wrong_is_told_on_the_page(
+    finder: Finder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk(finder, Kept(1), Kept(1))
+    (tmp_path / "text.png").write_text("no image")
+    words = guarded(desk.received, 8, 2)(str(tmp_path / "text.png"))[2]
+    assert "not an image" in words and str(tmp_path) not in words
+    assert list(tmp_path.iterdir()) == []  # nothing that was sent is kept
+    assert GONE in guarded(desk.search, 6, 1)("forgotten", "auto", 0.5)[1]
+
+    def fail() -> list[object]:
+        raise ZeroDivisionError("secret")
+
+    assert "secret" not in guarded(fail, 2, 0)()[0] and "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_wrong_scale_leaves_the_answer_in_pixels(finder: Finder) -> None:
+    desk = Desk(finder, Kept(1), Kept(1))
+    _, answer, *_ = desk.search(desk.example()[0], "never", 0.5, "mm per pixel", -1, None, "", "")
+    assert "Without a scale: Give the millimetres per pixel" in answer
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_mistakes_get_one_line(tiny_weights: Path, tmp_path: Path) -> None:
+    weights = ("--weights", tiny_weights)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        mistakes = {
+            f"--port {port}: cannot listen there (Address already in use)": ("--serve", "--port", port, *weights),
+            "--host 203.0.113.9 --port 7860: cannot listen": ("--serve", "--host", "203.0.113.9", *weights),
+            "--port 0: give a number from 1": ("--serve", "--port", 0),
+            "only the page of --serve has an address": ("photo.jpg", "--port", 7861),
+            "--serve takes photographs on its page": ("photo.jpg", "--serve"),
+            "--export and --serve: give one of them": ("--serve", "--export", "onnx"),
+            "the page takes 0.05 to 0.95": ("--serve", "--threshold", 0.99),
+        }
+        for message, arguments in mistakes.items():
+            assert_error(run_here("predict.py", *arguments, cwd=tmp_path), message)
+
+
+def test_without_gradio_one_line_says_what_to_install(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    outcome = run_here("predict.py", "--serve", "--weights", tiny_weights, "--port", port, cwd=tmp_path)
+    assert_error(outcome, "pip install gradio")
