@@ -63,14 +63,15 @@ def width_overlay(
     """
     factor = min(MOST_ENLARGED, max(1, round(LEAST_SIDE / max(image.shape[:2]))))
     unit = max(image.shape[:2]) * factor / LEAST_SIDE  # what a pixel is on a picture of that side
-    picture = _background(image, mask, factor, max(1, round(unit)))
+    fine = math.sqrt(unit)  # lines as thick as the picture is large would hide the cracks of a large one
+    picture = _background(image, mask, factor, max(1, round(fine)))
     steps = ticks(legend.highest * legend.per_pixel)
     highest = steps[-1] / legend.per_pixel
-    thickness = max(2, round(2.5 * unit))
+    thickness = max(2, round(2.5 * fine))
     placed = [((line + 0.5) * factor - 0.5)[:, ::-1] for line in lines]
     for points in placed:
         ends = np.rint(points * FRACTION).astype(np.int32)
-        cv2.polylines(picture, [ends], False, HALO, thickness + max(2, round(2 * unit)), cv2.LINE_AA, 4)
+        cv2.polylines(picture, [ends], False, HALO, thickness + max(2, round(2 * fine)), cv2.LINE_AA, 4)
     for points, width in zip(placed, widths, strict=True):
         _line(picture, points, width, highest, thickness)
     if widest is not None:
