@@ -14,7 +14,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         "--measure",
         action="store_true",
         help="measure every crack, in pixels of the photograph: writes summary.csv and STEM_cracks.json, and colours "
-        "the overlay by width; each of the four below asks for it as well",
+        "the overlay by width; --mm-per-pixel, --min-length and --geojson ask for it as well",
     )
     add("--mm-per-pixel", type=float, metavar="X", help="scale of the photographs; adds millimetres")
     add("--scale-uncertainty", type=float, metavar="PERCENT", help="standard uncertainty of it (unset: 0)")
