@@ -98,7 +98,9 @@ def summary(local: Local, lines: Sequence[Points]) -> tuple[Figure, Figure, Figu
     widths = np.concatenate([_running_mean(width) for width in local.middle])
     spreads = np.concatenate([_running_mean(spread) for spread in local.spread])
     known = np.isfinite(widths)
-    uncertain = float(spreads[known].mean())
+    told = spreads[known & np.isfinite(spreads)]  # a profile may cross the middle level and not the outer ones
+    uncertain = float(told.mean()) if len(told) else GRID
+    spreads = np.where(np.isfinite(spreads), spreads, uncertain)
     independent = max(1.0, known.sum() / (2 * SMOOTHING))
     scatter = float(widths[known].std()) / math.sqrt(independent)
     middle = float(widths[known].mean())

@@ -63,14 +63,15 @@ def width_overlay(
     """
     factor = min(MOST_ENLARGED, max(1, round(LEAST_SIDE / max(image.shape[:2]))))
     unit = max(image.shape[:2]) * factor / LEAST_SIDE  # what a pixel is on a picture of that side
-    picture = _background(image, mask, factor, max(1, round(unit)))
+    fine = math.sqrt(unit)  # lines as thick as the picture is large would hide the cracks of a large one
+    picture = _background(image, mask, factor, max(1, round(fine)))
     steps = ticks(legend.highest * legend.per_pixel)
     highest = steps[-1] / legend.per_pixel
-    thickness = max(2, round(2.5 * unit))
+    thickness = max(2, round(2.5 * fine))
     placed = [((line + 0.5) * factor - 0.5)[:, ::-1] for line in lines]
     for points in placed:
         ends = np.rint(points * FRACTION).astype(np.int32)
-        cv2.polylines(picture, [ends], False, HALO, thickness + max(2, round(2 * unit)), cv2.LINE_AA, 4)
+        cv2.polylines(picture, [ends], False, HALO, thickness + max(2, round(2 * fine)), cv2.LINE_AA, 4)
     for points, width in zip(placed, widths, strict=True):
         _line(picture, points, width, highest, thickness)
     if widest is not None:
@@ -136,30 +137,41 @@ def _strip(width: int, unit: float, steps: Sequence[float], legend: Legend, per_
         per_pixel: units for each pixel of the picture.
     """
     size = max(9, round(min(17 * unit, width / 26)))
-    gap = size
+    gap, left = size, round(width * 0.56)
     canvas = Image.new("RGB", (width, round(6.2 * size)), PAPER)
-    draw = ImageDraw.Draw(canvas)
-    bar = (gap, round(1.9 * size), round(width * 0.5), round(2.9 * size))
-    write(canvas, f"local width / {legend.unit}", (gap, bar[2], round(1.0 * size)), size, bold=True, centred=False)
-    shades = colour_map("plasma")[None, COLOURS].repeat(2, axis=0)
-    canvas.paste(Image.fromarray(shades).resize((bar[2] - bar[0], bar[3] - bar[1])), bar[:2])
-    for step in steps:
-        x = round(bar[0] + (bar[2] - 1 - bar[0]) * step / steps[-1])
-        draw.line((x, bar[3], x, bar[3] + size // 4), fill=INK, width=max(1, size // 12))
-        anchor = "lt" if step == 0 else "rt" if step == steps[-1] else "mt"
-        draw.text((x, bar[3] + size // 3), f"{step:g}", fill=INK, font=font(size), anchor=anchor)
-    left = round(width * 0.56)
-    swatch = (left, round(0.75 * size), left + round(1.6 * size), round(1.25 * size))
-    draw.rectangle(swatch, fill=UNKNOWN, outline=HALO, width=max(1, size // 9))
-    after = swatch[2] + gap // 2 + round(font(size).getlength("not measured")) + gap
-    write(canvas, "not measured", (swatch[2] + gap // 2, after, round(1.0 * size)), size, centred=False)
-    ring = (after, round(0.55 * size), after + round(0.9 * size), round(1.45 * size))
-    draw.ellipse(ring, outline=HALO, width=max(1, size // 8))
-    write(canvas, "widest", (ring[2] + gap // 2, width - gap // 2, round(1.0 * size)), size, centred=False)
+    if legend.highest > 0:
+        _colour_scale(canvas, (gap, round(width * 0.5)), size, steps, legend.unit)
+        _signs(canvas, left, size)
     if legend.unit != "px":
         _scale_bar(canvas, (left, width - gap, round(2.4 * size)), size, legend.unit, per_pixel)
     write(canvas, legend.text, (gap, width - gap, round(5.2 * size)), size, centred=False, colour=GREY)
     return np.asarray(canvas)
+
+
+def _colour_scale(canvas: Image.Image, sides: tuple[int, int], size: int, steps: Sequence[float], unit: str) -> None:
+    """What width each colour means, between the two ``sides``."""
+    draw = ImageDraw.Draw(canvas)
+    (left, right), top, bottom = sides, round(1.9 * size), round(2.9 * size)
+    write(canvas, f"local width / {unit}", (left, right, round(1.0 * size)), size, bold=True, centred=False)
+    shades = colour_map("plasma")[None, COLOURS].repeat(2, axis=0)
+    canvas.paste(Image.fromarray(shades).resize((right - left, bottom - top)), (left, top))
+    for step in steps:
+        x = round(left + (right - 1 - left) * step / steps[-1])
+        draw.line((x, bottom, x, bottom + size // 4), fill=INK, width=max(1, size // 12))
+        anchor = "lt" if step == 0 else "rt" if step == steps[-1] else "mt"
+        draw.text((x, bottom + size // 3), f"{step:g}", fill=INK, font=font(size), anchor=anchor)
+
+
+def _signs(canvas: Image.Image, left: int, size: int) -> None:
+    """What else is drawn on the picture: lines without a width, the ring."""
+    draw, y, room = ImageDraw.Draw(canvas), round(1.0 * size), size // 2
+    right = left + round(1.6 * size)
+    draw.rectangle((left, y - size // 4, right, y + size // 4), fill=UNKNOWN, outline=HALO, width=max(1, size // 9))
+    after = right + room + round(font(size).getlength("not measured")) + size
+    write(canvas, "not measured", (right + room, after, y), size, centred=False)
+    ring = (after, y - round(0.45 * size), after + round(0.9 * size), y + round(0.45 * size))
+    draw.ellipse(ring, outline=HALO, width=max(1, size // 8))
+    write(canvas, "widest", (ring[2] + room, canvas.width, y), size, centred=False)
 
 
 def _scale_bar(canvas: Image.Image, box: tuple[int, int, int], size: int, unit: str, per_pixel: float) -> None:

@@ -195,7 +195,7 @@ def search(
     Raises:
         UserError: for an answer that is not finite in float32.
     """
-    photo = torch.tensor(pixels).permute(2, 0, 1)[None].float().div_(255)  # [1,3,h,w]
+    photo = torch.tensor(pixels).permute(2, 0, 1)[None]  # uint8 [1,3,h,w]
     answer, used, notes = _sure_answer(model, photo, bool(restore), transparent, threshold, name)
     width = None
     if restore is None:

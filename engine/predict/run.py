@@ -20,6 +20,7 @@ from data.images import read_photograph
 from engine.predict.crack_files import in_words
 from engine.predict.exchange import check_exchange, write_exchange
 from engine.predict.inputs import photographs, told
+from engine.predict.memory import refuse_too_large
 from engine.predict.photo import Prediction, examine
 from engine.predict.plan import Job, LeftOut, Settings, plan, refuse_left_out
 from engine.predict.results import REPAIR, write_results
@@ -148,6 +149,7 @@ def _work(jobs: Sequence[Job], scale: int) -> float:
 def _photograph(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
     """Do one photograph; return the line about it."""
     began = time.perf_counter()
+    refuse_too_large(job, model.scale)
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
     prediction = examine(model, photo, job.restore, settings, job.path.name)

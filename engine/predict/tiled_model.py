@@ -41,6 +41,11 @@ def aligned_length(length: int, tile: int, stride: int, multiple: int) -> int:
     return tile + steps * round_up(math.ceil((length - tile) / steps), multiple)
 
 
+def as_floats(image: Tensor) -> Tensor:
+    """An image in [0,1]: itself, or what 0..255 in uint8 mean."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image
+
+
 class TiledModel:
     """A model that restores and segments photographs of any size.
 
@@ -79,7 +84,7 @@ class TiledModel:
         """Super-resolve a photograph.
 
         Args:
-            photo: [1,3,h,w] in [0,1].
+            photo: [1,3,h,w] in [0,1], or uint8 in 0..255: then no more than a tile of it is held as floats.
             name: shown with the progress.
 
         Returns:
@@ -90,7 +95,7 @@ class TiledModel:
 
         def restored(tile: Tensor) -> dict[str, Tensor]:
             with self.precision.autocast(self.device.type):
-                maps, kernel = self.model.restore_maps(tile.to(self.device))
+                maps, kernel = self.model.restore_maps(as_floats(tile).to(self.device))
             if kernel is not None:
                 kernels.append(kernel)
             return maps.tensors()
@@ -103,17 +108,17 @@ class TiledModel:
         """Crack probability [1,1,H,W] of an image.
 
         Args:
-            image: [1,3,H,W] in [0,1], or what ``restore`` returned.
+            image: [1,3,H,W] in [0,1] (or uint8), or what ``restore`` returned.
             kernel: [1,1,k,k], as ``restore`` returned it.
             name: shown with the progress.
         """
         maps = Maps(image) if isinstance(image, Tensor) else image
         if maps.logits is not None:
             return maps.logits.sigmoid()
-        statistics, multiple = self.model.statistics(maps.looked_at), self.model.stride
+        statistics, multiple = self.model.statistics(as_floats(maps.looked_at)), self.model.stride
 
         def segmented(tile: dict[str, Tensor]) -> dict[str, Tensor]:
-            on_device = Maps(**{name: part.to(self.device) for name, part in tile.items()})
+            on_device = Maps(**{name: as_floats(part).to(self.device) for name, part in tile.items()})
             with self.precision.autocast(self.device.type):
                 logits = self.model.segment_maps(on_device, kernel, statistics).logits
             return {"probability": logits.float().sigmoid()}
