@@ -44,17 +44,20 @@ def _widths(grey: NDArray[np.floating], line: Points, half: float, beyond: float
     """The widths, with the background ``beyond`` that distance and GAP."""
     near = max(half, CENTRING)
     outside = max(near, beyond) + GAP
-    values, offsets = profiles(-np.asarray(grey, np.float64), line, outside + BACKGROUND)
+    values, offsets, inside = profiles(-np.asarray(grey, np.float64), line, outside + BACKGROUND)
     values = ndimage.gaussian_filter1d(values, ALONG, axis=0, mode="nearest")
-    inside = np.abs(offsets) <= near
+    within = np.abs(offsets) <= near
     level = ndimage.uniform_filter1d(values, 2 * round(max(0.5, near / 3) / STEP / 2) + 1, axis=1, mode="nearest")
-    centre = np.flatnonzero(inside)[0] + level[:, inside].argmax(1)
+    centre = np.flatnonzero(within)[0] + np.where(inside, level, -np.inf)[:, within].argmax(1)
     summit = np.take_along_axis(level, centre[:, None], 1)
     beside, clear = [], np.ones(len(line), bool)
     for side in (offsets < -outside, offsets > outside):
-        background = np.median(values[:, side], axis=1, keepdims=True)
-        deviation = MAD * np.median(np.abs(values[:, side] - background), axis=1)
-        clear &= (summit - background)[:, 0] > LEAST_CONTRAST * deviation
+        seen = inside[:, side].mean(1) >= 0.5  # else what is beside the crack is not in the photograph
+        surface = np.ma.array(values[:, side], mask=~inside[:, side])
+        background = np.ma.median(surface, axis=1, keepdims=True)
+        deviation = MAD * np.ma.median(np.ma.abs(surface - background), axis=1)
+        background = background.filled(0.0)
+        clear &= seen & ((summit - background)[:, 0] > LEAST_CONTRAST * deviation.filled(np.inf))
         beside.append(background)
-    found = between_edges(values, centre, beside, summit)
+    found = between_edges(values, inside, centre, beside, summit)
     return Widths(np.where(clear, found.middle, np.nan), np.where(clear, found.spread, np.nan))

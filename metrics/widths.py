@@ -16,7 +16,10 @@ from scipy import ndimage
 from metrics.blurred_bar import LEVELS
 
 SMOOTHING = 3.0  # px along the path: staircases of skeletons are gone, bends of cracks are not
+ROUNDING = 1e-6  # px
 STEP = 0.25  # px between samples of a profile
+CLEAR = 1.5  # px beyond an edge that have to be in the image: else its background may not be
+SAME = 0.2  # of the crack's height, by which backgrounds on both sides may differ where the border cuts one short
 CENTRING = 1.5  # px to each side in which the profile's summit is looked for
 
 Points = NDArray[np.float64]
@@ -64,17 +67,23 @@ def widths_across(profile: NDArray[np.floating], line: Points, reach: float) -> 
         line: [N,2] rows and columns, smooth, two points or more.
         reach: how far an edge may be, pixels.
     """
-    values, offsets = profiles(profile, line, reach)
+    values, offsets, inside = profiles(profile, line, reach)
     near = np.abs(offsets) <= CENTRING
-    centre = np.flatnonzero(near)[0] + values[:, near].argmax(1)
+    centre = np.flatnonzero(near)[0] + np.where(inside, values, -np.inf)[:, near].argmax(1)
     summit = np.take_along_axis(values, centre[:, None], 1)
     columns = np.arange(len(offsets))
     sides = columns <= centre[:, None], columns >= centre[:, None]
-    beside = [np.where(side, values, np.inf).min(1, keepdims=True) for side in sides]
-    return between_edges(values, centre, beside, summit)
+    beside = [np.where(side & inside, values, np.inf).min(1, keepdims=True) for side in sides]
+    lowest = np.minimum(*beside)
+    for low, side in zip(beside, sides, strict=True):
+        cut = (side & ~inside).any(1, keepdims=True)  # by the border, maybe before the background
+        low[cut & (low - lowest > SAME * (summit - lowest))] = np.nan
+    return between_edges(values, inside, centre, beside, summit)
 
 
-def profiles(image: NDArray[np.floating], line: Points, reach: float) -> tuple[Points, NDArray[np.float64]]:
+def profiles(
+    image: NDArray[np.floating], line: Points, reach: float
+) -> tuple[Points, NDArray[np.float64], NDArray[np.bool_]]:
     """Values across a line.
 
     Args:
@@ -83,31 +92,41 @@ def profiles(image: NDArray[np.floating], line: Points, reach: float) -> tuple[P
         reach: to either side, pixels.
 
     Returns:
-        Values [N,T], and the offsets from the line [T] that they stand at, STEP apart and 0 in the middle.
+        Values [N,T]; the offsets from the line [T] that they stand at, STEP apart and 0 in the middle; which values
+        [N,T] lie within the image.
     """
     along = tangents(line)
     normals = np.stack([-along[:, 1], along[:, 0]], 1)
     offsets = np.arange(-np.ceil(reach / STEP), np.ceil(reach / STEP) + 1) * STEP
-    positions = (line[:, None] + offsets[None, :, None] * normals[:, None]).reshape(-1, 2).T
-    values = ndimage.map_coordinates(image.astype(np.float64), positions, order=1, mode="nearest")
-    return values.reshape(len(line), len(offsets)), offsets
+    positions = line[:, None] + offsets[None, :, None] * normals[:, None]
+    values = ndimage.map_coordinates(image.astype(np.float64), positions.reshape(-1, 2).T, order=1, mode="nearest")
+    inside: NDArray[np.bool_] = np.all(
+        (positions >= -ROUNDING) & (positions <= np.array(image.shape) - 1 + ROUNDING), axis=-1
+    )
+    return values.reshape(inside.shape), offsets, inside
 
 
-def between_edges(values: Points, centre: NDArray[np.intp], beside: Sequence[Points], summit: Points) -> Widths:
-    """Widths between where profiles cross the ``LEVELS`` to either side.
+def between_edges(
+    values: Points, inside: NDArray[np.bool_], centre: NDArray[np.intp], beside: Sequence[Points], summit: Points
+) -> Widths:
+    """Widths between where profiles cross the ``LEVELS`` to either side, NaN where that is at the image's border.
 
     Args:
         values: [N,T], samples STEP apart.
+        inside: which of them lie within the image [N,T].
         centre: sample [N] inside the crack to begin at.
         beside: background [N,1] on the left and on the right.
         summit: [N,1], what the crack's inside is.
     """
+    columns, at = np.arange(values.shape[1]), centre[:, None]
+    room = [(inside & side).sum(1) - 1 - CLEAR / STEP for side in (columns <= at, columns >= at)]
     found = []
     for share in LEVELS:
         edges = [
             _crossing(values, centre, low + share * (summit - low), direction)
             for low, direction in zip(beside, (-1, 1), strict=True)
         ]
+        edges = [np.where(edge <= most, edge, np.nan) for edge, most in zip(edges, room, strict=True)]
         found.append((edges[0] + edges[1]) * STEP)
     return Widths(found[1], np.abs(found[0] - found[2]) / 2)
 

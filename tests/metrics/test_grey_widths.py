@@ -62,3 +62,15 @@ def test_where_the_photograph_shows_nothing_the_map_decides() -> None:
 def test_a_photograph_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"grey is \[9, 9\]; give the size of the map, \[170, 170\]"):
         measure(bar(5, 120, 30), grey=np.zeros((9, 9)))
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["map", "photograph"])
+def test_at_the_border_of_a_photograph_no_width_is_made_up(shown: bool) -> None:
+    """A crack that runs out of the photograph at an angle is as wide there as everywhere, or not measured."""
+    drawn = bar(6, 300, 25, (60, 0))  # leaves the photograph through its lower border
+    crack = only(measure(drawn, grey=photograph(drawn, 0.5, texture=3) if shown else None))
+    widths = np.concatenate(crack.widths)
+    assert np.nanmax(np.abs(widths - 6)) < 0.8 and np.isfinite(widths).mean() > 0.75
+    along = bar(6, 300, 0, (-82.5, 0))  # half of it is in the photograph
+    crack = only(measure(along, grey=photograph(along, 0.5, texture=3) if shown else None))
+    assert crack.method == "distance"
