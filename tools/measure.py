@@ -112,6 +112,7 @@ def _grey(path: Path, size: Sequence[int]) -> NDArray:
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     files = files_of(args.source, args.suffix)
+    args.scale.check_number(len(files))
     photographs = args.photographs and photographs_of(files, args.photographs, args.photograph_suffix)
     ranges = dict(LEAST_RANGES)
     rows: list[Row] = []

@@ -64,6 +64,7 @@ def _predict(
         require_skan()
     require_writable(settings.out, "-o")
     paths = photographs(inputs)
+    settings.scale.check_number(len(paths))
     source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     if settings.minimum_area is None:
         settings = replace(settings, minimum_area=source.minimum_area)

@@ -101,6 +101,11 @@ class ScaleChoice:
             if not (1 <= apart < math.inf and 0 < length < math.inf):
                 raise UserError("--reference: give two points at least a pixel apart, and the millimetres between them")
 
+    def check_number(self, count: int) -> None:
+        """Raise UserError for points of one photograph and several photographs."""
+        if self.reference is not None and count > 1:
+            raise UserError(f"--reference: its points are of one photograph, not of {count}; give --mm-per-pixel")
+
     def of(self, path: Path | None, height: int, width: int) -> Scale | None:
         """The scale of a photograph, None where none is given.
 
@@ -110,13 +115,17 @@ class ScaleChoice:
             width: likewise.
 
         Raises:
-            UserError: where the file does not tell what --distance needs.
+            UserError: where the file does not tell what --distance needs, and for points that the photograph lacks.
         """
         given = self.scale_uncertainty / 100
         if self.mm_per_pixel is not None:
             return Scale(self.mm_per_pixel, given)
         if self.reference is not None:
             x1, y1, x2, y2, length = self.reference
+            if not (min(x1, x2) >= 0 and max(x1, x2) <= width and min(y1, y2) >= 0 and max(y1, y2) <= height):
+                raise UserError(
+                    f"--reference: a point lies outside of the photograph, which has {width}x{height} pixels"
+                )
             apart = math.hypot(x1 - x2, y1 - y2)
             clicks = math.sqrt(2) * CLICK / apart
             return Scale(length / apart, min(1.0, math.hypot(given, clicks)), f"{length:g} mm between two points")

@@ -66,11 +66,16 @@ def test_a_list_of_cracks_in_pixels_and_millimetres(
 def test_other_ways_to_tell_the_scale(
     arguments: list[str], mm: float, relative: float, folder: Path, tmp_path: Path
 ) -> None:
-    main([str(folder), "--suffix", "_mask", *arguments, "--json", str(tmp_path / "cracks.json")])
+    main([str(folder / "a_mask.png"), *arguments, "--json", str(tmp_path / "cracks.json")])
     row = json.loads((tmp_path / "cracks.json").read_text())[0]
     assert row["length_mm"] == pytest.approx(mm * row["length_px"], abs=0.02)
     expected = math.hypot(mm * row["length_px_uncertainty"], relative * row["length_mm"])
     assert row["length_mm_uncertainty"] == pytest.approx(expected, rel=2e-3)
+
+
+def test_points_have_to_be_in_the_photograph(folder: Path) -> None:
+    with pytest.raises(UserError, match="--reference: a point lies outside of the photograph, which has 140x60 pixels"):
+        main([str(folder / "a_mask.png"), "--reference", "10", "10", "40", "61", "25"])
 
 
 def test_widths_across_photographs(folder: Path, tmp_path: Path) -> None:
@@ -131,6 +136,7 @@ def test_photographs_and_inverted_masks_are_not_measured_in_silence(
         (["--focal-length", "24", "--sensor-width", "36"], "give --distance in metres, too"),
         (["--distance", "3", "--focal-length", "0", "--sensor-width", "36"], "--focal-length 0: give a positive"),
         (["--reference", "1", "1", "1", "1", "20"], "--reference: give two points at least a pixel apart"),
+        (["--reference", "1", "1", "9", "1", "20"], "--reference: its points are of one photograph, not of 3"),
         (["--mm-per-pixel", "2", "--scale-uncertainty", "101"], "--scale-uncertainty 101"),
         (["--photographs", "{folder}", "--photograph-suffix", "_mas"], "'_mas'"),
         (["--photographs", "{folder}/none"], "no folder '.*none'"),
