@@ -9,6 +9,7 @@ python predict.py folder/ --rle submission.csv           and a CSV file of masks
 python predict.py folder/ --resume                       go on with a batch that was stopped
 python predict.py --export onnx -o model.onnx            the model for other programs, instead of predicting
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
+python predict.py mosaic.tif -o results/                 an orthomosaic of any size: rasters and layers for maps
 
 Each photograph STEM gives, in the results folder:
   STEM_mask.png         cracks white, at the photograph's own size (a pixel that a crack runs through)
@@ -74,6 +75,7 @@ def parse() -> argparse.Namespace:
         "options, kind of device and precision, and do the rest; with --overwrite also what was made otherwise",
     )
     add_ways(parser)
+    add_mosaics(parser)
     return parser.parse_args()
 
 
@@ -119,8 +121,33 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_mosaics(parser: argparse.ArgumentParser) -> None:
+    """The arguments of mosaics alone."""
+    told = (
+        "GeoTIFF files give STEM_mask.tif (cloud-optimised), STEM_cracks.gpkg and STEM_cracks.geojson (centrelines "
+        "with lengths and widths), in less than 1 GB; see docs/mosaics.md. They need 'pip install rasterio pyogrio "
+        "shapely skan'"
+    )
+    add = parser.add_argument_group("orthomosaics", told).add_argument
+    add(
+        "--mosaic",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="take files as mosaics; auto: TIFF files with a georeference, or of more than 100 megapixels",
+    )
+    add(
+        "--mm-per-pixel",
+        dest="mm_per_pixel",
+        type=float,
+        metavar="X",
+        help="the size of a pixel on the ground (unset: as the coordinate system says)",
+    )
+    add("--probability", action="store_true", help="also write STEM_probability.tif")
+
+
 def main() -> None:
     chosen = vars(parse())
+    mosaic = {name: chosen.pop(name) for name in ("mosaic", "mm_per_pixel", "probability")}
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
     if target is not None and inputs:
         raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
@@ -133,10 +160,22 @@ def main() -> None:
         return
     if not inputs:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
+    from engine.mosaic.detect import split
     from engine.predict.plan import Settings
+
+    settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
+    mosaics, photographs = split(inputs, mosaic.pop("mosaic"))
+    if mosaics:
+        from engine.mosaic.run import Choice, predict_mosaics
+
+        predict_mosaics(mosaics, settings, Choice(**mosaic), opt, weights)
+        return
+    for name, value in mosaic.items():
+        if value:
+            raise UserError(f"--{name.replace('_', '-')} is for mosaics, and there is none; leave it out")
     from engine.predict.run import predict
 
-    predict(inputs, Settings(**{name: value for name, value in chosen.items() if value is not None}), opt, weights)
+    predict(photographs, settings, opt, weights)
 
 
 if __name__ == "__main__":

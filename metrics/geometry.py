@@ -140,7 +140,7 @@ def _measured(profile: Points, labels: NDArray[np.int32], number: int, box: tupl
         p95,
         largest,
         (float(widest[0] + top), float(widest[1] + left)),
-        _orientation(lines),
+        orientation_of(lines),
         len(branches),
         len(joints),
         method,
@@ -185,7 +185,7 @@ def _summary(
     middle: Sequence[NDArray[np.float64]], spread: Sequence[NDArray[np.float64]], lines: Sequence[Points]
 ) -> tuple[Figure, Figure, Figure, Points]:
     """Mean, 95th percentile and maximum of the width, and where the maximum is."""
-    widths, spreads = np.concatenate([_running_mean(width) for width in middle]), np.concatenate(spread)
+    widths, spreads = np.concatenate([running_mean(width) for width in middle]), np.concatenate(spread)
     known = np.isfinite(widths)
     uncertain = float(spreads[known].mean())
     independent = max(1.0, known.sum() / (2 * SMOOTHING))
@@ -197,7 +197,7 @@ def _summary(
     return mean, p95, Figure(float(widths[at]), local), np.concatenate(lines)[at]
 
 
-def _running_mean(width: NDArray[np.float64]) -> NDArray[np.float64]:
+def running_mean(width: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of WINDOW points; NaN where the point itself is."""
     padded = np.pad(width, WINDOW // 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)
@@ -207,7 +207,7 @@ def _running_mean(width: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _orientation(lines: Sequence[Points]) -> float:
+def orientation_of(lines: Sequence[Points]) -> float:
     """Direction in which the centrelines reach farthest, degrees in [0, 180)."""
     points = np.concatenate(lines)
     centred = points - points.mean(0)

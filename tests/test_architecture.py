@@ -141,6 +141,7 @@ def test_rooms_of_the_engine() -> None:
         "train": {*below, "evaluate"},
         "export": {"runtime", "build"},
         "predict": {"runtime", "build", "export"},
+        "mosaic": {"runtime", "predict"},
     }
 
 
