@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from engine.mosaic.grid import ABSENT, Span
+from engine.mosaic.geotiff import Span
+from engine.mosaic.grid import ABSENT
 from engine.mosaic.rasters import BLOCK, Window, blocks
 
 if TYPE_CHECKING:

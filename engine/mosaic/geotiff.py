@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from rasterio.transform import Affine
 
+Span = tuple[int, int]  # first, and the one behind the last
+
 CACHE_MB = 64  # of GDAL's blocks; its default, 5% of the machine's memory, is no constant
 OPAQUE = 128  # of 0..255: as photographs, half opaque on
 WIDE_STRIP = 16384  # px; of files that are not tiled, wider ones are decoded many times over
-GREY, COLOURS = "gray", ("red", "green", "blue")
+COLOURS = ("red", "green", "blue")
 REPAIR = "convert it with gdal_translate"
 
 
@@ -99,7 +101,7 @@ class Mosaic:
         """Size."""
         return self.height * self.width / 1e6
 
-    def read(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def read(self, rows: Span, columns: Span) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """A window.
 
         Args:
@@ -111,7 +113,7 @@ class Mosaic:
         """
         window = (rows, columns)
         values = self.file.read(list(self.bands), window=window)  # [C,h,w]
-        absent = self.file.dataset_mask(window=window) < OPAQUE
+        absent = self._absent(values, window)
         if self.palette is not None:
             pixels = self.palette[values[0]]
         else:
@@ -124,6 +126,15 @@ class Mosaic:
         if absent.any() and not absent.all():
             pixels = fill(pixels, absent)
         return pixels, absent
+
+    def _absent(self, values: NDArray, window: tuple[Span, Span]) -> NDArray[np.bool_]:
+        """Which pixels of a window show nothing; GDAL's own way of telling costs as much as reading them."""
+        flags = {flag.name for band in self.bands for flag in self.file.mask_flag_enums[band - 1]}
+        if flags == {"all_valid"}:
+            return np.zeros(values.shape[1:], bool)
+        if flags == {"nodata"} and values.dtype.kind == "u":
+            return (values == np.array([self.file.nodatavals[band - 1] for band in self.bands])[:, None, None]).all(0)
+        return self.file.dataset_mask(window=window) < OPAQUE
 
     def slow(self) -> str:
         """What to know of a file that is slow to read by windows, "" otherwise."""

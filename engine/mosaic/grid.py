@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.mosaic.geotiff import Mosaic
+from engine.mosaic.geotiff import Mosaic, Span
 from engine.predict.tiled_model import aligned_length
 from engine.predict.tiles import Axis, cut, places, round_up
 
 LEVELS = 254  # of a probability from 0 to 1 in a byte
 ABSENT = 255  # a pixel that shows nothing
-Span = tuple[int, int]  # first, and the one behind the last
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ class Grid:
         ).numpy()
         top, left = int(rows.min()), int(columns.min())
         pixels, absent = mosaic.read((top, int(rows.max()) + 1), (left, int(columns.max()) + 1))
+        if pixels.shape[:2] == (len(rows), len(columns)):
+            return pixels, absent
         around = np.ix_(rows - top, columns - left)
         return np.ascontiguousarray(pixels[around]), absent[around]
 

@@ -79,7 +79,8 @@ def _append(path: Path, batch: Sequence[Feature], columns: Sequence[str], crs: C
     import shapely
     from pyogrio import raw
 
-    geometry = np.array([shapely.to_wkb(shapely.multilinestrings(one.lines)) for one in batch], object)
+    shapes = [shapely.multilinestrings([shapely.linestrings(line) for line in one.lines]) for one in batch]
+    geometry = np.array([shapely.to_wkb(shape) for shape in shapes], object)
     more = {} if append else {"dataset_options": {"VERSION": "1.3"}, "layer_options": {"FID": "fid"}}
     raw.write(
         path,

@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from engine.mosaic.components import Crack as Region
 from engine.mosaic.components import Cracks
-from engine.mosaic.grid import LEVELS, Span
+from engine.mosaic.geotiff import Span
+from engine.mosaic.grid import LEVELS
 from engine.mosaic.joined import Stretch, joined, stretches_of
 from metrics.geometry import Crack, measure
 

@@ -63,7 +63,8 @@ class Network:
             UserError: where a tile does not fit into memory, or the answer in float32 is not finite.
         """
         pixels, absent = grid.read(mosaic, tile)
-        absent = absent.repeat(grid.scale, axis=0).repeat(grid.scale, axis=1)
+        if grid.scale > 1:
+            absent = absent.repeat(grid.scale, axis=0).repeat(grid.scale, axis=1)
         if absent.all():
             return np.full(absent.shape, ABSENT, np.uint8)
         photo = torch.tensor(pixels).permute(2, 0, 1)[None].float().div_(255).to(self.device)

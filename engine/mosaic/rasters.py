@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.files import unwritable, write_text
-from engine.mosaic.grid import ABSENT, Span
+from engine.mosaic.geotiff import Span
+from engine.mosaic.grid import ABSENT
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader, DatasetWriter

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from engine.mosaic.components import Cracks
 from engine.mosaic.features import Feature, Place, columns_of, feature_of
-from engine.mosaic.geotiff import Mosaic
-from engine.mosaic.grid import ABSENT, LEVELS, Grid, Span
+from engine.mosaic.geotiff import Mosaic, Span
+from engine.mosaic.grid import ABSENT, LEVELS, Grid
 from engine.mosaic.layers import write_layers
 from engine.mosaic.measured import Limits, measured
 from engine.mosaic.rasters import Window, blocks, create, largest, publish, write, write_levels

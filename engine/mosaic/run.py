@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts.errors import UserError
 from contracts.names import one_line
@@ -25,6 +25,8 @@ from engine.predict.source import Source, find_source
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import require_writable
 from engine.runtime.progress import Progress
+
+Result = TypeVar("Result")
 
 WAYS = "--resume to go on, --overwrite to begin anew, or another folder with -o"
 
@@ -112,37 +114,49 @@ class Run:
     def do(self) -> None:
         """Find and write, or go on with that."""
         began = time.perf_counter()
-        for_tiles = self._for_tiles()
-        for_results = {**for_tiles, **self._for_results()}
-        if self._done_before(for_results):
+        made_with = {**self._for_tiles(), **self._for_results()}
+        if self._done_before(made_with):
             if self.group.first:
                 print(one_line(f"{self.mosaic.path} was done before"), flush=True)
             return
+        grid = self.find()
+        if self.group.first:
+            told = self._telling(grid, lambda: self.write(grid, made_with))
+            print(one_line(self._line(told, time.perf_counter() - began)), flush=True)
+        self.group.wait()
+
+    def find(self) -> Grid:
+        """Look at all tiles that are not done, together with the other processes; return how they lie."""
         network = Network(self.source, self.restore)
         grid = grid_for(
             (self.mosaic.height, self.mosaic.width), self.settings.tile, self.settings.overlap, network.model.scale,
             network.model.stride, self.restore,
         )  # fmt: skip
         if self.group.first:
-            self.work.begin(for_tiles, self.settings.resume, self.settings.overwrite)
+            self.work.begin(self._for_tiles(), self.settings.resume, self.settings.overwrite)
             self._tell(grid)
         self.group.wait()  # the folder is there, and nobody has begun
         left = self.work.left(grid.tiles())
         self.group.wait()  # all processes have seen the same
+        self._telling(grid, lambda: self._tiles(network, grid, left))
+        self.group.wait()
+        return grid
+
+    def write(self, grid: Grid, made_with: dict[str, Any]) -> Told:
+        """Make the results of tiles that are all done, and remove these."""
+        told = make(self.mosaic, grid, self.work, self.wanted, self.size, made_with)
+        self.work.remove()
+        return told
+
+    def _telling(self, grid: Grid, work: Callable[[], Result]) -> Result:
+        """Do some work; Ctrl-C in it tells how to go on."""
         try:
-            self._tiles(network, grid, left)
-            self.group.wait()
-            del network  # measuring needs its memory
-            if self.group.first:
-                told = make(self.mosaic, grid, self.work, self.wanted, self.size, for_results)
-                self.work.remove()
-                print(one_line(self._line(told, time.perf_counter() - began)), flush=True)
+            return work()
         except KeyboardInterrupt:
             tiles = list(grid.tiles())
             done = f"{len(tiles) - len(self.work.left(tiles))} of {len(tiles)} tiles of {self.mosaic.path} are done"
             command = shlex.join(["python", *sys.argv, *(() if "--resume" in sys.argv else ("--resume",))])
             raise KeyboardInterrupt(f"{done}; to go on: {command}") from None
-        self.group.wait()
 
     def _for_tiles(self) -> dict[str, Any]:
         """What the tiles depend on, by the names of the options."""

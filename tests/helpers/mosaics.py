@@ -1,4 +1,4 @@
-"""Mosaics drawn by formula, and models that answer exactly: crack where it is dark."""
+"""Mosaics drawn by formula."""
 
 from __future__ import annotations
 
@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from contracts.records import Segmented
-from engine.predict.source import Source
-from engine.runtime.precision import FLOAT32
-from models.base import Maps, Statistics, WholeModel
+from benchmarks.darkness import BRIGHT, DARK
 
-BRIGHT, DARK = 200, 40
 FINE = 8  # samples of a pixel's side
-STEEP = 12.0  # of the stand-in: probabilities follow how much of a pixel is covered
 
 
 def covered(size: tuple[int, int], line: Sequence[tuple[float, float]], width: float) -> np.ndarray:
@@ -69,39 +61,3 @@ def write_mosaic(path: Path, pixels: np.ndarray, absent: np.ndarray | None = Non
         if absent is not None:
             file.write(np.where(absent, 0, 255).astype(np.uint8), len(bands) + 1)
     return path
-
-
-class Darkness(WholeModel):
-    """Crack where it is dark, in proportion to how much of a pixel is; looks at one pixel, and enlarges by bilinear.
-
-    Args:
-        relative: look at brightness relative to the mean and deviation of the whole image.
-    """
-
-    scale, stride = 4, 8
-
-    def __init__(self, relative: bool = False) -> None:
-        super().__init__()
-        self.relative = relative
-
-    def restore_maps(self, lr: Tensor) -> tuple[Maps, Tensor | None]:
-        return Maps(F.interpolate(lr, scale_factor=4, mode="bilinear")), None
-
-    def statistics(self, image: Tensor) -> Statistics | None:
-        if not self.relative:
-            return None
-        variance, mean = torch.var_mean(image, dim=(2, 3), correction=0, keepdim=True)
-        return mean, (variance + 1e-5).rsqrt()
-
-    def segment_maps(self, maps: Maps, kernel: Tensor | None = None, statistics: Statistics | None = None) -> Segmented:
-        if self.relative:
-            mean, factor = statistics if statistics is not None else self.statistics(maps.image)  # type: ignore[misc]
-            return Segmented(-1.5 - ((maps.image - mean) * factor).mean(1, keepdim=True))
-        cover = (BRIGHT / 255 - maps.image.mean(1, keepdim=True)) * 255 / (BRIGHT - DARK)
-        return Segmented((cover.clamp(0.001, 0.999)).logit())
-
-
-def source_of(model: WholeModel, minimum_area: int = 0) -> Source:
-    """A model as where it comes from."""
-    cpu = torch.device("cpu")
-    return Source(model.scale, minimum_area, cpu, FLOAT32, type(model).__name__, lambda: model, type(model).__name__)
