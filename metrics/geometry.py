@@ -187,7 +187,8 @@ def _summary(
     """Mean, 95th percentile and maximum of the width, and where the maximum is."""
     widths, spreads = np.concatenate([running_mean(width) for width in middle]), np.concatenate(spread)
     known = np.isfinite(widths)
-    uncertain = float(spreads[known].mean())
+    told = spreads[known & np.isfinite(spreads)]  # beside a junction an outer level may have no edge
+    uncertain = float(told.mean()) if len(told) else GRID
     independent = max(1.0, known.sum() / (2 * SMOOTHING))
     scatter = float(widths[known].std()) / math.sqrt(independent)
     mean = Figure(float(widths[known].mean()), math.sqrt(uncertain**2 + scatter**2 + FLOOR**2))

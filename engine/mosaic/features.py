@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.mosaic.ground import placed
 from engine.mosaic.measured import Measured
 from metrics.crack_rows import rows_of
 from metrics.geometry import Crack, Figure
@@ -55,8 +56,7 @@ class Place:
         columns, rows = ((points[:, axis] + 0.5) / self.scale for axis in (1, 0))
         if self.transform.is_identity:
             return np.stack([columns, -rows], 1)
-        x, y = self.transform * (columns, rows)
-        return np.stack([x, y], 1)
+        return np.stack(placed(self.transform, columns, rows), 1)
 
     def direction(self, degrees: float) -> float:
         """The direction on the map, degrees in [0, 180) counter-clockwise from the right, of one in the raster."""

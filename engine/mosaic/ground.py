@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import UserError
 from metrics.scale import Scale
@@ -63,6 +64,27 @@ def scale_of(
     return Scale(pixel, difference / 2, origin), f"{pixel:.4g} mm per pixel, {origin}"
 
 
+def placed(
+    transform: Affine, columns: NDArray[np.float64], rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """x and y [N] of columns and rows [N], counted from the outer corner of the first pixel."""
+    t = transform
+    return t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+
+
+def on_earth(transform: Affine, crs: CRS) -> bool:
+    """Whether the coordinates of a mosaic's first corner have a longitude and a latitude."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform as warped
+
+    try:
+        (longitude,), (latitude,) = warped(crs, "EPSG:4326", [transform.c], [transform.f])
+    except (RasterioError, CPLE_BaseError):
+        return False
+    return abs(longitude) <= 360 and abs(latitude) <= 90
+
+
 def _skewed(transform: Affine) -> bool:
     """Whether rows and columns are not at right angles."""
     product = transform.a * transform.b + transform.d * transform.e
@@ -81,15 +103,17 @@ def _metres_per_unit(crs: CRS) -> float:
 
 def _ground(transform: Affine, crs: CRS, size: tuple[int, int]) -> tuple[float | None, float | None]:
     """Metres on the ground of a pixel's side along a row and down a column; None where it has no place on the Earth."""
+    from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
     from rasterio.warp import transform as warped
 
     row, column = size[0] / 2, size[1] / 2
     ends = [(column - PROBE, row), (column + PROBE, row), (column, row - PROBE), (column, row + PROBE)]
-    x, y = zip(*(transform * end for end in ends), strict=True)
+    columns, rows = np.array(ends).T
+    x, y = placed(transform, columns, rows)
     try:
         longitude, latitude = (np.radians(values) for values in warped(crs, "EPSG:4326", x, y))
-    except RasterioError:
+    except (RasterioError, CPLE_BaseError):
         return None, None
     eccentricity = FLATTENING * (2 - FLATTENING)
     middle = float(latitude.mean())

@@ -14,7 +14,7 @@ from contracts.errors import UserError
 from contracts.names import one_line
 from engine.mosaic.geotiff import Mosaic, gdal, opened, require_packages
 from engine.mosaic.grid import Grid, Tile, grid_for
-from engine.mosaic.ground import scale_of
+from engine.mosaic.ground import on_earth, scale_of
 from engine.mosaic.network import Network
 from engine.mosaic.rasters import made_with_of
 from engine.mosaic.results import Told, Wanted, make
@@ -100,7 +100,7 @@ class Run:
             mosaic.transform, mosaic.crs, (mosaic.height, mosaic.width), choice.mm_per_pixel, name
         )
         beginning = str(settings.out / mosaic.path.stem)
-        placed = mosaic.crs is not None and on_earth(mosaic)
+        placed = mosaic.crs is not None and on_earth(mosaic.transform, mosaic.crs)
         self.wanted = Wanted(
             Path(f"{beginning}_mask.tif"),
             Path(f"{beginning}_cracks.gpkg"),
@@ -218,15 +218,3 @@ class Run:
         files = ", ".join(path.name for path in self.wanted.files)
         share = f"{100 * told.share:.3f}% crack, {seconds:.1f} s"
         return f"{self.mosaic.path}: {found}{more}; {share}{parts} -> {self.settings.out}: {files}"
-
-
-def on_earth(mosaic: Mosaic) -> bool:
-    """Whether coordinates of a mosaic have a longitude and a latitude."""
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform
-
-    try:
-        longitude, latitude = transform(mosaic.crs, "EPSG:4326", *([value] for value in mosaic.transform * (0, 0)))
-    except RasterioError:
-        return False
-    return abs(longitude[0]) <= 360 and abs(latitude[0]) <= 90
