@@ -19,7 +19,8 @@ from scipy.sparse.csgraph import connected_components
 
 from engine.mosaic.geotiff import Span
 from engine.mosaic.grid import ABSENT
-from engine.mosaic.rasters import BLOCK, Window, blocks
+from engine.mosaic.rasters import BLOCK, SHOWN_FROM, Window, blocks
+from engine.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -60,7 +61,8 @@ class Cracks:
         self.windows = list(blocks(file.height, file.width, side))
         self._kept: OrderedDict[int, tuple[NDArray[np.uint8], NDArray[np.int32]]] = OrderedDict()
         self._first = np.zeros(len(self.windows) + 1, np.int64)  # of a block's regions among all
-        areas, boxes, touching = self._regions()
+        with Progress(len(self.windows), "finding cracks", quiet=len(self.windows) < SHOWN_FROM) as self._progress:
+            areas, boxes, touching = self._regions()
         count = int(self._first[-1])
         ones = np.ones(len(touching), bool)
         graph = sparse.coo_array((ones, (touching[:, 0], touching[:, 1])), shape=(count, count))
@@ -144,6 +146,7 @@ class Cracks:
         above = np.full(self.file.width + 2, -1, np.int64)  # regions in the row above, one more to each side
         below, left = above.copy(), np.zeros(0, np.int64)
         for place, ((top, bottom), (first, last)) in enumerate(self.windows):
+            self._progress.update()
             _, labels, statistics = self._labels(((top, bottom), (first, last)))
             start, count = self._first[place], len(statistics) - 1
             self._first[place + 1] = start + count

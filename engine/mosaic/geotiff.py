@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from contracts.errors import UserError
 from data.depth import fill, to_bytes
@@ -109,7 +110,7 @@ class Mosaic:
             columns: likewise.
 
         Returns:
-            RGB, uint8 [h,w,3], with the colours around them in pixels that show nothing; and these, bool [h,w].
+            RGB, uint8 [h,w,3], ``continued`` where it shows nothing; and where that is, bool [h,w].
         """
         window = (rows, columns)
         values = self.file.read(list(self.bands), window=window)  # [C,h,w]
@@ -124,7 +125,7 @@ class Mosaic:
             pixels = np.repeat(pixels, 3, axis=2) if len(self.bands) == 1 else pixels
         pixels = np.ascontiguousarray(pixels)
         if absent.any() and not absent.all():
-            pixels = fill(pixels, absent)
+            pixels = continued(pixels, absent)
         return pixels, absent
 
     def _absent(self, values: NDArray, window: tuple[Span, Span]) -> NDArray[np.bool_]:
@@ -142,6 +143,25 @@ class Mosaic:
         if width < min(self.width, WIDE_STRIP) or self.width < WIDE_STRIP or self.file.compression is None:
             return ""
         return f"stored in rows of {width}x{height} pixels, slow to read; gdal_translate -co TILED=YES makes it quick"
+
+
+def continued(pixels: NDArray[np.uint8], absent: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Pixels that go on beyond their edge as in a mirror: colours alone would end the grain of a surface in a line.
+
+    Args:
+        pixels: uint8 [h,w,3].
+        absent: which of them show nothing, bool [h,w].
+
+    Returns:
+        uint8 [h,w,3]; what has no mirror image gets the colours around.
+    """
+    nearest = ndimage.distance_transform_edt(absent, return_distances=False, return_indices=True)
+    here = np.indices(absent.shape, np.int32)
+    rows, columns = 2 * nearest - here
+    inside = (rows >= 0) & (rows < absent.shape[0]) & (columns >= 0) & (columns < absent.shape[1])
+    rows, columns = np.where(inside, (rows, columns), nearest)
+    mirrored = absent & inside & ~absent[rows, columns]
+    return np.where(mirrored[:, :, None], pixels[rows, columns], fill(pixels, absent))
 
 
 @contextmanager

@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from contracts.files import unwritable, write_text
 from engine.mosaic.geotiff import Span
 from engine.mosaic.grid import ABSENT
+from engine.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader, DatasetWriter
 
 BLOCK = 1024  # px; what is done at once, of blocks of the file
 STORED = 512  # px; side of a block in files
+SHOWN_FROM = 100  # blocks; fewer are done before anybody looks at a bar
 SMALLEST = 512  # px; no overview of what fits into one block
 MADE_WITH = "MADE_WITH"  # tag of results: what they were made with, JSON
 
@@ -82,9 +84,11 @@ def write_levels(
     import rasterio
 
     files = [folder / f"{name}_0.tif"]
-    with create(files[0], *size) as file:
-        for window in blocks(*size):
+    windows = list(blocks(*size))
+    with create(files[0], *size) as file, Progress(len(windows), name, quiet=len(windows) < SHOWN_FROM) as bar:
+        for window in windows:
             write(file, window, block(window))
+            bar.update()
     while max(size) > SMALLEST:
         with ExitStack() as stack:
             finer = stack.enter_context(rasterio.open(files[-1]))

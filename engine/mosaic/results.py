@@ -18,7 +18,7 @@ from engine.mosaic.geotiff import Mosaic, Span
 from engine.mosaic.grid import ABSENT, LEVELS, Grid
 from engine.mosaic.layers import write_layers
 from engine.mosaic.measured import Limits, measured
-from engine.mosaic.rasters import Window, blocks, create, largest, publish, write, write_levels
+from engine.mosaic.rasters import SHOWN_FROM, Window, blocks, create, largest, publish, write, write_levels
 from engine.mosaic.work import Work
 from engine.runtime.progress import Progress
 from metrics.geometry import Figure
@@ -89,7 +89,6 @@ def make(
     told = Told()
     with rasterio.open(whole) as file:
         level = max(1, math.ceil(wanted.threshold * LEVELS - 1e-9))
-        print("finding cracks", flush=True)
         cracks = Cracks(file, level, wanted.minimum_area)
         told.cracks = len(cracks)
         seen = np.zeros(2, np.int64)
@@ -110,7 +109,6 @@ def make(
         if wanted.probability is not None:
             rasters.append(("probability", wanted.probability, probability_of, 1 / LEVELS))
         for name, target, values_of, scaled in rasters:
-            print(f"writing {target}", flush=True)
             levels = write_levels(work.folder, name, (mosaic.height, mosaic.width), values_of)
             publish(levels, mosaic.file, target, made_with, scaled)
         told.share = float(seen[0] / max(1, seen[1]))
@@ -129,7 +127,8 @@ def together(grid: Grid, work: Work, target: Path) -> None:
     """Blend all tiles into one raster of probabilities, block by block."""
     load = functools.lru_cache(KEPT_TILES)(work.load)
     windows = list(blocks(grid.height, grid.width))
-    with create(target, grid.height, grid.width) as file, Progress(len(windows), "putting tiles together") as bar:
+    quiet, what = len(windows) < SHOWN_FROM, "putting tiles together"
+    with create(target, grid.height, grid.width) as file, Progress(len(windows), what, quiet=quiet) as bar:
         for rows, columns in windows:
             write(file, (rows, columns), grid.blend(load, rows, columns))
             bar.update()

@@ -12,7 +12,7 @@ import torch
 from rasterio.transform import Affine
 
 from benchmarks.darkness import Darkness, source_of
-from engine.mosaic.geotiff import gdal, opened
+from engine.mosaic.geotiff import continued, gdal, opened
 from engine.mosaic.rasters import largest
 from engine.mosaic.run import Choice, Run
 from engine.predict.photo import search
@@ -135,6 +135,14 @@ def test_cog_of_another_validator(pixels: np.ndarray, tmp_path: Path) -> None:
     run(write_mosaic(tmp_path / "m.tif", pixels), tmp_path, Darkness())
     for name in ("m_mask.tif", "m_probability.tif"):
         assert cogeo.cog_validate(tmp_path / name, strict=True) == (True, [], [])
+
+
+def test_a_surface_goes_on_beyond_its_edge_as_in_a_mirror() -> None:
+    pixels = np.repeat(np.array([[10, 20, 30, 40, 0, 0]], np.uint8)[:, :, None], 3, 2)
+    absent = np.array([[False, False, False, False, True, True]])
+    assert continued(pixels, absent)[0, :, 0].tolist() == [10, 20, 30, 40, 30, 20]
+    alone = continued(pixels, np.array([[False, True, True, True, True, True]]))[0, :, 0]
+    assert alone[0] == 10 and np.abs(alone.astype(int) - 10).max() <= 1, "without a mirror image the colour itself"
 
 
 def test_the_largest_of_four_pixels() -> None:
