@@ -177,7 +177,9 @@ class Run:
             raise UserError(f"{self.mosaic.path}: a result would replace it; give another folder with -o")
         if there and not (self.settings.overwrite or self.settings.resume):
             raise UserError(f"{there[0]} exists; give {WAYS}")
-        if not self.settings.resume or self.wanted.mask not in there:
+        if there and self.wanted.mask not in there and not self.settings.overwrite:
+            raise UserError(f"{there[0]} exists, and no mask beside it; give --overwrite, or another folder with -o")
+        if not self.settings.resume or not there:
             return False
         same = made_with_of(self.wanted.mask) == made_with
         if not same and not self.settings.overwrite:

@@ -48,6 +48,10 @@ def test_a_geotiff_is_a_mosaic_and_a_stopped_one_goes_on(work: Path, tiny_weight
     assert_error(refused, "whole/m_mask.tif exists", "--resume", "--overwrite", "-o")
     again = run_well(*command, "-o", "whole", "--resume", cwd=work)
     assert again.out == "m.tif was done before\n"
+    (work / "alone").mkdir()
+    shutil.copy(work / "whole" / "m_cracks.gpkg", work / "alone")
+    outcome = run_here(*command, "-o", "alone", "--resume", cwd=work)
+    assert_error(outcome, "alone/m_cracks.gpkg exists, and no mask beside it")
     otherwise = run_here(*command, "--min-area", 3, "-o", "whole", "--resume", cwd=work)
     assert_error(otherwise, "--resume: whole/m_mask.tif was made", "--overwrite")
 
@@ -78,6 +82,7 @@ def test_a_geotiff_is_a_mosaic_and_a_stopped_one_goes_on(work: Path, tiny_weight
     assert_error(run_here(*command, "-o", "out", "--resume", cwd=work), "of another mosaic")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(work: Path, tiny_weights: Path) -> None:
     """By Ctrl-C in a process of its own: it says how to go on."""
     command = [ROOT / "predict.py", "m.tif", "--weights", tiny_weights, "--tile", 16, "--overlap", 8, "-o", "out"]
@@ -89,6 +94,7 @@ def test_a_killed_run_goes_on(work: Path, tiny_weights: Path) -> None:
     assert same(work / "out", work / "whole")
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_tiles(work: Path, tiny_weights: Path) -> None:
     command = ["predict.py", "m.tif", "--weights", tiny_weights, "--tile", 16, "--overlap", 4, "-o"]
     outcome = on_two_processes(*command, "two", cwd=work)
