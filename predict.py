@@ -124,9 +124,9 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
 def add_mosaics(parser: argparse.ArgumentParser) -> None:
     """The arguments of mosaics alone."""
     told = (
-        "GeoTIFF files give STEM_mask.tif (cloud-optimised), STEM_cracks.gpkg and STEM_cracks.geojson (centrelines "
-        "with lengths and widths), in memory of constant size, --restore auto meaning never; see docs/mosaics.md. "
-        "They need 'pip install rasterio pyogrio shapely skan'"
+        "GeoTIFF files give STEM_mask.tif (cloud-optimised), STEM_cracks.gpkg and STEM_cracks.geojson (centrelines\n"
+        "with lengths and widths), in memory of constant size; --restore auto means never: docs/mosaics.md. They need\n"
+        "'pip install rasterio pyogrio shapely skan'"
     )
     add = parser.add_argument_group("orthomosaics", told).add_argument
     add(
