@@ -14,6 +14,7 @@ python predict.py --export onnx -o model.onnx            the model for other pro
 python predict.py --export deepness -o qgis.onnx         the model for the QGIS plugin Deepness
 python predict.py --serve                                a page in a browser to try it, at http://127.0.0.1:7860
 python predict.py photo.jpg --weights model.onnx         the same predictions by onnxruntime, on the CPU
+python predict.py mosaic.tif -o results/                 an orthomosaic of any size: rasters and layers for maps
 
 Each photograph STEM gives, in the results folder:
   STEM_mask.png         cracks white, at the photograph's own size (a pixel that a crack runs through)
@@ -44,6 +45,7 @@ from os.path import expanduser
 from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.export.arguments import add_export
+from engine.mosaic.arguments import add_mosaics
 from engine.predict.arguments import add_exchange, add_measuring
 from engine.predict.scale import ScaleChoice
 from engine.serve.arguments import add_serve, checked_address
@@ -81,6 +83,7 @@ def parse() -> argparse.Namespace:
     add_exchange(parser)
     add_export(parser)
     add_serve(parser)
+    add_mosaics(parser)
     return parser.parse_args()
 
 
@@ -135,6 +138,7 @@ def add_ways(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     chosen = vars(parse())
+    mosaic = {name: chosen.pop(name) for name in ("mosaic", "probability")}
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
     resolution, served, host, port = (chosen.pop(name) for name in ("resolution", "serve", "host", "port"))
     address = checked_address(served, host, port)
@@ -173,9 +177,19 @@ def main() -> None:
         return
     if not inputs:
         raise UserError("no photograph given; name files or folders, as in 'python predict.py photo.jpg'")
+    from engine.mosaic.detect import split
+
+    mosaics, photographs = split(inputs, mosaic.pop("mosaic"))
+    if mosaics:
+        from engine.mosaic.run import predict_mosaics
+
+        predict_mosaics(mosaics, settings, mosaic["probability"], opt, weights)
+        return
+    if mosaic["probability"]:
+        raise UserError("--probability is for mosaics, and there is none; leave it out")
     from engine.predict.run import predict
 
-    predict(inputs, settings, opt, weights)
+    predict(photographs, settings, opt, weights)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ ratio stands a busy machine, seconds do not.
   python -m benchmarks --small --out /tmp/small.json   seconds; sizes at which ratios mean nothing
 
 More that prints tables of its own: python -m benchmarks.train_step --help (a whole joint step, also on a GPU),
-python -m benchmarks.growth --help (how times grow with sizes), python -m benchmarks.averaging --help (not time but
-quality: statistics of averaged weights). docs/performance.md says what the rows mean.
+python -m benchmarks.growth --help (how times grow with sizes), python -m benchmarks.mosaic --help (an orthomosaic of
+gigapixels), python -m benchmarks.averaging --help (not time but quality: statistics of averaged weights).
+docs/performance.md says what the rows mean.
 """
 
 

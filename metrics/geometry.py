@@ -97,9 +97,8 @@ def _measured(
     area, corners = int(region.sum()), (rows.start, columns.start, rows.stop, columns.stop)
     if area < LEAST_AREA:
         return Crack(area, corners, reason=f"below {LEAST_AREA} px")
-    half = float(ndimage.distance_transform_edt(np.pad(region, 1)).max())
-    reach = 2.5 * half + 3  # from the middle of a blunt end beyond its edge
-    margin = math.ceil(max(reach, half + GAP + BACKGROUND)) + 1
+    half = half_width(region)
+    reach, margin = reach_of(half), margin_of(half)
     top, left = max(0, rows.start - margin), max(0, columns.start - margin)
     around = slice(top, rows.stop + margin), slice(left, columns.stop + margin)
     mine = labels[around] == number
@@ -128,13 +127,28 @@ def _measured(
         p95,
         largest,
         (float(widest[0] + top), float(widest[1] + left)),
-        _orientation(lines),
+        orientation_of(lines),
         len(branches),
         len(joints),
         local.method,
         tuple(line + offset for line in lines),
         local.middle,
     )
+
+
+def half_width(region: NDArray[np.bool_]) -> float:
+    """Half of a region's width where it is widest, pixels."""
+    return float(ndimage.distance_transform_edt(np.pad(region, 1)).max())
+
+
+def reach_of(half: float) -> float:
+    """How far edges and ends are looked for from the centreline of a crack of that half width, pixels."""
+    return 2.5 * half + 3  # from the middle of a blunt end beyond its edge
+
+
+def margin_of(half: float) -> int:
+    """How many pixels around a crack of that half width count for its figures."""
+    return math.ceil(max(reach_of(half), 1.5 * half + GAP + BACKGROUND)) + 1
 
 
 def _length(values: Points, branches: Sequence[Branch], lines: Sequence[Points], reach: float) -> Figure:
@@ -150,7 +164,7 @@ def _length(values: Points, branches: Sequence[Branch], lines: Sequence[Points],
     return Figure(total, math.hypot(math.sqrt(ends) * 2 * GRID, 0.005 * total))
 
 
-def _orientation(lines: Sequence[Points]) -> float:
+def orientation_of(lines: Sequence[Points]) -> float:
     """Direction in which the centrelines reach farthest, degrees in [0, 180)."""
     points = np.concatenate(lines)
     centred = points - points.mean(0)

@@ -95,8 +95,8 @@ def summary(local: Local, lines: Sequence[Points]) -> tuple[Figure, Figure, Figu
         local: the widths at points of lines.
         lines: rows and columns [N,2] each.
     """
-    widths = np.concatenate([_running_mean(width) for width in local.middle])
-    spreads = np.concatenate([_running_mean(spread) for spread in local.spread])
+    widths = np.concatenate([running_mean(width) for width in local.middle])
+    spreads = np.concatenate([running_mean(spread) for spread in local.spread])
     known = np.isfinite(widths)
     told = spreads[known & np.isfinite(spreads)]  # a profile may cross the middle level and not the outer ones
     uncertain = float(told.mean()) if len(told) else GRID
@@ -121,7 +121,7 @@ def _too_wide(width: float, spread: float) -> float:
     return max(0.0, width - from_shape(width, SHAPE_MARGIN * spread))
 
 
-def _running_mean(width: Values) -> Values:
+def running_mean(width: Values) -> Values:
     """Of WINDOW points; NaN where the point itself is."""
     padded = np.pad(width, WINDOW // 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)

@@ -142,6 +142,7 @@ def test_rooms_of_the_engine() -> None:
         "export": {"runtime", "build"},
         "predict": {"runtime", "build", "export"},
         "serve": {"predict"},
+        "mosaic": {"runtime", "predict"},
     }
 
 

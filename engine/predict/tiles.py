@@ -86,7 +86,7 @@ def cut(length: int, tile: int, overlap: int, scale: int, multiple: int) -> Axis
     return Axis(length, padded, size, starts, weights)
 
 
-def _places(start: int, size: int, length: int, padded: int) -> Tensor:
+def places(start: int, size: int, length: int, padded: int) -> Tensor:
     """Which of ``length`` pixels stand at ``size`` places from ``start`` on, of ``padded`` ones.
 
     Beyond the image it is reflected, or its last pixel is repeated where it is too small for that.
@@ -102,8 +102,8 @@ def _take(image: Tensor, top: int, left: int, vertical: Axis, horizontal: Axis) 
     rows, columns = top + vertical.size, left + horizontal.size
     if rows <= image.shape[-2] and columns <= image.shape[-1]:
         return image[..., top:rows, left:columns]
-    down = _places(top, vertical.size, image.shape[-2], vertical.padded)
-    along = _places(left, horizontal.size, image.shape[-1], horizontal.padded)
+    down = places(top, vertical.size, image.shape[-2], vertical.padded)
+    along = places(left, horizontal.size, image.shape[-1], horizontal.padded)
     return image[..., down[:, None], along]
 
 

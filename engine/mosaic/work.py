@@ -1,0 +1,118 @@
+"""The work folder of a mosaic, beside its results: the tiles that are done, and what they were made with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import UserError
+from contracts.files import write_bytes, write_text
+from engine.mosaic.grid import Tile
+
+RECORD = "made-with.json"
+REPAIR = "make room and go on with --resume"
+PIECE = 2**20  # bytes at the beginning, in the middle and at the end of a file that tell it from others
+QUICK = 1  # level of compression: probabilities are nearly all 0
+
+
+def fingerprint(path: Path) -> str:
+    """What tells a mosaic from another: its size and some of its bytes, as reading gigabytes would take minutes."""
+    size = path.stat().st_size
+    hashed = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for start in (0, size // 2, max(0, size - PIECE)):
+            file.seek(start)
+            hashed.update(file.read(PIECE))
+    return hashed.hexdigest()
+
+
+class Work:
+    """A work folder.
+
+    Args:
+        folder: need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, made_with: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+        """Make the folder, or go on with that of a stopped run.
+
+        Args:
+            made_with: what tiles depend on, by the names of the options.
+            resume: go on, if it was made with the same.
+            overwrite: else begin anew, whatever there is.
+
+        Raises:
+            UserError: if it was made with something else, or is there and neither was asked for.
+        """
+        record = self.folder / RECORD
+        if self.folder.exists() and not (resume or overwrite):
+            ways = "give --resume to go on with it, or --overwrite to begin anew"
+            raise UserError(f"{self.folder} is that of a run that was stopped; {ways}")
+        if resume and record.is_file():
+            earlier = _read(record)
+            for name, value in made_with.items():
+                if name not in earlier or earlier[name] != value:
+                    raise UserError(f"--resume: {self.folder} was begun {_otherwise(name, earlier.get(name), value)}")
+            return
+        self.remove()
+        write_text(record, json.dumps(dict(made_with), sort_keys=True) + "\n", REPAIR)
+
+    def path(self, tile: Tile) -> Path:
+        """The file of a tile."""
+        return self.folder / "tiles" / f"{tile.row:05d}" / f"{tile.column:05d}.z"
+
+    def left(self, tiles: Iterable[Tile]) -> list[Tile]:
+        """Those that are not done."""
+        done = {path.relative_to(self.folder) for path in self.folder.glob("tiles/*/*.z")}
+        return [tile for tile in tiles if self.path(tile).relative_to(self.folder) not in done]
+
+    def keep(self, tile: Tile, values: NDArray[np.uint8]) -> None:
+        """Write a tile [h,w]. Raises Unwritable where the disk refuses."""
+        head = np.array(values.shape, "<u4").tobytes()
+        write_bytes(self.path(tile), head + zlib.compress(values.tobytes(), QUICK), REPAIR)
+
+    def load(self, tile: Tile) -> NDArray[np.uint8]:
+        """A tile [h,w] that is done. Raises UserError for one that is damaged."""
+        path = self.path(tile)
+        try:
+            content = path.read_bytes()
+            height, width = np.frombuffer(content[:8], "<u4")
+            return np.frombuffer(zlib.decompress(content[8:]), np.uint8).reshape(height, width)
+        except (OSError, ValueError, zlib.error):
+            raise UserError(f"{path} is missing or damaged; remove it and go on with --resume") from None
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{record} is damaged; remove its folder, or give --overwrite to begin anew")
+    return content
+
+
+def _otherwise(name: str, earlier: object, value: object) -> str:
+    """How a run was begun otherwise, and what to do."""
+    ways = "do the same to go on, or give --overwrite without --resume to begin anew"
+    if name == "mosaic":
+        return f"with another mosaic; {ways}"
+    if name == "weights":
+        return f"with other weights; {ways}"
+    return f"with {name} {earlier}, not {value}; {ways}"
