@@ -203,6 +203,8 @@ def search(
         restore = is_thin(width)
         if restore:
             answer, used, notes = _sure_answer(model, photo, True, transparent, threshold, name)
+    restored = None if answer.image is None else _as_bytes(answer.image)
+    answer = replace(answer, image=None)  # its memory is needed for what follows
     fine = clean(answer.fine)
     prediction = Prediction(
         fine,
@@ -214,12 +216,19 @@ def search(
         notes=notes,
         photograph=pixels,
     )
-    if answer.image is None:
+    if restored is None:
         return prediction
     coarse = _coarse(fine, model.scale)
-    # [1,3,H,W] -> uint8 [H,W,3]; rounds in place, as a copy of a large image costs too much
-    restored = answer.image.clamp_(0, 1).mul_(255).round_().byte()[0].permute(1, 2, 0).numpy()
     return replace(prediction, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
+
+
+def _as_bytes(image: Tensor) -> np.ndarray:
+    """An image [1,3,H,W] in [0,1] as uint8 [H,W,3]; it is overwritten, as a copy of a large one costs too much."""
+    bands = image[0].clamp_(0, 1).mul_(255).round_()
+    pixels = np.empty((*bands.shape[1:], 3), np.uint8)
+    for index, band in enumerate(bands):
+        pixels[:, :, index] = band.numpy()
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -232,9 +241,12 @@ class _Answer:
 
     def failure(self, threshold: float) -> str | None:
         """What makes it doubtful, a phrase; None if nothing does."""
-        if not np.isfinite(self.fine).all() or not (self.image is None or bool(torch.isfinite(self.image).all())):
+        extremes = [float(self.fine.min()), float(self.fine.max())]
+        if self.image is not None:  # of the extremes, as a map of what is finite takes the image's memory twice more
+            extremes += [float(value) for value in torch.aminmax(self.image)]
+        if not np.isfinite(extremes).all():
             return NOT_FINITE
-        return None if self.fine.max() >= threshold else "found nothing"
+        return None if extremes[1] >= threshold else "found nothing"
 
 
 def _sure_answer(
