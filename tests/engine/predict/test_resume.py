@@ -95,7 +95,9 @@ def test_ctrl_c_and_on(work: Path, tiny_weights: Path) -> None:
     done = int(stopped[1])
     assert 1 <= done < 64 and len(list((work / "out").glob("*_restored.png"))) in (done, done + 1)
     resumed = run_here(*command, "--resume", cwd=work)
-    assert resumed.code == 0 and f"({done} more were done before)" in resumed.out
+    before = re.search(r"\((\d+) more were done before\)", resumed.out)
+    # Ctrl-C may come between the last file of a photograph and its line, which then counts as not done
+    assert resumed.code == 0 and before and int(before[1]) in (done, done + 1), resumed
     run_well(*command[:-4], "-o", "whole", "--rle", "whole.csv", cwd=work)
     assert contents(work / "out") == contents(work / "whole") and len([*(work / "mine/images").iterdir()]) == 64
     assert (work / "runs.csv").read_bytes() == (work / "whole.csv").read_bytes()
