@@ -45,11 +45,13 @@ def without_blur(width: Values | float, sigma: float) -> Values:
         sigma: deviation of the blur, pixels; positive.
 
     Returns:
-        Widths of the same shape, 0 where the profile is no wider than the blur's.
+        Widths of the same shape. A profile narrower than that of a bar as wide as ``sigma`` tells no width: of it the
+        same share is returned as of that one's (0.41).
     """
     ratios, middle, _ = _tables()
     scaled = np.asarray(width, np.float64) / sigma
-    found = np.interp(scaled, middle, ratios, left=0.0)
+    least = float(np.interp(UNRESOLVED, ratios, middle))
+    found = np.where(scaled < least, scaled * UNRESOLVED / least, np.interp(scaled, middle, ratios))
     return np.where(scaled > middle[-1], scaled, found) * sigma
 
 

@@ -44,11 +44,12 @@ def require_skan() -> None:
         raise UserError("geometry needs skan: pip install 'skan>=0.11' (or the extra geometry)") from None
 
 
-def branches_of(mask: NDArray[np.bool_]) -> list[Branch]:
+def branches_of(mask: NDArray[np.bool_], radius: NDArray[np.floating]) -> list[Branch]:
     """The branches of one crack.
 
     Args:
         mask: [H,W], one connected region.
+        radius: distance of its pixels to the nearest pixel outside [H,W].
 
     Returns:
         None of them for a region whose skeleton is a single pixel.
@@ -56,7 +57,6 @@ def branches_of(mask: NDArray[np.bool_]) -> list[Branch]:
     Raises:
         UserError: without skan, saying how to get it.
     """
-    radius = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     skeleton = skeletonize(mask)
     for _ in range(PRUNINGS):
         branches = _graph(skeleton)
@@ -72,7 +72,7 @@ def branches_of(mask: NDArray[np.bool_]) -> list[Branch]:
     return [_trimmed(branch, radius) for branch in branches]
 
 
-def _trimmed(branch: Branch, radius: NDArray[np.float64]) -> Branch:
+def _trimmed(branch: Branch, radius: NDArray[np.floating]) -> Branch:
     """A branch without what may lead from the middle of a blunt end into its corner, at free ends."""
     path = branch.path
     position = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
@@ -92,7 +92,7 @@ def _first_outside(position: NDArray[np.float64], half: NDArray[np.float64]) -> 
     return first if outside.any() and half[first] > BLUNT else 0
 
 
-def _is_spur(branch: Branch, radius: NDArray[np.float64]) -> bool:
+def _is_spur(branch: Branch, radius: NDArray[np.floating]) -> bool:
     """Whether a branch from a junction to an end is no longer than from the middle of a blunt end to its corner."""
     if branch.free[0] == branch.free[1]:
         return False

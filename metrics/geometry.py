@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -83,13 +84,12 @@ def measure(
         raise ValueError(f"grey is {list(grey.shape)}; give the size of the map, {list(profile.shape)}")
     labels, count = ndimage.label(np.asarray(profile) > threshold, EIGHT)
     boxes = ndimage.find_objects(labels)
-    values = np.asarray(profile, np.float64)
-    cracks = [_measured(values, grey, labels, number, boxes[number - 1]) for number in range(1, count + 1)]
+    cracks = [_measured(np.asarray(profile), grey, labels, number, boxes[number - 1]) for number in range(1, count + 1)]
     return sorted(cracks, key=lambda crack: -crack.area)
 
 
 def _measured(
-    profile: Points, grey: NDArray | None, labels: NDArray[np.int32], number: int, box: tuple[slice, slice]
+    profile: NDArray, grey: NDArray | None, labels: NDArray[np.int32], number: int, box: tuple[slice, slice]
 ) -> Crack:
     """One region, with as much around it as its background needs; other regions there are taken for background."""
     rows, columns = box
@@ -97,18 +97,20 @@ def _measured(
     area, corners = int(region.sum()), (rows.start, columns.start, rows.stop, columns.stop)
     if area < LEAST_AREA:
         return Crack(area, corners, reason=f"below {LEAST_AREA} px")
-    half = half_width(region)
+    inner = radius_of(region)
+    half = float(inner.max())
     reach, margin = reach_of(half), margin_of(half)
     top, left = max(0, rows.start - margin), max(0, columns.start - margin)
     around = slice(top, rows.stop + margin), slice(left, columns.stop + margin)
     mine = labels[around] == number
-    values = np.where(mine | (labels[around] == 0), profile[around], 0.0)
-    branches = branches_of(mine)
+    values = np.where(mine | (labels[around] == 0), profile[around], 0).astype(np.float32)
+    radius = np.zeros(mine.shape, np.float32)
+    radius[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = inner
+    branches = branches_of(mine, radius)
     lines = [smoothed(branch.path.astype(np.float64)) for branch in branches]
     length = _length(values, branches, lines, reach)
     if length.value < LEAST_LENGTH:
         return Crack(area, corners, reason=f"shorter than {LEAST_LENGTH:g} px")
-    radius = ndimage.distance_transform_edt(np.pad(mine, 1))[1:-1, 1:-1]
     local = local_widths(values, None if grey is None else grey[around], radius, branches, lines, reach)
     mean, p95, largest, widest = summary(local, lines)
     offset = np.array([top, left])
@@ -136,9 +138,10 @@ def _measured(
     )
 
 
-def half_width(region: NDArray[np.bool_]) -> float:
-    """Half of a region's width where it is widest, pixels."""
-    return float(ndimage.distance_transform_edt(np.pad(region, 1)).max())
+def radius_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance [H,W] of a region's pixels to the nearest pixel outside, beyond the border as well; 0 outside."""
+    padded = np.pad(region, 1).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1], np.float32)
 
 
 def reach_of(half: float) -> float:
@@ -151,7 +154,7 @@ def margin_of(half: float) -> int:
     return math.ceil(max(reach_of(half), 1.5 * half + GAP + BACKGROUND)) + 1
 
 
-def _length(values: Points, branches: Sequence[Branch], lines: Sequence[Points], reach: float) -> Figure:
+def _length(values: NDArray[np.floating], branches: Sequence[Branch], lines: Sequence[Points], reach: float) -> Figure:
     """Of all lines, with what the crack goes on beyond their free ends."""
     total, ends = 0.0, 0
     for branch, line in zip(branches, lines, strict=True):

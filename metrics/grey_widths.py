@@ -20,7 +20,7 @@ LEAST_CONTRAST = 3.0  # deviations of the background
 MAD = 1.4826  # a normal distribution's standard deviation, in median absolute deviations
 
 
-def widths_in_grey(grey: NDArray[np.floating], line: Points, half: float) -> Widths:
+def widths_in_grey(grey: NDArray, line: Points, half: float) -> Widths:
     """Widths at the points of a line, midway between the dark inside and the background on either side.
 
     Args:
@@ -40,12 +40,12 @@ def widths_in_grey(grey: NDArray[np.floating], line: Points, half: float) -> Wid
     return _widths(grey, line, half, max(half, TAILS * float(np.median(first.middle[known]))))
 
 
-def _widths(grey: NDArray[np.floating], line: Points, half: float, beyond: float) -> Widths:
+def _widths(grey: NDArray, line: Points, half: float, beyond: float) -> Widths:
     """The widths, with the background ``beyond`` that distance and GAP."""
     near = max(half, CENTRING)
     outside = max(near, beyond) + GAP
-    values, offsets, inside = profiles(-np.asarray(grey, np.float64), line, outside + BACKGROUND)
-    values = ndimage.gaussian_filter1d(values, ALONG, axis=0, mode="nearest")
+    bright, offsets, inside = profiles(grey, line, outside + BACKGROUND)
+    values = ndimage.gaussian_filter1d(-bright, ALONG, axis=0, mode="nearest")
     within = np.abs(offsets) <= near
     level = ndimage.uniform_filter1d(values, 2 * round(max(0.5, near / 3) / STEP / 2) + 1, axis=1, mode="nearest")
     centre = np.flatnonzero(within)[0] + np.where(inside, level, -np.inf)[:, within].argmax(1)

@@ -99,9 +99,8 @@ def profiles(
     normals = np.stack([-along[:, 1], along[:, 0]], 1)
     offsets = np.arange(-np.ceil(reach / STEP), np.ceil(reach / STEP) + 1) * STEP
     positions = line[:, None] + offsets[None, :, None] * normals[:, None]
-    values = ndimage.map_coordinates(
-        image.astype(np.float64, copy=False), positions.reshape(-1, 2).T, order=1, mode="nearest"
-    )
+    spots = positions.reshape(-1, 2).T
+    values = ndimage.map_coordinates(image, spots, output=np.float64, order=1, mode="nearest")  # without a copy of it
     inside: NDArray[np.bool_] = np.all(
         (positions >= -ROUNDING) & (positions <= np.array(image.shape) - 1 + ROUNDING), axis=-1
     )
@@ -159,9 +158,8 @@ def distance_to_end(profile: NDArray[np.floating], end: Points, direction: Point
         reach: the farthest.
     """
     offsets = np.arange(0, reach + STEP, STEP)
-    values = ndimage.map_coordinates(
-        profile.astype(np.float64, copy=False), (end[:, None] + offsets * direction[:, None]), order=1, mode="constant"
-    )
+    spots = end[:, None] + offsets * direction[:, None]
+    values = ndimage.map_coordinates(profile, spots, output=np.float64, order=1, mode="constant")
     level = np.array([[(values[0] + values.min()) / 2]])
     distance = _crossing(values[None], np.array([0]), level, 1)[0]
     return 0.0 if np.isnan(distance) else float(distance * STEP)

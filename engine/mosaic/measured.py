@@ -19,7 +19,7 @@ from engine.mosaic.geotiff import Span
 from engine.mosaic.grid import LEVELS
 from engine.mosaic.joined import Stretch, joined, stretches_of
 from engine.mosaic.rasters import Window
-from metrics.geometry import Crack, half_width, margin_of, measure, reach_of
+from metrics.geometry import Crack, margin_of, measure, radius_of, reach_of
 
 DIRECT = 1_500_000  # px: measuring takes 170 bytes for each
 AROUND = 128  # px around a block: what reaches into it from where its surroundings are cut off, of usual cracks
@@ -102,7 +102,7 @@ def _at_once(cracks: Cracks, region: Region, grey: Grey | None) -> Crack:
     """A crack measured in its own box, with as much around it as ``measure`` looks at."""
     top, left, bottom, right = region.box
     inside = cracks.window((top, bottom), (left, right))[1] == region.number
-    around = _around(cracks, (top, bottom), (left, right), margin_of(half_width(inside)))
+    around = _around(cracks, (top, bottom), (left, right), margin_of(float(radius_of(inside).max())))
     profile, (first, second) = _profile(cracks, region, around), (around[0][0], around[1][0])
     (crack,) = measure(profile, (cracks.level - 0.5) / LEVELS, None if grey is None else grey(*around))
     offset = np.array([first, second])
@@ -118,7 +118,7 @@ def _in_blocks(cracks: Cracks, region: Region, parts: Sequence[tuple[int, int]],
         rows, columns = cracks.windows[place]
         around = _around(cracks, rows, columns, AROUND)
         profile = _profile(cracks, region, around)
-        half = half_width(profile > (cracks.level - 0.5) / LEVELS)
+        half = float(radius_of(profile > (cracks.level - 0.5) / LEVELS).max())
         wanted = min(math.ceil(6 * half) + 32, cracks.side)
         if wanted > AROUND:
             around = _around(cracks, rows, columns, wanted)

@@ -24,8 +24,8 @@ def widths_of(width: float, sigma: float) -> tuple[float, float]:
 @pytest.mark.parametrize("width", [1.5, 3, 6, 12])
 def test_the_width_comes_back(width: float, sigma: float) -> None:
     middle, spread = widths_of(width, sigma)
-    if width < 1.5 * sigma:  # the profile has the blur's width, and hardly tells the bar's
-        assert without_blur(middle, sigma) == pytest.approx(width, abs=0.2 * sigma)
+    if width < sigma:  # the profile has the blur's width, and hardly tells the bar's
+        assert width < without_blur(middle, sigma) < 1.05 * sigma
     else:
         assert without_blur(middle, sigma) == pytest.approx(width, abs=0.02 * sigma)
     if width > 2.5 * sigma:
@@ -35,7 +35,7 @@ def test_the_width_comes_back(width: float, sigma: float) -> None:
 
 
 def test_beyond_what_a_blur_can_do() -> None:
-    assert np.array_equal(without_blur(np.array([0.0, 2.0, 400.0]), 1.0), [0, 0, 400])
+    assert without_blur(np.array([0.0, 2.0, 400.0]), 1.0) == pytest.approx([0, 2 / 2.457, 400], abs=2e-3)
     assert from_shape(4, 0) == 4 and from_shape(0, 0) == 0
     # the profile of a point, 2.355 s wide: a bar as wide as s has 2.457 s, and more blurred ones count as that
     assert from_shape(2.355, 0.343) == from_shape(2.355, 1.0) == pytest.approx(2.355 / 2.457, abs=2e-3)

@@ -74,3 +74,27 @@ def test_at_the_border_of_a_photograph_no_width_is_made_up(shown: bool) -> None:
     along = bar(6, 300, 0, (-82.5, 0))  # half of it is in the photograph
     crack = only(measure(along, grey=photograph(along, 0.5, texture=3) if shown else None))
     assert crack.method == "distance"
+
+
+@pytest.mark.parametrize("width", [3, 4, 5, 6, 8])
+def test_without_a_profile_the_distance_is_right_to_half_a_pixel(width: int) -> None:
+    mask = np.zeros((60, 90), bool)
+    mask[:width] = True  # along the border of the photograph
+    crack = only(measure(mask))
+    assert crack.method == "distance"
+    assert abs(crack.mean_width.value - width) < 0.6 and crack.mean_width.uncertainty > 0.4
+
+
+@pytest.mark.parametrize("width", [0.5, 0.8, 1.0, 1.2])
+@pytest.mark.parametrize("angle", [0, 20, 45, 90])
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5])
+def test_cracks_thinner_than_pixels_say_how_little_is_known(width: float, angle: float, shift: float) -> None:
+    """Wherever they lie in their pixels; none is without width."""
+    drawn = bar(width, 120, angle, (shift, shift))
+    for crack in (
+        *measure(drawn, 0.3 * drawn.max()),
+        only(measure(bar(3, 120, angle, (shift, shift)), grey=photograph(drawn, 0.01, texture=0.5))),
+    ):
+        mean = crack.mean_width
+        if mean is not None:
+            assert mean.value > 0.2 and abs(mean.value - width) < 2 * mean.uncertainty
