@@ -34,7 +34,8 @@ data of the photograph, its date and place, without the orientation: they are up
 
 Photographs of any size work, in blended tiles. Memory: one tile in the network (1 to 2 GB with a compact
 model), and 0.35 GB for each megapixel to restore (0.6 GB if the model hands features over), 0.025 GB otherwise:
-for 12 megapixels 0.3 GB beside the tile, or 4.2 GB with --restore always. What does not fit is left out.
+for 12 megapixels 0.3 GB beside the tile, or 4.2 GB with --restore always. --measure takes up to 0.04 GB more for each
+megapixel where it is segmented: of a restored one 0.6 GB. What does not fit is left out.
 """
 
 from __future__ import annotations

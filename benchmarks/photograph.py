@@ -63,8 +63,8 @@ def measured(photograph: Path, way: Sequence[str], runtime: str, out: Path) -> t
         raise UserError(f"predict.py failed: {lines[-1] if lines else 'without a word'}")
     itself = re.search(r"([\d.]+) s ->", lines[-1])
     assert itself is not None, lines[-1]
-    kilobytes = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return took, float(itself[1]), kilobytes / 1e6
+    most = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return took, float(itself[1]), most / 1e9
 
 
 def rows(runtimes: Sequence[str]) -> Iterator[tuple[str, ...]]:

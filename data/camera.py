@@ -14,9 +14,11 @@ EXIF_IFD = 0x8769
 FOCAL_LENGTH, FOCAL_LENGTH_35 = 0x920A, 0xA405  # mm; the latter of a 36 mm x 24 mm frame with the same diagonal view
 PIXELS_X, PIXELS_Y = 0xA002, 0xA003
 PLANE_RESOLUTION, PLANE_UNIT = 0xA20E, 0xA210  # pixels for each unit of the focal plane
+ZOOM = 0xA404  # digital: the part of the sensor that was enlarged to the whole file
 UNITS = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}  # mm; inch where the tag is missing
 DIAGONAL = math.hypot(36, 24)  # mm
 SAME_SHAPE = 0.01  # by which the ratio of sides may differ for a photograph that was reduced, not cropped
+ALIKE = 0.1  # by which the two ways to the sensor's size may differ; beyond, the equivalent focal length is believed
 WAYS = "give --mm-per-pixel, --reference, or --focal-length with --sensor-width"
 
 
@@ -46,8 +48,8 @@ class Camera:
 def camera_of(path: Path) -> Camera:
     """The camera that took a photograph, as its file says.
 
-    The size of a pixel comes from the resolution of the focal plane or, where that is missing, from the focal length
-    and its equivalent on a frame of 36 mm x 24 mm, which EXIF rounds to whole millimetres.
+    The size of a pixel comes from the resolution of the focal plane or, where that is missing or contradicts it, from
+    the focal length and its equivalent on a frame of 36 mm x 24 mm, which EXIF rounds to whole millimetres.
 
     Args:
         path: of the file.
@@ -63,19 +65,27 @@ def camera_of(path: Path) -> Camera:
     focal = _number(tags.get(FOCAL_LENGTH))
     if not focal:
         raise UserError(f"{path}: its EXIF data tells no focal length; {WAYS}")
-    taken = _number(tags.get(PIXELS_X)), _number(tags.get(PIXELS_Y))
-    if all(taken) and abs(taken[0] / taken[1] * size[1] / size[0] - 1) > SAME_SHAPE:
-        before = f"{taken[0]:.0f}x{taken[1]:.0f}, now {size[0]}x{size[1]} pixels"
+    # the larger side first: a photograph may have been turned since
+    taken = sorted((_number(tags.get(PIXELS_X)), _number(tags.get(PIXELS_Y))), reverse=True)
+    long, short = max(size), min(size)
+    if all(taken) and abs(taken[0] / taken[1] * short / long - 1) > SAME_SHAPE:
+        before = f"{taken[0]:.0f}x{taken[1]:.0f}, now {long}x{short} pixels"
         raise UserError(f"{path}: was cropped after it was taken ({before}), so the camera tells no scale; {WAYS}")
-    resolution = _number(tags.get(PLANE_RESOLUTION))
+    resolution, equivalent = _number(tags.get(PLANE_RESOLUTION)), _number(tags.get(FOCAL_LENGTH_35))
+    viewed = (
+        Camera(focal, DIAGONAL * focal / equivalent / math.hypot(*size), 1 / math.sqrt(12) / equivalent)
+        if (equivalent)
+        else None
+    )
     if resolution and taken[0]:
         unit = UNITS.get(tags.get(PLANE_UNIT, 2), UNITS[2])
-        return Camera(focal, unit / resolution * taken[0] / size[0])
-    equivalent = _number(tags.get(FOCAL_LENGTH_35))
-    if not equivalent:
+        zoom = max(1.0, _number(tags.get(ZOOM)))
+        camera = Camera(focal, unit / resolution * taken[0] / long / zoom)
+        # programs that reduce photographs may leave the resolution of the focal plane as it was
+        return camera if viewed is None or abs(camera.pitch / viewed.pitch - 1) < ALIKE else viewed
+    if viewed is None:
         raise UserError(f"{path}: its EXIF data tells a focal length, but not the size of the sensor; {WAYS}")
-    diagonal = DIAGONAL * focal / equivalent
-    return Camera(focal, diagonal / math.hypot(*size), 1 / math.sqrt(12) / equivalent)
+    return viewed
 
 
 def _number(value: object) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,7 @@ def _taken(tags: Mapping[int, Any], details: Mapping[int, Any]) -> str | None:
     try:
         day, clock = str(details.get(TAKEN) or tags.get(CHANGED)).strip("\0 ").split(" ")
         zone = str(details.get(OFFSET, "")).strip("\0 ") if details.get(TAKEN) else ""
+        zone = zone if re.fullmatch(r"[+-]\d\d:\d\d", zone) else ""  # an unknown one is written as blanks and a colon
         return datetime.fromisoformat(f"{day.replace(':', '-')}T{clock}{zone}").isoformat()
     except ValueError:
         return None

@@ -43,4 +43,9 @@ def _cells(name: str, figure: Figure | None) -> Row:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    return None if value is None else significant(value)
+
+
+def significant(value: float) -> float:
+    """A number to six digits, or to three decimals where that is more."""
+    return round(value, 3) if abs(value) >= 1000 else float(f"{value:.6g}")

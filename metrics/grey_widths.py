@@ -52,12 +52,16 @@ def _widths(grey: NDArray, line: Points, half: float, beyond: float) -> Widths:
     summit = np.take_along_axis(level, centre[:, None], 1)
     beside, clear = [], np.ones(len(line), bool)
     for side in (offsets < -outside, offsets > outside):
-        seen = inside[:, side].mean(1) >= 0.5  # else what is beside the crack is not in the photograph
-        surface = np.ma.array(values[:, side], mask=~inside[:, side])
-        background = np.ma.median(surface, axis=1, keepdims=True)
-        deviation = MAD * np.ma.median(np.ma.abs(surface - background), axis=1)
-        background = background.filled(0.0)
-        clear &= seen & ((summit - background)[:, 0] > LEAST_CONTRAST * deviation.filled(np.inf))
+        shown = inside[:, side]
+        seen = shown.mean(1) >= 0.5  # else what is beside the crack is not in the photograph
+        surface = values[:, side]
+        if not shown.all():
+            surface = np.where(shown, surface, np.nan)
+            surface[~seen] = 0.0
+        median = np.median if shown.all() else np.nanmedian
+        background = median(surface, axis=1, keepdims=True)
+        deviation = MAD * median(np.abs(surface - background), axis=1)
+        clear &= seen & ((summit - background)[:, 0] > LEAST_CONTRAST * deviation)
         beside.append(background)
     found = between_edges(values, inside, centre, beside, summit)
     return Widths(np.where(clear, found.middle, np.nan), np.where(clear, found.spread, np.nan))

@@ -33,6 +33,7 @@ standard uncertainty. Files are grey images of 8 or 16 bits, masks (0/1 or 0/255
 examples:
   python -m tools.measure results/ --suffix _probability --mm-per-pixel 0.21 --json cracks.json --csv cracks.csv
   python -m tools.measure results/ --suffix _mask_x4 --photographs results/ --photograph-suffix _restored
+      (in pixels of the restored photographs: --mm-per-pixel is a quarter of the photograph's)
   python -m tools.measure mask.png --distance 3 --focal-length 24 --sensor-width 36
 """
 SHOWN = 20  # cracks on the screen
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def files_of(source: Path, suffix: str) -> dict[str, Path]:
     """The files to measure by name. Raises UserError where there are none."""
     if source.is_file():
-        return {readable(source.stem): source}
+        return {readable(source.stem).removesuffix(suffix): source}
     return named_files(source, suffix, "masks or maps", "--suffix")
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from visualization.drawing import GREY, INK, PAPER, colour_map, font, write
 
+LEAST_WIDTH = 200  # px of the whole picture
 LEAST_SIDE = 1000  # px of the longer side, up to MOST_ENLARGED: a smaller photograph is enlarged, to draw on it
 MOST_ENLARGED = 8
 FADED = 0.35  # of the photograph's contrast is given up, so that lines stand out
@@ -59,7 +60,8 @@ def width_overlay(
         widest: row and column that gets a ring.
 
     Returns:
-        uint8 RGB [H*k+L,W*k,3]: k is 1, or up to 8 for a photograph whose longer side has less than 1000 px.
+        uint8 RGB [H*k+L,W*k,3], white beside a photograph that is narrower than 200 px. k is 1, or up to 8 where the
+        longer side has less than 1000 px.
     """
     factor = min(MOST_ENLARGED, max(1, round(LEAST_SIDE / max(image.shape[:2]))))
     unit = max(image.shape[:2]) * factor / LEAST_SIDE  # what a pixel is on a picture of that side
@@ -77,6 +79,8 @@ def width_overlay(
     if widest is not None:
         row, column = ((place + 0.5) * factor - 0.5 for place in widest)
         _ring(picture, (column, row), round(11 * unit), max(1, round(2 * unit)))
+    if (missing := LEAST_WIDTH - picture.shape[1]) > 0:  # no words fit below a narrower one
+        picture = np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=255)
     strip = _strip(picture.shape[1], unit, steps, legend, legend.per_pixel / factor)
     return np.concatenate([picture, strip], dtype=np.uint8)
 
@@ -179,7 +183,7 @@ def _scale_bar(canvas: Image.Image, box: tuple[int, int, int], size: int, unit: 
     left, right, y = box
     room = per_pixel * min(right - left, canvas.width // 4)
     power = 10.0 ** math.floor(math.log10(room))
-    length = max(power * round_ for round_ in (1, 2, 5) if power * round_ <= room)
+    length = max((power * round_ for round_ in (2, 5) if power * round_ <= room), default=power)
     draw, end, thick = ImageDraw.Draw(canvas), left + round(length / per_pixel), max(2, size // 6)
     draw.line((left, y, end, y), fill=INK, width=thick)
     for x in (left, end):

@@ -15,7 +15,7 @@ from data.exif import CameraData
 from engine.predict.photo import Prediction
 from engine.predict.plan import Job, Settings
 from engine.predict.resume import KEYWORD
-from metrics.crack_rows import rows_of
+from metrics.crack_rows import rows_of, significant
 from metrics.geometry import Crack, Figure, total_length
 from metrics.scale import Scale
 
@@ -138,10 +138,10 @@ def _largest(crack: Crack) -> float:
 def _in_units(figure: Figure | None, scale: Scale | None) -> dict[str, float]:
     """A figure in px and, where the scale is known, in mm."""
     assert figure is not None
-    values = {"px": round(figure.value, 3), "px_uncertainty": round(figure.uncertainty, 3)}
+    values = {"px": significant(figure.value), "px_uncertainty": significant(figure.uncertainty)}
     if scale is not None:
         length = scale.of(figure)
-        values |= {"mm": round(length.value, 3), "mm_uncertainty": round(length.uncertainty, 3)}
+        values |= {"mm": significant(length.value), "mm_uncertainty": significant(length.uncertainty)}
     return values
 
 
@@ -156,7 +156,9 @@ def _centrelines(crack: Crack, scale: Scale | None) -> list[dict[str, Any]]:
     for points, widths in zip(crack.lines, crack.widths, strict=True):
         line = {"row": _rounded(points[:, 0]), "column": _rounded(points[:, 1]), "width_px": _rounded(widths)}
         if scale is not None:
-            line["width_mm"] = _rounded(widths * scale.mm_per_pixel, 3)
+            line["width_mm"] = [
+                None if value is None else significant(value * scale.mm_per_pixel) for value in _rounded(widths, 3)
+            ]
         lines.append(line)
     return lines
 

@@ -14,17 +14,22 @@ from engine.runtime.experiment import require_writable
 YOLO_LINE = re.compile(rb"(0( [0-9.e-]+)+)?\s*")
 
 
-def check_exchange(settings: Settings, photographs: Sequence[Path]) -> None:
+def check_exchange(settings: Settings, photographs: Sequence[Path], others: Iterable[Path] = ()) -> None:
     """Make sure that masks can be written to the files that are asked for.
 
     Args:
         settings: what the user chose.
         photographs: whose masks will be in them.
+        others: files that this run writes as well.
 
     Raises:
         UserError: for a file that exists (unless ``overwrite``, or ``resume`` and it holds masks), that has another
-            suffix than such files, and where two photographs could not be told apart.
+            suffix than such files, that is one of the ``others``, and where two photographs could not be told apart.
     """
+    taken = {path.resolve() for path in others}
+    for option, path in (("--rle", settings.rle), ("--coco", settings.coco)):
+        if path is not None and path.resolve() in taken:
+            raise UserError(f"{option} {path}: this run writes another file of that name; give another one")
     heading, beginning = ",".join(rle.HEADING).encode(), coco.BEGINNING.encode()
     if settings.rle is not None:
         _check_file("--rle", settings.rle, ".csv", lambda line: line.rstrip() == heading, settings)

@@ -9,25 +9,28 @@ from contracts.errors import UserError
 from engine.predict.plan import Job
 
 NEEDED = 0.02  # GB for each megapixel that is segmented: a little less than was measured
+TO_MEASURE = 0.03  # GB more, where a crack runs through all of it
 SYSTEM = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup")  # of version 2
 
 
-def refuse_too_large(job: Job, scale: int) -> None:
+def refuse_too_large(job: Job, scale: int, measures: bool = False) -> None:
     """Refuse a photograph that cannot be done here.
 
     Args:
         job: planned.
         scale: of the model.
+        measures: whether its cracks are measured.
 
     Raises:
         UserError: where it needs more memory than there is, as far as the system tells.
     """
-    needed = NEEDED * job.megapixels * (scale**2 if job.restore else 1)
+    needed = (NEEDED + measures * TO_MEASURE) * job.megapixels * (scale**2 if job.restore else 1)
     free = free_gigabytes()
     if free is not None and needed > free:
         height, width = job.size
         ways = "cut it into parts" if not job.restore else "give --restore never, or cut it into parts"
+        ways = f"leave the measuring out, {ways}" if measures else ways
         raise UserError(f"{job.path}: {width}x{height} pixels need {needed:.1f} GB, and {free:.1f} are free; {ways}")
 
 

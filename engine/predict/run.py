@@ -26,7 +26,7 @@ from engine.predict.plan import Job, LeftOut, Settings, plan, refuse_left_out
 from engine.predict.results import REPAIR, write_results
 from engine.predict.resume import decided_as, left_to_do, stamp
 from engine.predict.source import find_source
-from engine.predict.summary import check_summary, write_summary
+from engine.predict.summary import NAME, check_summary, write_summary
 from engine.predict.tiled_model import TiledModel
 from engine.runtime.distributed import ProcessGroup, joined
 from engine.runtime.experiment import require_writable
@@ -71,7 +71,8 @@ def _predict(
     jobs, left_out = plan(paths, settings, source.scale)
     if not jobs:
         refuse_left_out(left_out, len(paths))
-    check_exchange(settings, paths)
+    results = [path for job in jobs for path in (*job.files.values(), *job.others)]
+    check_exchange(settings, paths, [settings.out / NAME, *results])
     if settings.measures:
         check_summary(settings)
     made_with = settings.record(source.digest, source.device.type, source.precision.name)
@@ -150,7 +151,7 @@ def _work(jobs: Sequence[Job], scale: int) -> float:
 def _photograph(model: TiledModel, job: Job, settings: Settings, made_with: Mapping[str, Any]) -> str:
     """Do one photograph; return the line about it."""
     began = time.perf_counter()
-    refuse_too_large(job, model.scale)
+    refuse_too_large(job, model.scale, settings.measures)
     made = stamp(job, made_with)
     photo = read_photograph(job.path, settings.bits)
     prediction = examine(model, photo, job.restore, settings, job.path.name)

@@ -138,7 +138,7 @@ class ScaleChoice:
         else:
             raise UserError("--distance: give --focal-length and --sensor-width, too, as masks tell no camera")
         origin = f"{self.distance:g} m away, focal length {camera.focal_length:g} mm"
-        return Scale(camera.mm_per_pixel(1000 * self.distance), math.hypot(given, camera.relative), origin)
+        return Scale(camera.mm_per_pixel(1000 * self.distance), min(1.0, math.hypot(given, camera.relative)), origin)
 
 
 NO_SCALE = ScaleChoice()

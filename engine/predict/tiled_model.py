@@ -115,7 +115,9 @@ class TiledModel:
         maps = Maps(image) if isinstance(image, Tensor) else image
         if maps.logits is not None:
             return maps.logits.sigmoid()
-        statistics, multiple = self.model.statistics(as_floats(maps.looked_at)), self.model.stride
+        looked_at, multiple = maps.looked_at, self.model.stride
+        needed = self.model.statistics(as_floats(looked_at[..., :2, :2])) is not None  # else no copy of all of it
+        statistics = self.model.statistics(as_floats(looked_at)) if needed else None
 
         def segmented(tile: dict[str, Tensor]) -> dict[str, Tensor]:
             on_device = Maps(**{name: as_floats(part).to(self.device) for name, part in tile.items()})

@@ -176,6 +176,8 @@ OWN_WAYS = {  # throw-away files; the kernel's; a lock is taken over in place; t
     "benchmarks/memory.py",
     "engine/runtime/lock.py",
     "benchmarks/mosaic.py",
+    "benchmarks/photograph.py",
+    "engine/serve/report.py",  # pages into a PDF that is a stream
     "engine/mosaic/rasters.py",  # GDAL writes into the work folder; results are renamed into place
     "tools/gpu_check/processes.py",
     "tracking/wandb_sink.py",  # run.save: W&B copies files

@@ -40,6 +40,28 @@ def test_by_the_equivalent_focal_length(tmp_path: Path) -> None:
     assert camera.relative == pytest.approx(0.0111, abs=1e-4)  # half a millimetre of 26, evenly spread
 
 
+def test_a_photograph_that_was_turned(tmp_path: Path) -> None:
+    """4000 px taken along 36 mm, turned and reduced by ten."""
+    tags = PHONE | {0xA002: 4000, 0xA003: 3000}
+    assert camera_of(photograph(tmp_path / "a.jpg", tags, (300, 400))).pitch == pytest.approx(
+        math.hypot(36, 24) / 26 * 4.25 / 500
+    )
+    plane = {0x920A: 50.0, 0xA20E: IFDRational(40000, 36), 0xA210: 3, 0xA002: 4000, 0xA003: 3000}
+    assert camera_of(photograph(tmp_path / "b.jpg", plane, (300, 400))).pitch == pytest.approx(36 / 400)
+
+
+def test_a_reduced_photograph_whose_focal_plane_was_forgotten(tmp_path: Path) -> None:
+    """An editor wrote the new size and kept the resolution, 15 times too fine: the equivalent focal length knows."""
+    tags = {0x920A: 50.0, 0xA405: 50, 0xA20E: IFDRational(60000, 36), 0xA210: 3, 0xA002: 400, 0xA003: 300}
+    assert camera_of(photograph(tmp_path / "a.jpg", tags)).pitch == pytest.approx(math.hypot(36, 24) / 500)
+
+
+def test_digital_zoom_enlarges_a_part_of_the_sensor(tmp_path: Path) -> None:
+    tags = {0x920A: 50.0, 0xA20E: IFDRational(4000, 36), 0xA210: 3, 0xA002: 400, 0xA003: 300}
+    plain = camera_of(photograph(tmp_path / "a.jpg", tags)).pitch
+    assert camera_of(photograph(tmp_path / "b.jpg", tags | {0xA404: 2.0})).pitch == pytest.approx(plain / 2)
+
+
 def test_a_photograph_tells_its_scale(tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.jpg", PHONE)
     scale = ScaleChoice(distance=1.5, scale_uncertainty=5).of(path, 300, 400)

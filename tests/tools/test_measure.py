@@ -92,6 +92,10 @@ def test_widths_across_photographs(folder: Path, tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "cracks.json").read_text())[:2]
     assert [row["method"] for row in rows] == ["grey", "grey"]
     assert [row["mean_width_px"] for row in rows] == pytest.approx([2, 3], abs=0.2)
+    alone = [str(folder / "a_mask.png"), *arguments[1:]]
+    main([*alone, "--csv", str(tmp_path / "alone.csv")])
+    with (tmp_path / "alone.csv").open(newline="") as file:
+        assert [(row["image"], row["method"]) for row in csv.DictReader(file)] == [("a", "grey")]
     cv2.imwrite(str(photographs / "b.png"), second[:50])
     with pytest.raises(UserError, match=r"b.png: is 140x50, its map 140x60 pixels"):
         main(arguments)

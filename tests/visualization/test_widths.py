@@ -41,6 +41,14 @@ def test_a_small_photograph_is_enlarged_and_a_large_one_is_not() -> None:
         assert picture.shape[1] == factor * width and factor * height < picture.shape[0] <= factor * height + 400
 
 
+@pytest.mark.parametrize("size", [(1000, 16), (700, 12), (1500, 20), (8, 3000)])
+@pytest.mark.parametrize("legend", [Legend(highest=3), Legend(0.37, "mm", "1 crack", 3.0), Legend(2e-4, "mm")])
+def test_the_narrowest_photographs_have_a_legend(size: tuple[int, int], legend: Legend) -> None:
+    picture = width_overlay(np.zeros((*size, 3), np.uint8), np.zeros(size, bool), [], [], legend)
+    assert picture.shape[1] == max(200, size[1]) and len(picture) > size[0] + 40
+    assert (picture[: size[0], size[1] :] == 255).all() and picture[: size[0], : size[1]].max() < 255
+
+
 def test_cracks_without_a_line_are_outlined() -> None:
     mask = NOTHING.copy()
     mask[20:23, 30:33] = True

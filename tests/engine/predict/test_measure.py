@@ -241,6 +241,8 @@ def test_a_table_of_another_kind_is_not_replaced(folder: Path) -> None:
         (["--mm-per-pixel", "1", "--scale-uncertainty", "101"], "--scale-uncertainty 101"),
         (["--scale-uncertainty", "1"], "give the scale, too: --mm-per-pixel"),
         (["--min-length", "-1"], "--min-length -1: give a number of pixels"),
+        (["--measure", "--rle", "out/summary.csv"], "--rle out/summary.csv: this run writes another file of that name"),
+        (["--measure", "--coco", "out/a_cracks.json"], "--coco out/a_cracks.json: this run writes another file"),
     ],
 )
 def test_numbers_that_mean_nothing(arguments: list[str], message: str, folder: Path) -> None:

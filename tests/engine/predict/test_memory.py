@@ -85,3 +85,12 @@ def test_above_the_limit_of_other_programs(tmp_path: Path) -> None:
     Image.new("L", (20000, 9100), 7).save(tmp_path / "a.png", compress_level=1)
     photo = read_photograph(tmp_path / "a.png")
     assert photo.pixels.shape == (9100, 20000, 3) and np.unique(photo.pixels[::100]).tolist() == [7]
+
+
+def test_measuring_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 megapixels 2 GB to segment and 3 to measure, where 4 are free."""
+    monkeypatch.setattr("engine.predict.memory.free_gigabytes", lambda: 4.0)
+    job = Job(Path("a.png"), (10_000, 10_000), False, {})
+    refuse_too_large(job, 4)
+    with pytest.raises(UserError, match=r"need 5.0 GB, and 4.0 are free; leave the measuring out, cut it into parts"):
+        refuse_too_large(job, 4, measures=True)
