@@ -19,6 +19,7 @@ from engine.serve.found import Found
 from engine.serve.kept import Kept
 from engine.serve.received import Received, drawn, receive
 from engine.serve.scale_input import PER_PIXEL, REFERENCE, UNKNOWN, WAYS, scale_of
+from engine.serve.uploads import PATIENCE
 from metrics.scale import Scale
 
 RESTORE = (("when cracks are thin", "auto"), ("always", "always"), ("never", "never"))
@@ -140,7 +141,7 @@ def build(desk: Desk, threshold: float = 0.5) -> gr.Blocks:
     """
     private: dict[str, Any] = {"api_visibility": "private"}
     network: dict[str, Any] = {**private, "concurrency_limit": 1, "concurrency_id": "network"}
-    with gr.Blocks(title="Cracks in a photograph", analytics_enabled=False, delete_cache=(600, 600)) as page:
+    with gr.Blocks(title="Cracks in a photograph", analytics_enabled=False, delete_cache=(PATIENCE, PATIENCE)) as page:
         photograph, result = gr.State(None), gr.State(None)
         gr.HTML(HEAD, elem_id="cs-head")
         with gr.Row(elem_id="cs-body"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -19,6 +22,7 @@ from engine.serve.finder import Finder
 from engine.serve.kept import Kept
 from engine.serve.page import GONE, Desk, guarded
 from engine.serve.server import application
+from engine.serve.uploads import MOST_WAITING, PATIENCE
 
 HOME = "http://127.0.0.1:7860"
 
@@ -29,9 +33,18 @@ def finder(tiny_weights: Path) -> Finder:
 
 
 @pytest.fixture(scope="module")
-def client(finder: Finder) -> Iterator[TestClient]:
-    with TestClient(application(finder, "127.0.0.1", 7860), base_url=HOME) as one:
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="module")
+def client(finder: Finder, uploads: Path) -> Iterator[TestClient]:
+    with mock.patch.dict(os.environ), TestClient(application(finder, "127.0.0.1", 7860, uploads), base_url=HOME) as one:
         yield one
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_the_page_is_there_and_fetches_from_nowhere_else(client: TestClient) -> None:
@@ -73,9 +86,71 @@ def test_only_this_computer_by_its_own_name(client: TestClient) -> None:
     assert client.get("/", headers={"host": "[::1]:7860"}).status_code == 200
 
 
-def test_uploads_have_a_limit(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "http://127.0.0.1:8000"}, {"origin": "null"}]
+    + [{"sec-fetch-site": site} for site in ("cross-site", "same-site")],
+)
+def test_what_another_page_sends_is_refused(client: TestClient, uploads: Path, headers: dict[str, str]) -> None:
+    photo = {"files": ("photo.png", b"content", "image/png")}
+    before = files_in(uploads)
+    for address in ("/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/run/predict"):
+        assert client.post(address, files=photo, headers=headers).status_code == 403
+    assert files_in(uploads) == before
+    assert client.get("/", headers=headers).status_code == 200  # a link to the page
+
+
+def test_what_the_page_itself_sends_is_taken(client: TestClient, uploads: Path) -> None:
+    headers = {"origin": HOME, "sec-fetch-site": "same-origin"}
+    sent = client.post("/gradio_api/upload", files={"files": ("photo.png", b"mine", "image/png")}, headers=headers)
+    assert sent.status_code == 200
+    assert Path(sent.json()[0]).is_relative_to(uploads)
+    Path(sent.json()[0]).unlink()
+
+
+def test_uploads_have_a_limit(client: TestClient, uploads: Path) -> None:
+    before = files_in(uploads)
     sent = client.post("/gradio_api/upload", files={"files": ("photo.png", bytes(41 * 2**20), "image/png")})
     assert sent.status_code == 413
+    half = ("photo.png", bytes(21 * 2**20), "image/png")
+    assert client.post("/gradio_api/upload", files=[("files", half)] * 2).status_code == 413
+    assert files_in(uploads) == before
+
+
+def test_uploads_of_untold_length_have_the_same_limit(client: TestClient, uploads: Path) -> None:
+    """Each file is small enough, the body is sent in chunks, and what was written until then is removed."""
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+
+    def body() -> Iterator[bytes]:
+        for _ in range(3):
+            yield head
+            for _ in range(20):
+                yield bytes(2**20)
+            yield b"\r\n"
+        yield b"--x--\r\n"
+
+    before = files_in(uploads)
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post("/gradio_api/upload", content=body(), headers=kind).status_code == 413
+    assert files_in(uploads) == before
+
+
+def test_so_many_files_wait_and_no_more(client: TestClient, uploads: Path) -> None:
+    """What waited too long makes room, and what else was left in the folder goes with it."""
+
+    def send(number: int) -> int:
+        file = ("photo.png", b"%d" % number, "image/png")
+        return client.post("/gradio_api/upload", files={"files": file}).status_code
+
+    assert [send(number) for number in range(MOST_WAITING)] == [200] * MOST_WAITING
+    (uploads / "left_over").touch()
+    assert send(100) == 503 and len(files_in(uploads)) == MOST_WAITING
+    oldest = files_in(uploads)[0]
+    os.utime(oldest, (time.time() - PATIENCE - 1,) * 2)
+    assert send(101) == 200 and not oldest.exists()
+    assert send(102) == 503 and len(files_in(uploads)) == MOST_WAITING
+    for file in files_in(uploads):
+        file.unlink()
 
 
 def test_files_of_a_result(finder: Finder) -> None:
