@@ -100,7 +100,7 @@ def serve(settings: Settings, opt: str | None, weights: str | None, host: str, p
     """Serve the page until Ctrl-C.
 
     Args:
-        settings: threshold, tile, overlap, minimum_area and precision count.
+        settings: threshold, tile, overlap, minimum_area, precision and runtime count.
         opt: as for ``engine.build.checkpoint.find_checkpoint``.
         weights: likewise.
         host: to listen at.
@@ -113,7 +113,7 @@ def serve(settings: Settings, opt: str | None, weights: str | None, host: str, p
     if not 0.05 <= settings.threshold <= 0.95:
         raise UserError(f"--threshold {settings.threshold:g}: the page takes 0.05 to 0.95")
     listening = _listen(host, port)
-    source = find_source(opt, weights, settings.precision)
+    source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     finder = Finder(source, settings.tile, settings.overlap, settings.minimum_area)
     with tempfile.TemporaryDirectory(prefix="cracks_page_") as folder:
         app = application(finder, host, port, Path(folder), settings.threshold)

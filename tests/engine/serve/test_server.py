@@ -217,9 +217,22 @@ def test_mistakes_get_one_line(tiny_weights: Path, tmp_path: Path) -> None:
             "--serve takes photographs on its page": ("photo.jpg", "--serve"),
             "--export and --serve: give one of them": ("--serve", "--export", "onnx"),
             "the page takes 0.05 to 0.95": ("--serve", "--threshold", 0.99),
+            "--runtime torch: m.onnx was exported": ("--serve", "--weights", "m.onnx", "--runtime", "torch"),
         }
         for message, arguments in mistakes.items():
             assert_error(run_here("predict.py", *arguments, cwd=tmp_path), message)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--measure", "--geojson", "--resume", "--overwrite", "--probability"]
+    + [f"{name} x" for name in ("-o", "--rle", "--coco", "--yolo")]
+    + ["--restore always", "--bits 12", "--min-length 5", "--mosaic never", "--mm-per-pixel 0.2", "--distance 2"]
+    + ["--reference 1 1 50 50 9", "--focal-length 24", "--sensor-width 36", "--scale-uncertainty 3"],
+)
+def test_options_that_count_for_nothing_are_refused(option: str, tmp_path: Path) -> None:
+    outcome = run_here("predict.py", "--serve", *option.split(), cwd=tmp_path)
+    assert_error(outcome, f"{option.split()[0]} counts for nothing with --serve; leave it out")
 
 
 def test_without_gradio_one_line_says_what_to_install(
