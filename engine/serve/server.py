@@ -11,7 +11,7 @@ from contracts.errors import UserError
 from engine.predict.plan import Settings
 from engine.predict.source import find_source
 from engine.serve.finder import Finder
-from engine.serve.found import Found
+from engine.serve.found import HIGHEST, LOWEST, Found
 from engine.serve.guard import Channel, Guard
 from engine.serve.kept import Kept
 from engine.serve.received import MOST_BYTES, Received
@@ -71,7 +71,7 @@ def _add_downloads(app: Any, results: Kept[Found], finder: Finder) -> None:
         name: str, kind: str, threshold: float, mm: float | None = None, relative: float = 0.0, origin: str = ""
     ) -> Response:
         found = results.get(name)
-        if found is None or kind not in ("cracks.csv", "report.pdf") or not 0 < threshold < 1:
+        if found is None or kind not in ("cracks.csv", "report.pdf") or not LOWEST <= threshold <= HIGHEST:
             return Response("no longer in memory; find the cracks again\n", 404, media_type="text/plain")
         try:
             scale = None if mm is None else Scale(mm, relative, origin[:100])
@@ -110,8 +110,8 @@ def serve(settings: Settings, opt: str | None, weights: str | None, host: str, p
         UserError: without gradio, for weights that cannot be used, and for an address that is taken or not ours.
     """
     settings.check()
-    if not 0.05 <= settings.threshold <= 0.95:
-        raise UserError(f"--threshold {settings.threshold:g}: the page takes 0.05 to 0.95")
+    if not LOWEST <= settings.threshold <= HIGHEST:
+        raise UserError(f"--threshold {settings.threshold:g}: the page takes {LOWEST} to {HIGHEST}")
     listening = _listen(host, port)
     source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     finder = Finder(source, settings.tile, settings.overlap, settings.minimum_area)

@@ -173,6 +173,13 @@ def test_files_of_a_result(finder: Finder) -> None:
     assert client.get(f"/download/{result}/cracks.csv?threshold=0.5&mm=0.5").text.startswith("image,crack")
     for wrong in (f"{result}/passwd?threshold=0.5", f"{result}/report.pdf?threshold=7", "x/report.pdf?threshold=0.5"):
         assert client.get(f"/download/{wrong}").status_code == 404
+    statuses = {
+        threshold: client.get(f"/download/{result}/cracks.csv?threshold={threshold}").status_code
+        for threshold in ("0", "0.00001", "0.049", "0.05", "0.95", "0.951", "0.99999", "1", "nan")
+    }
+    assert [threshold for threshold, status in statuses.items() if status == 200] == ["0.05", "0.95"]
+    assert set(statuses.values()) == {200, 404}
+    assert "threshold 1e-05" in guarded(desk.show, 4, 0)(result, 0.00001, "not known", None, None, "", "")[0]
     assert client.get(f"/download/{result}/cracks.csv?threshold=0.5&mm=-1").status_code == 400
     desk.search(photograph, "never", 0.5, "not known", None, None, "", "")  # takes the place of the first
     assert client.get(f"/download/{result}/report.pdf?threshold=0.5").status_code == 404
