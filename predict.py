@@ -47,7 +47,7 @@ from contracts.errors import UserError, run_main
 from contracts.paths import user_path
 from engine.export.arguments import add_export
 from engine.mosaic.arguments import add_mosaics
-from engine.predict.arguments import add_exchange, add_measuring
+from engine.predict.arguments import add_exchange, add_measuring, check_together
 from engine.predict.scale import ScaleChoice
 from engine.serve.arguments import add_serve, checked_address
 
@@ -85,7 +85,9 @@ def parse() -> argparse.Namespace:
     add_export(parser)
     add_serve(parser)
     add_mosaics(parser)
-    return parser.parse_args()
+    given = parser.parse_args()
+    check_together(parser, given)
+    return given
 
 
 def add_ways(parser: argparse.ArgumentParser) -> None:
@@ -143,16 +145,6 @@ def main() -> None:
     inputs, opt, weights, target = (chosen.pop(name) for name in ("inputs", "opt", "weights", "export"))
     resolution, served, host, port = (chosen.pop(name) for name in ("resolution", "serve", "host", "port"))
     address = checked_address(served, host, port)
-    if target is not None and served:
-        raise UserError("--export and --serve: give one of them")
-    if target is not None and inputs:
-        raise UserError(f"{inputs[0]}: --export writes the model and takes no photographs; leave one of them out")
-    if target is not None and chosen["precision"] == "bfloat16":
-        raise UserError("--precision bfloat16: a model is exported in float32; leave --precision out")
-    if target is not None and chosen["runtime"] != "auto":
-        raise UserError("--runtime: chooses what predicts; leave it out with --export")
-    if target != "deepness" and resolution is not None:
-        raise UserError(f"--resolution {resolution:g}: only files of --export deepness have one; leave it out")
     if target == "deepness":
         from engine.export.deepness import RESOLUTION, export_deepness
 
@@ -170,8 +162,6 @@ def main() -> None:
     scale = ScaleChoice.taken_from(chosen)
     settings = Settings(scale=scale, **{name: value for name, value in chosen.items() if value is not None})
     if served:
-        if inputs:
-            raise UserError(f"{inputs[0]}: --serve takes photographs on its page; leave one of them out")
         from engine.serve.server import serve
 
         serve(settings, opt, weights, *address)

@@ -15,6 +15,7 @@ import numpy as np
 
 from comparison.folds import differences, merged
 from comparison.systems import MODEL, Images, Run, System
+from contracts.cells import from_cell
 from contracts.errors import UserError, lookup
 from engine.evaluate.report import KEPT_FILES
 from metrics.baselines import BASELINES
@@ -96,7 +97,7 @@ def read_run(folder: Path, system: str = MODEL) -> Run:
     try:
         meta = json.loads((place / "results.json").read_text(encoding="utf-8"))["meta"]
         with (place / "per_image.csv").open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["system"] == system]
+            rows = [row for row in csv.DictReader(file, restval="") if row["system"] == system]
         conditions = {name: _images([row for row in rows if row["condition"] == name]) for name in _conditions(rows)}
         whole = meta["protocol"]["images"] if "protocol" in meta else None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -130,7 +131,7 @@ def _images(rows: Sequence[Mapping[str, str]]) -> Images:
     for key in rows[0].keys() - {"system", "condition", "name", "draw"}:
         columns[key] = np.full((len(names), len(draws)), np.nan)
         columns[key][index] = [float(row[key] or "nan") for row in rows]
-    return Images(tuple(names), columns)
+    return Images(tuple(from_cell(name) for name in names), columns)
 
 
 def require_same_test(systems: Sequence[System], conditions: Sequence[str]) -> None:

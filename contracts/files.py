@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from contracts.cells import table_text
 from contracts.errors import UserError
 from contracts.names import BYTES_AS_HEX
 
@@ -80,23 +81,20 @@ def write_text(path: Path, text: str, repair: str = REPAIR) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], repair: str = REPAIR) -> None:
-    """Write a CSV file with a column for each key, in the order of their first rows.
+    """Write a CSV file for people and spreadsheets, as ``contracts.cells.table_text`` makes it.
 
     Args:
         path: of the file.
         rows: values by column; what a row lacks stays empty.
         repair: what the message of an error advises.
     """
-    columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(columns), restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue(), repair)
+    write_text(path, table_text(rows), repair)
 
 
 def write_rows(path: Path, rows: Iterable[Sequence[str]], repair: str = REPAIR) -> None:
     """Write a CSV file of cells, row by row: they need not fit into memory.
+
+    It is for programs: every cell is written as given, also one that a spreadsheet would take as a formula.
 
     Args:
         path: of the file.

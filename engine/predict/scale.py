@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import UserError
+from contracts.errors import UserError, at
 from data.camera import Camera, camera_of
-from metrics.scale import Scale
+from metrics.scale import Scale, scale_between
 
-CLICK = 1.0  # px, standard uncertainty of a point that a person names, in each direction
 NAMES = ("mm_per_pixel", "scale_uncertainty", "reference", "distance", "focal_length", "sensor_width")
 
 
@@ -96,10 +95,7 @@ class ScaleChoice:
         if self.scale_uncertainty and not self.given:
             raise UserError("--scale-uncertainty: give the scale, too: --mm-per-pixel, --reference or --distance")
         if self.reference is not None:
-            x1, y1, x2, y2, length = self.reference
-            apart = math.hypot(x1 - x2, y1 - y2)
-            if not (1 <= apart < math.inf and 0 < length < math.inf):
-                raise UserError("--reference: give two points at least a pixel apart, and the millimetres between them")
+            self._between(self.reference)
 
     def check_number(self, count: int) -> None:
         """Raise UserError for points of one photograph and several photographs."""
@@ -121,14 +117,7 @@ class ScaleChoice:
         if self.mm_per_pixel is not None:
             return Scale(self.mm_per_pixel, given)
         if self.reference is not None:
-            x1, y1, x2, y2, length = self.reference
-            if not (min(x1, x2) >= 0 and max(x1, x2) <= width and min(y1, y2) >= 0 and max(y1, y2) <= height):
-                raise UserError(
-                    f"--reference: a point lies outside of the photograph, which has {width}x{height} pixels"
-                )
-            apart = math.hypot(x1 - x2, y1 - y2)
-            clicks = math.sqrt(2) * CLICK / apart
-            return Scale(length / apart, min(1.0, math.hypot(given, clicks)), f"{length:g} mm between two points")
+            return self._between(self.reference, (height, width))
         if self.distance is None:
             return None
         if self.focal_length is not None and self.sensor_width is not None:
@@ -139,6 +128,12 @@ class ScaleChoice:
             raise UserError("--distance: give --focal-length and --sensor-width, too, as masks tell no camera")
         origin = f"{self.distance:g} m away, focal length {camera.focal_length:g} mm"
         return Scale(camera.mm_per_pixel(1000 * self.distance), min(1.0, math.hypot(given, camera.relative)), origin)
+
+    def _between(self, reference: Sequence[float], size: tuple[int, int] | None = None) -> Scale:
+        """The scale of two points; ``size``: in which they have to lie."""
+        x1, y1, x2, y2, length = reference
+        with at("--reference"):
+            return scale_between((x1, y1), (x2, y2), length, size, self.scale_uncertainty / 100)
 
 
 NO_SCALE = ScaleChoice()

@@ -16,6 +16,8 @@ from engine.serve.received import Received
 from metrics.geometry import Crack
 from metrics.small_regions import remove_small_regions
 
+LOWEST, HIGHEST = 0.05, 0.95  # thresholds that the page takes
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -62,7 +64,9 @@ class Found:
     seconds: float
 
     def at(self, threshold: float) -> Shown:
-        """What a threshold in (0,1) shows; the last ones are kept."""
+        """What a threshold that the page takes shows; the last ones are kept. Raises UserError for others."""
+        if not LOWEST <= threshold <= HIGHEST:
+            raise UserError(f"threshold {threshold:g}: the page takes {LOWEST} to {HIGHEST}")
         return _shown(_Identity(self), round(threshold, 4))
 
 

@@ -15,10 +15,11 @@ from contracts.errors import UserError
 from data.images import IMAGE_SUFFIXES
 from engine.serve import markup
 from engine.serve.finder import Finder
-from engine.serve.found import Found
+from engine.serve.found import HIGHEST, LOWEST, Found
 from engine.serve.kept import Kept
 from engine.serve.received import Received, drawn, receive
 from engine.serve.scale_input import PER_PIXEL, REFERENCE, UNKNOWN, WAYS, scale_of
+from engine.serve.uploads import PATIENCE
 from metrics.scale import Scale
 
 RESTORE = (("when cracks are thin", "auto"), ("always", "always"), ("never", "never"))
@@ -140,7 +141,7 @@ def build(desk: Desk, threshold: float = 0.5) -> gr.Blocks:
     """
     private: dict[str, Any] = {"api_visibility": "private"}
     network: dict[str, Any] = {**private, "concurrency_limit": 1, "concurrency_id": "network"}
-    with gr.Blocks(title="Cracks in a photograph", analytics_enabled=False, delete_cache=(600, 600)) as page:
+    with gr.Blocks(title="Cracks in a photograph", analytics_enabled=False, delete_cache=(PATIENCE, PATIENCE)) as page:
         photograph, result = gr.State(None), gr.State(None)
         gr.HTML(HEAD, elem_id="cs-head")
         with gr.Row(elem_id="cs-body"):
@@ -159,7 +160,8 @@ def build(desk: Desk, threshold: float = 0.5) -> gr.Blocks:
             with gr.Column(elem_id="cs-result"):
                 answer, picture = gr.HTML(markup.welcome(), elem_id="cs-answer"), gr.HTML("", elem_id="cs-view")
                 level = gr.Slider(
-                    0.05, 0.95, threshold, step=0.01, label="Threshold: lower shows fainter cracks, and more mistakes",
+                    LOWEST, HIGHEST, threshold, step=0.01,
+                    label="Threshold: lower shows fainter cracks, and more mistakes",
                     elem_id="cs-threshold", visible=False, buttons=[],
                 )  # fmt: skip
                 table, files = gr.HTML("", elem_id="cs-rows"), gr.HTML("", elem_id="cs-files")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import textwrap
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from contracts.cells import table_text
 from engine.serve.found import Found, Shown
 from engine.serve.pictures import IN_REPORT, marked
 from engine.serve.words import COLUMNS, JOINED, LIMITS, facts, headline, rows, scale_words, unit
@@ -36,12 +36,7 @@ def as_csv(found: Found, shown: Shown, scale: Scale | None) -> str:
         scale: with it there are columns in mm.
     """
     table = list(rows_of(found.received.name, shown.cracks, scale))
-    text = io.StringIO(newline="")
-    if table:
-        writer = csv.DictWriter(text, fieldnames=list(table[0]), restval="")
-        writer.writeheader()
-        writer.writerows(table)
-    return text.getvalue() or "image,crack\r\n"
+    return table_text(table) if table else "image,crack\r\n"
 
 
 def as_pdf(found: Found, shown: Shown, scale: Scale | None, weights: str, made: datetime | None = None) -> bytes:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from contracts.errors import UserError
-from metrics.scale import Scale
+from contracts.errors import ArgumentError, UserError
+from metrics.scale import Scale, scale_between
 
 UNKNOWN, PER_PIXEL, REFERENCE = "not known", "mm per pixel", "a known length"
 WAYS = (UNKNOWN, PER_PIXEL, REFERENCE)
-CLICK = 1.0  # px, standard uncertainty of a point that was read off a screen
 
 
 def scale_of(
@@ -34,12 +33,10 @@ def scale_of(
     if way == PER_PIXEL:
         return Scale(_positive(per_pixel, "the millimetres per pixel"), origin="as given, taken as exact")
     known = _positive(length, "the known length in mm")
-    (left, top), (right, bottom) = (_point(text, name, size) for text, name in ((first, "A"), (second, "B")))
-    distance = math.hypot(right - left, bottom - top)
-    if distance < 10 * CLICK:
-        raise UserError(f"Points A and B are {distance:.1f} px apart; choose some that are 10 px apart or more.")
-    relative = math.sqrt(2) * CLICK / distance
-    return Scale(known / distance, relative, f"{known:g} mm over {distance:.1f} px, points read to {CLICK:g} px")
+    try:
+        return scale_between(_point(first, "A"), _point(second, "B"), known, size)
+    except ArgumentError as error:
+        raise UserError(f"Points A and B: {error}.") from None
 
 
 def _positive(value: float | None, what: str) -> float:
@@ -48,12 +45,9 @@ def _positive(value: float | None, what: str) -> float:
     return float(value)
 
 
-def _point(text: str, name: str, size: tuple[int, int]) -> tuple[float, float]:
+def _point(text: str, name: str) -> tuple[float, float]:
     """x and y of "x,y"."""
     numbers = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[,;\s]\s*(\d+(?:\.\d+)?)\s*", text or "")
     if numbers is None:
         raise UserError(f"Give point {name} as x,y in pixels, such as 120,85.")
-    x, y = float(numbers[1]), float(numbers[2])
-    if x > size[1] or y > size[0]:
-        raise UserError(f"Point {name} lies outside the photograph, which is {size[1]} px wide and {size[0]} px high.")
-    return x, y
+    return float(numbers[1]), float(numbers[2])

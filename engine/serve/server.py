@@ -1,9 +1,9 @@
-"""Serves the page: what may be asked for, by whom, and the files that are made of a result."""
+"""Serves the page, and the files that are made of a result."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,75 +11,27 @@ from contracts.errors import UserError
 from engine.predict.plan import Settings
 from engine.predict.source import find_source
 from engine.serve.finder import Finder
-from engine.serve.found import Found
+from engine.serve.found import HIGHEST, LOWEST, Found
+from engine.serve.guard import Channel, Guard
 from engine.serve.kept import Kept
 from engine.serve.received import MOST_BYTES, Received
 from engine.serve.report import as_csv, as_pdf
 from engine.serve.style import CSS
+from engine.serve.uploads import Uploads
 from metrics.scale import Scale
 
-Scope = MutableMapping[str, Any]
-Channel = Callable[..., Awaitable[Any]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PHOTOGRAPHS, RESULTS = 6, 3  # kept in memory
-CLOSED = ("file", "proxy", "stream", "monitoring", "deep_link", "openapi")  # of gradio's, which the page does not use
-POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {
-    b"content-security-policy": POLICY.encode(),
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-}
 
 
-class Guard:
-    """Before the page: no file of the disk, no other name of this computer, no other place to fetch from.
-
-    Args:
-        app: what is guarded (ASGI).
-        names: by which the server may be called, None: any.
-    """
-
-    def __init__(self, app: Channel, names: tuple[str, ...] | None) -> None:
-        self.app, self.names = app, names
-
-    async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        if not self._allowed(scope):
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"not here\n"})
-            return
-
-        async def protected(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                kept = [pair for pair in message["headers"] if pair[0].lower() not in HEADERS]
-                message["headers"] = [*kept, *HEADERS.items()]
-            await send(message)
-
-        await self.app(scope, receive, protected)
-
-    def _allowed(self, scope: Scope) -> bool:
-        path = scope["path"].strip("/").removeprefix("gradio_api/")
-        if path.startswith(CLOSED):
-            return False
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        return self.names is None or name.strip("[]").lower() in self.names
-
-
-def application(finder: Finder, host: str, port: int, threshold: float = 0.5) -> Channel:
+def application(finder: Finder, host: str, port: int, uploads: Path, threshold: float = 0.5) -> Channel:
     """The page as an application (ASGI).
 
     Args:
         finder: the weights.
         host: that it will listen at.
         port: likewise.
+        uploads: a folder, for nothing else, that photographs are in until they are read.
         threshold: that the page starts with.
 
     Raises:
@@ -87,6 +39,7 @@ def application(finder: Finder, host: str, port: int, threshold: float = 0.5) ->
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported, which then asks nobody
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     try:
         import gradio as gr
         from fastapi import FastAPI
@@ -107,7 +60,7 @@ def application(finder: Finder, host: str, port: int, threshold: float = 0.5) ->
         app, page, "/", server_name=host, server_port=port, footer_links=[], run_history=False, show_error=False,
         max_file_size=MOST_BYTES, ssr_mode=False, mcp_server=False, theme=theme, css=CSS,
     )  # fmt: skip
-    return Guard(app, LOOPBACK if host in LOOPBACK else None)
+    return Guard(app, LOOPBACK if host in LOOPBACK else None, Uploads(uploads))
 
 
 def _add_downloads(app: Any, results: Kept[Found], finder: Finder) -> None:
@@ -118,7 +71,7 @@ def _add_downloads(app: Any, results: Kept[Found], finder: Finder) -> None:
         name: str, kind: str, threshold: float, mm: float | None = None, relative: float = 0.0, origin: str = ""
     ) -> Response:
         found = results.get(name)
-        if found is None or kind not in ("cracks.csv", "report.pdf") or not 0 < threshold < 1:
+        if found is None or kind not in ("cracks.csv", "report.pdf") or not LOWEST <= threshold <= HIGHEST:
             return Response("no longer in memory; find the cracks again\n", 404, media_type="text/plain")
         try:
             scale = None if mm is None else Scale(mm, relative, origin[:100])
@@ -147,7 +100,7 @@ def serve(settings: Settings, opt: str | None, weights: str | None, host: str, p
     """Serve the page until Ctrl-C.
 
     Args:
-        settings: threshold, tile, overlap, minimum_area and precision count.
+        settings: threshold, tile, overlap, minimum_area, precision and runtime count.
         opt: as for ``engine.build.checkpoint.find_checkpoint``.
         weights: likewise.
         host: to listen at.
@@ -157,15 +110,21 @@ def serve(settings: Settings, opt: str | None, weights: str | None, host: str, p
         UserError: without gradio, for weights that cannot be used, and for an address that is taken or not ours.
     """
     settings.check()
-    if not 0.05 <= settings.threshold <= 0.95:
-        raise UserError(f"--threshold {settings.threshold:g}: the page takes 0.05 to 0.95")
+    if not LOWEST <= settings.threshold <= HIGHEST:
+        raise UserError(f"--threshold {settings.threshold:g}: the page takes {LOWEST} to {HIGHEST}")
     listening = _listen(host, port)
-    source = find_source(opt, weights, settings.precision)
+    source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     finder = Finder(source, settings.tile, settings.overlap, settings.minimum_area)
-    app = application(finder, host, port, settings.threshold)
+    with tempfile.TemporaryDirectory(prefix="cracks_page_") as folder:
+        app = application(finder, host, port, Path(folder), settings.threshold)
+        _run(app, listening, source.description, host, port)
+
+
+def _run(app: Channel, listening: Any, description: str, host: str, port: int) -> None:
+    """Say where the page is, and serve it."""
     import uvicorn
 
-    print(source.description)
+    print(description)
     if host not in LOOPBACK:
         print(f"warning: at {host} everybody who reaches this computer can use the page; it asks for no password")
     name = f"[{host}]" if ":" in host else host

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from comparison.run import run
-from comparison.runs import read_system
+from comparison.runs import read_run, read_system
 from contracts.files import write_table
 from tests.helpers.errors import error_of
 from tests.helpers.runs import TINY, assert_error, run_here, run_well
@@ -168,6 +168,16 @@ def test_folders_with_dividing_characters(made: Callable[..., Path]) -> None:
         [f"a={made('lr=1e-3')}", f"b={made('x+y,z:2', gain=0.05, seed=1)}"], metrics=["iou"], resamples=200
     )
     assert comparison.rows[0].verdict == "better"
+
+
+def test_names_that_look_like_formulas_are_read_as_they_are(made: Callable[..., Path]) -> None:
+    """Marked as tables mark them, and bare, as earlier versions wrote them."""
+    folder = made("a")
+    table = folder / "results" / "per_image.csv"
+    plain = table.read_text()
+    for written in ("'-A/", "-A/"):
+        table.write_text(plain.replace(",A/", f",{written}"))
+        assert read_run(folder).conditions["degraded"].names[:2] == ("-A/000", "B/001")
 
 
 def test_a_lost_draw_is_no_zero(made: Callable[..., Path]) -> None:

@@ -143,6 +143,12 @@ def test_tables_and_names_that_are_no_text(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["name"] == name
 
 
+def test_runs_for_programs_are_written_as_given(tmp_path: Path) -> None:
+    """Competitions compare the name in the first column with their own."""
+    write_rows(tmp_path / "a.csv", [("-a", "1 2"), ("=b", "")])
+    assert (tmp_path / "a.csv").read_text() == "-a,1 2\n=b,\n"
+
+
 def test_a_log_on_a_full_disk_names_itself_and_keeps_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     log = MetricsLog(path)

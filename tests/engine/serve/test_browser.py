@@ -37,7 +37,7 @@ def served(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Pope
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     command = [sys.executable, str(ROOT / "predict.py"), "--serve", "--weights", "compact", "--port", port, *arguments]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)}
     with subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -195,6 +195,8 @@ def test_on_a_phone_nothing_lies_beside_the_window(browser: Browser, address: st
 def test_another_address_is_warned_of_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with served(tmp_path, "--host", "0.0.0.0") as (_, process, printed):
         assert any(line.startswith("warning: at 0.0.0.0 everybody") for line in printed)
+        assert [path.is_dir() for path in tmp_path.glob("cracks_page_*")] == [True]  # for uploads, of this page alone
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         assert process.stdout is not None and process.stdout.read().strip() == "stopped by Ctrl-C"
+    assert not list(tmp_path.glob("cracks_page_*"))

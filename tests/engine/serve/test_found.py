@@ -111,6 +111,13 @@ def test_the_table_as_a_file() -> None:
     assert as_csv(found, found.at(0.95), None) == "image,crack\r\n"
 
 
+def test_a_name_is_no_formula_in_the_table() -> None:
+    name = "=HYPERLINK(1).png"
+    found = bar(name=name)
+    rows = list(csv.DictReader(io.StringIO(as_csv(found, found.at(0.5), None))))
+    assert [row["image"] for row in rows] == [f"'{name}"] * 2
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_report_has_as_many_pages_as_it_needs() -> None:
     many = np.zeros((300, 200), np.float32)

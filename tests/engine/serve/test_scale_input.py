@@ -7,6 +7,7 @@ import math
 import pytest
 
 from contracts.errors import UserError
+from engine.predict.scale import ScaleChoice
 from engine.serve.scale_input import PER_PIXEL, REFERENCE, UNKNOWN, scale_of
 
 SIZE = (100, 200)
@@ -21,6 +22,11 @@ def test_scales() -> None:
     assert "100 mm over 50.0 px" in known.origin
 
 
+def test_the_command_line_knows_two_points_as_well_as_the_page() -> None:
+    typed = scale_of(SIZE, REFERENCE, None, 100.0, "10,20", "40,60")
+    assert typed and ScaleChoice(reference=(10, 20, 40, 60, 100)).of(None, *SIZE) == typed
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -29,8 +35,11 @@ def test_scales() -> None:
         ((REFERENCE, None, None, "1,1", "50,50"), "Give the known length in mm"),
         ((REFERENCE, None, 9.0, "", "50,50"), "Give point A as x,y"),
         ((REFERENCE, None, 9.0, "1,1", "5050"), "Give point B as x,y"),
-        ((REFERENCE, None, 9.0, "1,1", "150,101"), "Point B lies outside the photograph, which is 200 px wide"),
-        ((REFERENCE, None, 9.0, "1,1", "5,4"), "Points A and B are 5.0 px apart"),
+        (
+            (REFERENCE, None, 9.0, "1,1", "150,101"),
+            "Points A and B: a point lies outside of the photograph, which has 200x100 pixels.",
+        ),
+        ((REFERENCE, None, 9.0, "1,1", "5,4"), "Points A and B: the points are 5.0 px apart"),
     ],
 )
 def test_what_is_no_scale_is_told(typed: tuple, message: str) -> None:
