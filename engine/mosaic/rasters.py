@@ -132,7 +132,7 @@ def publish(files: list[Path], like: DatasetReader, target: Path, made_with: Map
         f'<VRTRasterBand dataType="Byte" band="1" blockXSize="{STORED}" blockYSize="{STORED}">{band}'
         f"<SimpleSource>{_source(files[0])}</SimpleSource></VRTRasterBand></VRTDataset>"
     )
-    together, complete = files[0].with_suffix(".vrt"), files[0].with_name(target.name)
+    together, complete = files[0].with_suffix(".vrt"), files[0].with_name(files[0].name.replace("_0", ""))
     write_text(together, text)
     overviews = "FORCE_USE_EXISTING" if files[1:] else "NONE"
     options = {"compress": "DEFLATE", "level": 6, "blocksize": STORED, "sparse_ok": "TRUE", "bigtiff": "IF_SAFER"}
