@@ -180,15 +180,15 @@ class Run:
             raise UserError(f"{self.mosaic.path}: a result would replace it; give another folder with -o")
         if there and not (self.settings.overwrite or self.settings.resume):
             raise UserError(f"{there[0]} exists; give {WAYS}")
-        if there and self.wanted.mask not in there and not self.settings.overwrite:
+        if there and self.wanted.mask not in there and not (self.settings.overwrite or self.work.begun):
             raise UserError(f"{there[0]} exists, and no mask beside it; give --overwrite, or another folder with -o")
-        if not self.settings.resume or not there:
+        if not self.settings.resume or self.wanted.mask not in there:
             return False
         same = made_with_of(self.wanted.mask) == made_with
         if not same and not self.settings.overwrite:
             told = f"--resume: {self.wanted.mask} was made of another mosaic or with other weights or options"
             raise UserError(f"{told}; do the same to go on, or give --overwrite as well, or another folder with -o")
-        return same and len(there) == len(self.wanted.files)
+        return same and len(there) == len(self.wanted.files) and not self.work.begun
 
     def _tiles(self, network: Network, grid: Grid, left: Sequence[Tile]) -> None:
         """Look at this process's share of the tiles that are not done."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError
-from contracts.files import ENDING, write_bytes, write_text
+from contracts.files import ENDING, unwritable, write_bytes, write_text
 from engine.mosaic.grid import Tile
 
 RECORD, TILES = "made-with.json", "tiles"
@@ -123,6 +124,24 @@ class Work:
                 path.unlink()
         with suppress(OSError):  # somebody's file is in it
             self.folder.rmdir()
+
+
+def put_in_place(complete: Sequence[tuple[Path, Path]]) -> None:
+    """Give complete files their names.
+
+    Args:
+        complete: files and the names they get; the last one tells that all are there, and is removed first.
+
+    Raises:
+        Unwritable: where the disk refuses.
+    """
+    target = complete[-1][1]
+    try:
+        target.unlink(missing_ok=True)
+        for file, target in complete:
+            os.replace(file, target)
+    except OSError as error:
+        raise unwritable(target, error, REPAIR) from None
 
 
 def _read(record: Path) -> dict[str, Any]:
