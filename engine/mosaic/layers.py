@@ -107,8 +107,10 @@ def _column(name: str, batch: Sequence[Feature]) -> np.ndarray:
 
 
 def _name(crs: CRS) -> str:
+    """Its EPSG code where that is the same system, and not one that is near it, such as without its datum's shift."""
     code = crs.to_epsg()
-    return crs.to_wkt() if code is None else f"EPSG:{code}"
+    same = code is not None and crs.from_epsg(code) == crs
+    return f"EPSG:{code}" if same else crs.to_wkt()
 
 
 def _as_geojson(batch: Sequence[Feature], crs: CRS | None) -> Iterator[dict[str, object]]:

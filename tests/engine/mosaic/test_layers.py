@@ -111,3 +111,19 @@ def test_a_mosaic_without_cracks_has_an_empty_layer(tmp_path: Path, capsys: pyte
     assert not shapes and "length_mm" in list(facts["fields"])
     assert json.loads((tmp_path / "m_cracks.geojson").read_text())["features"] == []
     assert ": 0 cracks, 0.00 ± 0.00 m long in all; 0.000% crack" in capsys.readouterr().out
+
+
+def test_a_coordinate_system_near_another_keeps_its_own_shift(tmp_path: Path) -> None:
+    """EPSG:25833 is this system without the shift of its datum, 110 m."""
+    shifted = "+proj=utm +zone=33 +ellps=GRS80 +towgs84=100,50,0"
+    run(write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=shifted), tmp_path, Darkness())
+    facts, shapes, rows = read(tmp_path / "m_cracks.gpkg")
+    assert facts["crs"] != "EPSG:25833"
+    there = shapely.get_coordinates(shapes[0])
+    ways = [np.stack(transform(facts["crs"], "EPSG:4326", *there.T), 1)]
+    features = json.loads((tmp_path / "m_cracks.geojson").read_text())["features"]
+    (plain,) = [one for one in features if one["properties"]["id"] == rows[0]["id"]]
+    ways.append(np.array(plain["geometry"]["coordinates"]))
+    assert np.abs(ways[0] - ways[1]).max() < 2e-8, "both layers are in one place"
+    unshifted = np.stack(transform("EPSG:25833", "EPSG:4326", *there.T), 1)
+    assert np.abs(ways[0] - unshifted).max() > 1e-4
