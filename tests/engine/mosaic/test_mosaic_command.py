@@ -117,6 +117,13 @@ def test_what_is_a_mosaic(work: Path) -> None:
     assert not is_mosaic(work / "m.dat") and not is_mosaic(work / "text.tif")
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 4, 6, 8, 9])
+@pytest.mark.parametrize("head", [b"II*\0\x08\0\0\0\xff", b"MM\0*\0\0\0\x08\xff", b"II+\0\x08\0\0\0\x10"])
+def test_files_that_end_in_their_header_are_none(size: int, head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "short.tif").write_bytes(head[:size])
+    assert not is_mosaic(tmp_path / "short.tif")
+
+
 def test_never_takes_it_as_a_photograph_and_always_a_photograph_as_a_mosaic(work: Path, tiny_weights: Path) -> None:
     run_well("predict.py", "m.tif", "--mosaic", "never", "--weights", tiny_weights, "-o", "a", cwd=work)
     assert (work / "a" / "m_mask.png").exists() and not (work / "a" / "m_mask.tif").exists()
