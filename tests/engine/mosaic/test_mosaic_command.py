@@ -207,6 +207,35 @@ def test_mistakes_are_answered_in_a_line(arguments: list[str], told: list[str], 
     assert contents(work) == before
 
 
+@pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]])
+def test_several_mosaics_are_checked_before_any_is_done(more: list[str], work: Path, tiny_weights: Path) -> None:
+    degrees = Affine(1e-7, 0, 11, 0, -1e-7, 60)
+    for name in ("m_mask.tif", "z.tif"):
+        write_mosaic(work / name, picture((60, 80), []), crs="EPSG:4326", transform=degrees)
+    before = contents(work)
+    more = ["--weights", tiny_weights, *more]
+    outcome = run_here("predict.py", "m.tif", "m_mask.tif", *more, "--mm-per-pixel", 5, "-o", ".", cwd=work)
+    assert_error(outcome, "m_mask.tif: a result of m.tif would replace it", "another folder with -o")
+    outcome = run_here("predict.py", "m.tif", "z.tif", *more, "-o", "out", cwd=work)
+    assert_error(outcome, "z.tif: pixels are", "--mm-per-pixel")
+    outcome = run_here("predict.py", "m.tif", "none.tif", *more, "--mosaic", "always", "-o", "out", cwd=work)
+    assert_error(outcome, "no such file: 'none.tif'")
+    assert contents(work) == before
+
+
+def test_a_mosaic_that_was_begun_is_seen_before_another_is_done(work: Path, tiny_weights: Path) -> None:
+    shutil.copy(work / "m.tif", work / "n.tif")
+    (work / "out" / "n_work").mkdir(parents=True)
+    (work / "out" / "n_work" / "made-with.json").write_text("{}")
+    outcome = run_here("predict.py", "m.tif", "n.tif", "--weights", tiny_weights, "-o", "out", cwd=work)
+    assert_error(outcome, "out/n_work is that of a run that was stopped")
+    (work / "new").mkdir()
+    (work / "new" / "n_mask.tif").write_text("something")
+    outcome = run_here("predict.py", "m.tif", "n.tif", "--weights", tiny_weights, "-o", "new", cwd=work)
+    assert_error(outcome, "new/n_mask.tif exists")
+    assert sorted(contents(work / "new")) == ["n_mask.tif"]
+
+
 def test_without_the_packages_there_is_one_line(work: Path, tiny_weights: Path) -> None:
     real = builtins.__import__
 

@@ -31,6 +31,7 @@ def run(path: Path, out: Path, model: WholeModel, area: int = 0, **chosen: objec
     settings = Settings(**({"out": out, "restore": "never", "tile": 64, "overlap": 16} | chosen))  # type: ignore[arg-type]
     with gdal(), opened(path, settings.bits) as mosaic:
         done = Run(mosaic, settings, True, source_of(model, area), ALONE)
+        done.check([path])
         done.do()
     return done
 
