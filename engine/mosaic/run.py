@@ -66,6 +66,7 @@ def predict_mosaics(
     stems = [path.stem.casefold() for path in inputs]
     if len(set(stems)) < len(stems):
         raise UserError("mosaics of the same name: their results would replace each other; give them in several calls")
+    _require_names(inputs, settings.out)
     require_writable(settings.out, "-o")
     source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     with joined() as group, gdal():
@@ -76,6 +77,25 @@ def predict_mosaics(
         for path in inputs:
             with opened(path, settings.bits) as mosaic:
                 Run(mosaic, settings, probability, source, group).do()
+
+
+def _require_names(inputs: Sequence[Path], out: Path) -> None:
+    """Refuse names that GDAL does not take: without UTF-8, and with "!", behind which it seeks parts of archives."""
+    for path in inputs:
+        if not _is_text(path):
+            raise UserError(f"{path}: bytes of the name are no UTF-8, and GDAL takes nothing else; rename it")
+        if "!" in path.stem:
+            raise UserError(f"{path}: '!' in the name, which GeoPackages cannot be written with; rename it")
+    if not _is_text(out) or "!" in str(out):
+        raise UserError(f"-o {out}: '!', or bytes that are no UTF-8, in the name; give another folder")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Run:

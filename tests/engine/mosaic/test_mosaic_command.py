@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import shutil
 from pathlib import Path
 from unittest import mock
@@ -234,6 +235,38 @@ def test_a_mosaic_that_was_begun_is_seen_before_another_is_done(work: Path, tiny
     outcome = run_here("predict.py", "m.tif", "n.tif", "--weights", tiny_weights, "-o", "new", cwd=work)
     assert_error(outcome, "new/n_mask.tif exists")
     assert sorted(contents(work / "new")) == ["n_mask.tif"]
+
+
+NO_TEXT = b"caf\xe9".decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "told"),
+    [
+        (f"{NO_TEXT}.tif", "out", [f"{NO_TEXT}.tif: bytes of the name are no UTF-8", "rename it"]),
+        (f"{NO_TEXT}/m.tif", "out", [f"{NO_TEXT}/m.tif: bytes of the name are no UTF-8", "rename it"]),
+        ("new!.tif", "out", ["new!.tif: '!' in the name", "rename it"]),
+        ("m.tif", NO_TEXT, [f"-o {NO_TEXT}: ", "give another folder"]),
+        ("m.tif", "new!/out", ["-o new!/out: '!'", "give another folder"]),
+    ],
+)
+def test_names_that_gdal_does_not_take(name: str, out: str, told: list[str], work: Path, tiny_weights: Path) -> None:
+    (work / name).parent.mkdir(exist_ok=True)
+    os.replace(work / "m.tif", work / name)
+    before = sorted(os.walk(work))
+    assert_error(run_here("predict.py", name, "--weights", tiny_weights, "-o", out, cwd=work), *told)
+    assert sorted(os.walk(work)) == before
+
+
+def test_names_with_other_signs(work: Path, tiny_weights: Path) -> None:
+    """Also a folder with "!" that mosaics lie in: only names of results go through a GeoPackage."""
+    name = "a!b/Straße 1 & <2> #3?%20;'\".tif"
+    (work / name).parent.mkdir()
+    os.replace(work / "m.tif", work / name)
+    run_well("predict.py", name, "--weights", tiny_weights, "-o", "a & b;", cwd=work)
+    stem = Path(name).stem
+    found = sorted(path.name for path in (work / "a & b;").iterdir())
+    assert found == [f"{stem}_{end}" for end in ("cracks.geojson", "cracks.gpkg", "mask.tif")]
 
 
 def test_without_the_packages_there_is_one_line(work: Path, tiny_weights: Path) -> None:
