@@ -94,8 +94,8 @@ class Mosaic:
 
     @property
     def crs(self) -> CRS | None:
-        """Of the coordinates."""
-        return self.file.crs
+        """Of the coordinates; None without a transform, as columns and rows are no coordinates of a system."""
+        return None if self.transform.is_identity else self.file.crs
 
     @property
     def megapixels(self) -> float:

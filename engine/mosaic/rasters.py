@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.files import write_text
-from engine.mosaic.geotiff import Span
+from engine.mosaic.geotiff import Mosaic, Span
 from engine.mosaic.grid import ABSENT
 from engine.runtime.progress import Progress
 
 if TYPE_CHECKING:
-    from rasterio.io import DatasetReader, DatasetWriter
+    from rasterio.io import DatasetWriter
 
 BLOCK = 1024  # px; what is done at once, of blocks of the file
 STORED = 512  # px; side of a block in files
@@ -101,7 +101,7 @@ def write_levels(
     return files
 
 
-def publish(files: list[Path], like: DatasetReader, made_with: Mapping[str, Any], scaled: float) -> Path:
+def publish(files: list[Path], like: Mosaic, made_with: Mapping[str, Any], scaled: float) -> Path:
     """Make a cloud-optimised GeoTIFF of a raster and its overviews beside them, and remove these.
 
     Args:

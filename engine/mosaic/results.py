@@ -112,7 +112,7 @@ def make(
             rasters.insert(0, ("probability", wanted.probability, probability_of, 1 / LEVELS))
         for name, target, values_of, scaled in rasters:
             levels = write_levels(work.folder, name, (mosaic.height, mosaic.width), values_of)
-            complete.append((publish(levels, mosaic.file, made_with, scaled), target))
+            complete.append((publish(levels, mosaic, made_with, scaled), target))
         told.share = float(seen[0] / max(1, seen[1]))
         place = Place(mosaic.transform, grid.scale, size)
         grey = None if grid.scale > 1 else functools.partial(_grey, mosaic)  # the restored mosaic is not kept

@@ -116,8 +116,10 @@ def test_geojson_is_in_longitude_and_latitude(tmp_path: Path) -> None:
         assert np.abs(back - shapely.get_coordinates(shape)).max() < 2e-4
 
 
-def test_without_a_place_lines_are_in_pixels(tmp_path: Path) -> None:
-    path = write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=None, transform=Affine.identity())
+@pytest.mark.parametrize("crs", [None, "EPSG:32633", "EPSG:4326"])
+def test_without_a_place_lines_are_in_pixels(crs: str | None, tmp_path: Path) -> None:
+    """A coordinate system without a transform is no place: pixels would be metres, or degrees."""
+    path = write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=crs, transform=Affine.identity())
     run(path, tmp_path, Darkness(), scale=ScaleChoice(mm_per_pixel=2.0))
     facts, shapes, rows = read(tmp_path / "m_cracks.gpkg")
     assert facts["crs"] is None and not (tmp_path / "m_cracks.geojson").exists()
