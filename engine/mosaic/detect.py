@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import tifffile
@@ -49,5 +50,5 @@ def is_mosaic(path: Path) -> bool:
             tags = page.tags
             placed = KEYS in tags or TRANSFORM in tags or (PIXEL_SCALE in tags and TIEPOINTS in tags)
             return bool(placed or page.imagewidth * page.imagelength / 1e6 > LARGE)
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, AttributeError):
+    except (tifffile.TiffFileError, struct.error, OSError, ValueError, IndexError, AttributeError):
         return False

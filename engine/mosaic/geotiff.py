@@ -94,8 +94,8 @@ class Mosaic:
 
     @property
     def crs(self) -> CRS | None:
-        """Of the coordinates."""
-        return self.file.crs
+        """Of the coordinates; None without a transform, as columns and rows are no coordinates of a system."""
+        return None if self.transform.is_identity else self.file.crs
 
     @property
     def megapixels(self) -> float:
@@ -115,6 +115,7 @@ class Mosaic:
         window = (rows, columns)
         values = self.file.read(list(self.bands), window=window)  # [C,h,w]
         absent = self._absent(values, window)
+        values[:, absent] = 0  # no data may be a value that the depth does not allow, as 65535 of 12 bits
         if self.palette is not None:
             pixels = self.palette[values[0]]
         else:

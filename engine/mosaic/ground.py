@@ -32,7 +32,7 @@ def scale_of(
 
     Args:
         transform: from columns and rows to coordinates.
-        crs: of the coordinates, or None.
+        crs: of the coordinates; None: the mosaic has no place on a map.
         size: height and width, pixels.
         mm_per_pixel: what the user says, or None.
         name: of the mosaic, for errors.
@@ -45,8 +45,8 @@ def scale_of(
     """
     if mm_per_pixel is not None:
         return Scale(mm_per_pixel), f"{mm_per_pixel:g} mm per pixel, as given"
-    if crs is None or transform.is_identity:
-        return None, "no scale: it has no coordinate system; give --mm-per-pixel for millimetres"
+    if crs is None:
+        return None, "no scale: it has no place on a map; give --mm-per-pixel for millimetres"
     along, down = _ground(transform, crs, size)
     origin = "measured on the ellipsoid at its middle"
     if not crs.is_geographic:

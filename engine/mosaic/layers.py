@@ -16,7 +16,6 @@ import numpy as np
 from contracts.files import replacing
 from contracts.names import BYTES_AS_HEX
 from engine.mosaic.features import Feature, Lines
-from engine.mosaic.rasters import put_in_place
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -28,7 +27,7 @@ TEXTS, WHOLE = ("part", "method"), ("id", "branches", "junctions")  # columns; a
 
 
 def write_layers(
-    features: Iterator[Feature], columns: Sequence[str], crs: CRS | None, package: Path, plain: Path | None, work: Path
+    features: Iterator[Feature], columns: Sequence[str], crs: CRS | None, package: Path, plain: Path | None
 ) -> int:
     """Write the cracks, a batch at a time.
 
@@ -36,9 +35,8 @@ def write_layers(
         features: the cracks.
         columns: of their values.
         crs: of their coordinates, or None.
-        package: the GeoPackage (OGC 12-128), with a layer ``LAYER`` of lines.
+        package: the GeoPackage (OGC 12-128), with a layer ``LAYER`` of lines; grows in place.
         plain: the GeoJSON (RFC 7946: WGS 84, 9 decimals); None: not written.
-        work: a folder for files that are not complete.
 
     Returns:
         How many cracks, or parts of cracks, were written.
@@ -46,8 +44,8 @@ def write_layers(
     Raises:
         Unwritable: where the disk refuses.
     """
-    unfinished, count = work / f"{LAYER}.gpkg", 0
-    unfinished.unlink(missing_ok=True)
+    count = 0
+    package.unlink(missing_ok=True)
     with ExitStack() as stack:
         text = None
         if plain is not None:
@@ -56,14 +54,13 @@ def write_layers(
             stack.callback(text.detach)  # else it would close the file
             text.write('{"type": "FeatureCollection", "features": [')
         for batch in _batches(features):
-            _append(unfinished, batch, columns, crs, count > 0)
+            _append(package, batch, columns, crs, count > 0)
             if text is not None and batch:
                 lines = (json.dumps(one, allow_nan=False) for one in _as_geojson(batch, crs))
                 text.write(("," if count else "") + "\n" + ",\n".join(lines))
             count += len(batch)
         if text is not None:
             text.write("\n]}\n")
-    put_in_place(unfinished, package)
     return count
 
 
@@ -110,8 +107,10 @@ def _column(name: str, batch: Sequence[Feature]) -> np.ndarray:
 
 
 def _name(crs: CRS) -> str:
+    """Its EPSG code where that is the same system, and not one that is near it, such as without its datum's shift."""
     code = crs.to_epsg()
-    return crs.to_wkt() if code is None else f"EPSG:{code}"
+    same = code is not None and crs.from_epsg(code) == crs
+    return f"EPSG:{code}" if same else crs.to_wkt()
 
 
 def _as_geojson(batch: Sequence[Feature], crs: CRS | None) -> Iterator[dict[str, object]]:

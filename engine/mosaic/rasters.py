@@ -7,7 +7,6 @@ other ways of reducing lose them.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,13 +16,13 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.files import unwritable, write_text
-from engine.mosaic.geotiff import Span
+from contracts.files import write_text
+from engine.mosaic.geotiff import Mosaic, Span
 from engine.mosaic.grid import ABSENT
 from engine.runtime.progress import Progress
 
 if TYPE_CHECKING:
-    from rasterio.io import DatasetReader, DatasetWriter
+    from rasterio.io import DatasetWriter
 
 BLOCK = 1024  # px; what is done at once, of blocks of the file
 STORED = 512  # px; side of a block in files
@@ -102,15 +101,17 @@ def write_levels(
     return files
 
 
-def publish(files: list[Path], like: DatasetReader, target: Path, made_with: Mapping[str, Any], scaled: float) -> None:
-    """Make a cloud-optimised GeoTIFF of a raster and its overviews, and remove these.
+def publish(files: list[Path], like: Mosaic, made_with: Mapping[str, Any], scaled: float) -> Path:
+    """Make a cloud-optimised GeoTIFF of a raster and its overviews beside them, and remove these.
 
     Args:
         files: as ``write_levels`` returned them.
         like: the mosaic, whose place on the ground is taken.
-        target: the file; it takes its name when it is complete.
-        made_with: written into it.
+        made_with: written into the file.
         scaled: what a value is multiplied by to get what it stands for.
+
+    Returns:
+        The file.
 
     Raises:
         Unwritable: where the disk refuses.
@@ -132,22 +133,14 @@ def publish(files: list[Path], like: DatasetReader, target: Path, made_with: Map
         f'<VRTRasterBand dataType="Byte" band="1" blockXSize="{STORED}" blockYSize="{STORED}">{band}'
         f"<SimpleSource>{_source(files[0])}</SimpleSource></VRTRasterBand></VRTDataset>"
     )
-    together, complete = files[0].with_suffix(".vrt"), files[0].with_name(target.name)
+    together, complete = files[0].with_suffix(".vrt"), files[0].with_name(files[0].name.replace("_0", ""))
     write_text(together, text)
     overviews = "FORCE_USE_EXISTING" if files[1:] else "NONE"
     options = {"compress": "DEFLATE", "level": 6, "blocksize": STORED, "sparse_ok": "TRUE", "bigtiff": "IF_SAFER"}
     copy(together, complete, driver="COG", overviews=overviews, **options)
-    put_in_place(complete, target)
     for path in (together, *files):
         path.unlink()
-
-
-def put_in_place(complete: Path, target: Path) -> None:
-    """Give a complete file its name. Raises Unwritable where the disk refuses."""
-    try:
-        os.replace(complete, target)
-    except OSError as error:
-        raise unwritable(target, error) from None
+    return complete
 
 
 def _source(file: Path) -> str:

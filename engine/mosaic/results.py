@@ -20,7 +20,7 @@ from engine.mosaic.grid import ABSENT, LEVELS, Grid
 from engine.mosaic.layers import write_layers
 from engine.mosaic.measured import Grey, Limits, measured
 from engine.mosaic.rasters import SHOWN_FROM, Window, blocks, create, largest, publish, write, write_levels
-from engine.mosaic.work import Work
+from engine.mosaic.work import Work, put_in_place
 from engine.runtime.progress import Progress
 from metrics.figure import Figure
 from metrics.scale import Scale
@@ -88,6 +88,7 @@ def make(
     whole = work.folder / "segmented.tif"
     together(grid, work, whole)
     told = Told()
+    complete: list[tuple[Path, Path]] = []
     with rasterio.open(whole) as file:
         level = max(1, math.ceil(wanted.threshold * LEVELS - 1e-9))
         cracks = Cracks(file, level, wanted.minimum_area)
@@ -108,16 +109,20 @@ def make(
 
         rasters = [("mask", wanted.mask, mask_of, 1.0)]
         if wanted.probability is not None:
-            rasters.append(("probability", wanted.probability, probability_of, 1 / LEVELS))
+            rasters.insert(0, ("probability", wanted.probability, probability_of, 1 / LEVELS))
         for name, target, values_of, scaled in rasters:
             levels = write_levels(work.folder, name, (mosaic.height, mosaic.width), values_of)
-            publish(levels, mosaic.file, target, made_with, scaled)
+            complete.append((publish(levels, mosaic, made_with, scaled), target))
         told.share = float(seen[0] / max(1, seen[1]))
         place = Place(mosaic.transform, grid.scale, size)
         grey = None if grid.scale > 1 else functools.partial(_grey, mosaic)  # the restored mosaic is not kept
         features = _features(cracks, place, wanted.limits, told, grey)
-        columns = columns_of(size)
-        told.lines = write_layers(features, columns, mosaic.crs, wanted.package, wanted.plain, work.folder)
+        package, plain = work.folder / "cracks.gpkg", work.folder / "cracks.geojson"
+        layers = [(package, wanted.package)] + ([] if wanted.plain is None else [(plain, wanted.plain)])
+        told.lines = write_layers(
+            features, columns_of(size), mosaic.crs, package, None if wanted.plain is None else plain
+        )
+    put_in_place([*layers, *complete])  # the mask last: it says what all were made with
     return told
 
 

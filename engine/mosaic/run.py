@@ -66,12 +66,36 @@ def predict_mosaics(
     stems = [path.stem.casefold() for path in inputs]
     if len(set(stems)) < len(stems):
         raise UserError("mosaics of the same name: their results would replace each other; give them in several calls")
+    _require_names(inputs, settings.out)
     require_writable(settings.out, "-o")
     source = find_source(opt, weights, settings.precision, runtime=settings.runtime)
     with joined() as group, gdal():
         for path in inputs:
             with opened(path, settings.bits) as mosaic:
+                Run(mosaic, settings, probability, source, group).check(inputs)
+        group.wait()  # no process begins before all have seen the folder as it was
+        for path in inputs:
+            with opened(path, settings.bits) as mosaic:
                 Run(mosaic, settings, probability, source, group).do()
+
+
+def _require_names(inputs: Sequence[Path], out: Path) -> None:
+    """Refuse names that GDAL does not take: without UTF-8, and with "!", behind which it seeks parts of archives."""
+    for path in inputs:
+        if not _is_text(path):
+            raise UserError(f"{path}: bytes of the name are no UTF-8, and GDAL takes nothing else; rename it")
+        if "!" in path.stem:
+            raise UserError(f"{path}: '!' in the name, which GeoPackages cannot be written with; rename it")
+    if not _is_text(out) or "!" in str(out):
+        raise UserError(f"-o {out}: '!', or bytes that are no UTF-8, in the name; give another folder")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Run:
@@ -114,19 +138,49 @@ class Run:
         )
         self.work = Work(Path(f"{beginning}_work"))
 
+    def check(self, sources: Sequence[Path]) -> None:
+        """Refuse what cannot be done, before any work.
+
+        Args:
+            sources: all mosaics that are done in this call.
+
+        Raises:
+            UserError: where results or a work folder are in the way, or would replace one of the mosaics.
+        """
+        of = {path.resolve(): path for path in sources}
+        for path in self.wanted.files:
+            if path.resolve() in of:
+                told = f"{of[path.resolve()]}: a result of {self.mosaic.path} would replace it"
+                raise UserError(f"{told}; give another folder with -o")
+        self.work.check(self._for_tiles(), self.settings.resume, self.settings.overwrite)
+        there = [path for path in self.wanted.files if path.exists()]
+        if not there or self.settings.overwrite:
+            return
+        if not self.settings.resume:
+            raise UserError(f"{there[0]} exists; give {WAYS}")
+        if self.wanted.mask in there:
+            if made_with_of(self.wanted.mask) != self.made_with():
+                told = f"--resume: {self.wanted.mask} was made of another mosaic or with other weights or options"
+                raise UserError(f"{told}; do the same to go on, or give --overwrite as well, or another folder with -o")
+        elif not self.work.begun:
+            raise UserError(f"{there[0]} exists, and no mask beside it; give --overwrite, or another folder with -o")
+
     def do(self) -> None:
-        """Find and write, or go on with that."""
+        """Find and write, or go on with that, once it is checked."""
         began = time.perf_counter()
-        made_with = {**self._for_tiles(), **self._for_results()}
-        if self._done_before(made_with):
+        if self._done_before():
             if self.group.first:
                 print(one_line(f"{self.mosaic.path} was done before"), flush=True)
             return
         grid = self.find()
         if self.group.first:
-            told = self._telling(grid, lambda: self.write(grid, made_with))
+            told = self._telling(grid, lambda: self.write(grid, self.made_with()))
             print(one_line(self._line(told, time.perf_counter() - began)), flush=True)
         self.group.wait()
+
+    def made_with(self) -> dict[str, Any]:
+        """All that results depend on, by the names of the options."""
+        return {**self._for_tiles(), **self._for_results()}
 
     def find(self) -> Grid:
         """Look at all tiles that are not done, together with the other processes; return how they lie."""
@@ -173,22 +227,11 @@ class Run:
         size = None if self.size is None else asdict(self.size)
         return {"--threshold": self.settings.threshold, "--min-area": self.wanted.minimum_area, "scale": size}
 
-    def _done_before(self, made_with: dict[str, Any]) -> bool:
-        """Whether results are complete and made with the same. Raises UserError where they are in the way."""
-        there = [path for path in self.wanted.files if path.exists()]
-        if any(path.resolve() == self.mosaic.path.resolve() for path in there):
-            raise UserError(f"{self.mosaic.path}: a result would replace it; give another folder with -o")
-        if there and not (self.settings.overwrite or self.settings.resume):
-            raise UserError(f"{there[0]} exists; give {WAYS}")
-        if there and self.wanted.mask not in there and not self.settings.overwrite:
-            raise UserError(f"{there[0]} exists, and no mask beside it; give --overwrite, or another folder with -o")
-        if not self.settings.resume or not there:
+    def _done_before(self) -> bool:
+        """Whether results are complete and made with the same."""
+        if not self.settings.resume or self.work.begun or not all(path.exists() for path in self.wanted.files):
             return False
-        same = made_with_of(self.wanted.mask) == made_with
-        if not same and not self.settings.overwrite:
-            told = f"--resume: {self.wanted.mask} was made of another mosaic or with other weights or options"
-            raise UserError(f"{told}; do the same to go on, or give --overwrite as well, or another folder with -o")
-        return same and len(there) == len(self.wanted.files)
+        return made_with_of(self.wanted.mask) == self.made_with()
 
     def _tiles(self, network: Network, grid: Grid, left: Sequence[Tile]) -> None:
         """Look at this process's share of the tiles that are not done."""

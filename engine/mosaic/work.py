@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UserError
-from contracts.files import write_bytes, write_text
+from contracts.files import ENDING, unwritable, write_bytes, write_text
 from engine.mosaic.grid import Tile
 
-RECORD = "made-with.json"
+RECORD, TILES = "made-with.json", "tiles"
+OWN = ("segmented.*", "mask*", "probability*", "cracks.*", f"{RECORD}*")  # other files of runs, in that order removed
 REPAIR = "make room and go on with --resume"
 PIECE = 2**20  # bytes at the beginning, in the middle and at the end of a file that tell it from others
 QUICK = 1  # level of compression: probabilities are nearly all 0
@@ -44,37 +47,56 @@ class Work:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def begin(self, made_with: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
-        """Make the folder, or go on with that of a stopped run.
+    @property
+    def begun(self) -> bool:
+        """Whether the folder is that of a run that was stopped, or is running."""
+        return (self.folder / RECORD).is_file()
+
+    def check(self, made_with: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+        """Refuse a folder that a run can neither begin in nor go on with.
 
         Args:
             made_with: what tiles depend on, by the names of the options.
             resume: go on, if it was made with the same.
-            overwrite: else begin anew, whatever there is.
+            overwrite: else begin anew.
 
         Raises:
-            UserError: if it was made with something else, or is there and neither was asked for.
+            UserError: if it was made with something else, is there and neither was asked for, or is none of ours.
         """
-        record = self.folder / RECORD
-        if self.folder.exists() and not (resume or overwrite):
+        if not self.begun:
+            if self.folder.is_symlink() or self.folder.exists():
+                self._require_empty()
+            return
+        if not (resume or overwrite):
             ways = "give --resume to go on with it, or --overwrite to begin anew"
             raise UserError(f"{self.folder} is that of a run that was stopped; {ways}")
-        if resume and record.is_file():
-            earlier = _read(record)
+        if resume:
+            earlier = _read(self.folder / RECORD)
             for name, value in made_with.items():
                 if name not in earlier or earlier[name] != value:
                     raise UserError(f"--resume: {self.folder} was begun {_otherwise(name, earlier.get(name), value)}")
+
+    def begin(self, made_with: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+        """Make the folder, or go on with that of a stopped run; arguments and errors as of ``check``."""
+        self.check(made_with, resume, overwrite)
+        if self.begun and resume:
             return
         self.remove()
-        write_text(record, json.dumps(dict(made_with), sort_keys=True) + "\n", REPAIR)
+        write_text(self.folder / RECORD, json.dumps(dict(made_with), sort_keys=True) + "\n", REPAIR)
+
+    def _require_empty(self) -> None:
+        """Refuse what is there without a record: a run that is killed before it has one leaves nothing else."""
+        if self.folder.is_dir() and all(path.name == RECORD + ENDING for path in self.folder.iterdir()):
+            return
+        raise UserError(f"{self.folder} is not of this program; rename it, or give another folder with -o")
 
     def path(self, tile: Tile) -> Path:
         """The file of a tile."""
-        return self.folder / "tiles" / f"{tile.row:05d}" / f"{tile.column:05d}.z"
+        return self.folder / TILES / f"{tile.row:05d}" / f"{tile.column:05d}.z"
 
     def left(self, tiles: Iterable[Tile]) -> list[Tile]:
         """Those that are not done."""
-        done = {path.relative_to(self.folder) for path in self.folder.glob("tiles/*/*.z")}
+        done = {path.relative_to(self.folder) for path in self.folder.glob(f"{TILES}/*/*.z")}
         return [tile for tile in tiles if self.path(tile).relative_to(self.folder) not in done]
 
     def keep(self, tile: Tile, values: NDArray[np.uint8]) -> None:
@@ -93,9 +115,33 @@ class Work:
             raise UserError(f"{path} is missing or damaged; remove it and go on with --resume") from None
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
+        """Remove what runs put into the folder, its record last, and the folder unless something else is in it."""
+        if not self.folder.is_dir():
+            return
+        shutil.rmtree(self.folder / TILES, ignore_errors=True)
+        for pattern in OWN:
+            for path in filter(Path.is_file, self.folder.glob(pattern)):
+                path.unlink()
+        with suppress(OSError):  # somebody's file is in it
+            self.folder.rmdir()
+
+
+def put_in_place(complete: Sequence[tuple[Path, Path]]) -> None:
+    """Give complete files their names.
+
+    Args:
+        complete: files and the names they get; the last one tells that all are there, and is removed first.
+
+    Raises:
+        Unwritable: where the disk refuses.
+    """
+    target = complete[-1][1]
+    try:
+        target.unlink(missing_ok=True)
+        for file, target in complete:
+            os.replace(file, target)
+    except OSError as error:
+        raise unwritable(target, error, REPAIR) from None
 
 
 def _read(record: Path) -> dict[str, Any]:

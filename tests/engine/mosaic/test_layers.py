@@ -65,6 +65,28 @@ def test_cracks_are_where_they_were_drawn(turned: int, restore: str, tmp_path: P
     assert (rows[2]["orientation"] - turned + 90) % 180 - 90 == pytest.approx(0, abs=0.5)
 
 
+@pytest.mark.parametrize(("restore", "width", "more"), [("never", 5, 0.0), ("always", 5.25, 0.125)])
+def test_lines_lie_on_the_middle_of_cracks(restore: str, width: float, more: float, tmp_path: Path) -> None:
+    """One down and one across; as wide as an odd number of pixels of what is measured, whose middle is one of them."""
+    x, y = 60.5 + more, 200.5 + more
+    lines = [([(x, 20.0), (x, 240.0)], width), ([(100.0, y), (240.0, y)], width)]
+    run(write_mosaic(tmp_path / "m.tif", picture((260, 260), lines)), tmp_path, Darkness(), restore=restore)
+    _, (down, across), rows = read(tmp_path / "m_cracks.gpkg")
+    assert _mean_along(down, 1, (40, 220)) / PIXEL - 500000 / PIXEL == pytest.approx(x, abs=0.1)
+    assert 5000000 / PIXEL - _mean_along(across, 0, (120, 220)) / PIXEL == pytest.approx(y, abs=0.1)
+    assert (rows[0]["widest_x"] - 500000) / PIXEL == pytest.approx(x, abs=0.6)
+    assert (5000000 - rows[1]["widest_y"]) / PIXEL == pytest.approx(y, abs=0.6)
+
+
+def _mean_along(shape: shapely.Geometry, axis: int, between: tuple[int, int]) -> float:
+    """The mean of the other coordinate between two places, pixels from the corner, along an axis (0: x, 1: y)."""
+    points = shapely.get_coordinates(shape)
+    along = (points[:, 0] - 500000 if axis == 0 else 5000000 - points[:, 1]) / PIXEL
+    order = np.argsort(along)
+    places = np.linspace(*between, 500)
+    return float(np.interp(places, along[order], points[order, 1 - axis]).mean())
+
+
 def test_a_geopackage_by_the_letter(tmp_path: Path) -> None:
     """Tables, numbers and names that the specification (OGC 12-128r18) asks for."""
     run(write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES)), tmp_path, Darkness())
@@ -94,8 +116,10 @@ def test_geojson_is_in_longitude_and_latitude(tmp_path: Path) -> None:
         assert np.abs(back - shapely.get_coordinates(shape)).max() < 2e-4
 
 
-def test_without_a_place_lines_are_in_pixels(tmp_path: Path) -> None:
-    path = write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=None, transform=Affine.identity())
+@pytest.mark.parametrize("crs", [None, "EPSG:32633", "EPSG:4326"])
+def test_without_a_place_lines_are_in_pixels(crs: str | None, tmp_path: Path) -> None:
+    """A coordinate system without a transform is no place: pixels would be metres, or degrees."""
+    path = write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=crs, transform=Affine.identity())
     run(path, tmp_path, Darkness(), scale=ScaleChoice(mm_per_pixel=2.0))
     facts, shapes, rows = read(tmp_path / "m_cracks.gpkg")
     assert facts["crs"] is None and not (tmp_path / "m_cracks.geojson").exists()
@@ -111,3 +135,19 @@ def test_a_mosaic_without_cracks_has_an_empty_layer(tmp_path: Path, capsys: pyte
     assert not shapes and "length_mm" in list(facts["fields"])
     assert json.loads((tmp_path / "m_cracks.geojson").read_text())["features"] == []
     assert ": 0 cracks, 0.00 ± 0.00 m long in all; 0.000% crack" in capsys.readouterr().out
+
+
+def test_a_coordinate_system_near_another_keeps_its_own_shift(tmp_path: Path) -> None:
+    """EPSG:25833 is this system without the shift of its datum, 110 m."""
+    shifted = "+proj=utm +zone=33 +ellps=GRS80 +towgs84=100,50,0"
+    run(write_mosaic(tmp_path / "m.tif", picture((740, 960), LINES), crs=shifted), tmp_path, Darkness())
+    facts, shapes, rows = read(tmp_path / "m_cracks.gpkg")
+    assert facts["crs"] != "EPSG:25833"
+    there = shapely.get_coordinates(shapes[0])
+    ways = [np.stack(transform(facts["crs"], "EPSG:4326", *there.T), 1)]
+    features = json.loads((tmp_path / "m_cracks.geojson").read_text())["features"]
+    (plain,) = [one for one in features if one["properties"]["id"] == rows[0]["id"]]
+    ways.append(np.array(plain["geometry"]["coordinates"]))
+    assert np.abs(ways[0] - ways[1]).max() < 2e-8, "both layers are in one place"
+    unshifted = np.stack(transform("EPSG:25833", "EPSG:4326", *there.T), 1)
+    assert np.abs(ways[0] - unshifted).max() > 1e-4

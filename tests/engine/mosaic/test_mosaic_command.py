@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import shutil
 from pathlib import Path
 from unittest import mock
@@ -117,6 +118,13 @@ def test_what_is_a_mosaic(work: Path) -> None:
     assert not is_mosaic(work / "m.dat") and not is_mosaic(work / "text.tif")
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 4, 6, 8, 9])
+@pytest.mark.parametrize("head", [b"II*\0\x08\0\0\0\xff", b"MM\0*\0\0\0\x08\xff", b"II+\0\x08\0\0\0\x10"])
+def test_files_that_end_in_their_header_are_none(size: int, head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "short.tif").write_bytes(head[:size])
+    assert not is_mosaic(tmp_path / "short.tif")
+
+
 def test_never_takes_it_as_a_photograph_and_always_a_photograph_as_a_mosaic(work: Path, tiny_weights: Path) -> None:
     run_well("predict.py", "m.tif", "--mosaic", "never", "--weights", tiny_weights, "-o", "a", cwd=work)
     assert (work / "a" / "m_mask.png").exists() and not (work / "a" / "m_mask.tif").exists()
@@ -198,6 +206,67 @@ def test_mistakes_are_answered_in_a_line(arguments: list[str], told: list[str], 
     before = contents(work)
     assert_error(run_here("predict.py", *arguments, "--weights", tiny_weights, cwd=work), *told)
     assert contents(work) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]])
+def test_several_mosaics_are_checked_before_any_is_done(more: list[str], work: Path, tiny_weights: Path) -> None:
+    degrees = Affine(1e-7, 0, 11, 0, -1e-7, 60)
+    for name in ("m_mask.tif", "z.tif"):
+        write_mosaic(work / name, picture((60, 80), []), crs="EPSG:4326", transform=degrees)
+    before = contents(work)
+    more = ["--weights", tiny_weights, *more]
+    outcome = run_here("predict.py", "m.tif", "m_mask.tif", *more, "--mm-per-pixel", 5, "-o", ".", cwd=work)
+    assert_error(outcome, "m_mask.tif: a result of m.tif would replace it", "another folder with -o")
+    outcome = run_here("predict.py", "m.tif", "z.tif", *more, "-o", "out", cwd=work)
+    assert_error(outcome, "z.tif: pixels are", "--mm-per-pixel")
+    outcome = run_here("predict.py", "m.tif", "none.tif", *more, "--mosaic", "always", "-o", "out", cwd=work)
+    assert_error(outcome, "no such file: 'none.tif'")
+    assert contents(work) == before
+
+
+def test_a_mosaic_that_was_begun_is_seen_before_another_is_done(work: Path, tiny_weights: Path) -> None:
+    shutil.copy(work / "m.tif", work / "n.tif")
+    (work / "out" / "n_work").mkdir(parents=True)
+    (work / "out" / "n_work" / "made-with.json").write_text("{}")
+    outcome = run_here("predict.py", "m.tif", "n.tif", "--weights", tiny_weights, "-o", "out", cwd=work)
+    assert_error(outcome, "out/n_work is that of a run that was stopped")
+    (work / "new").mkdir()
+    (work / "new" / "n_mask.tif").write_text("something")
+    outcome = run_here("predict.py", "m.tif", "n.tif", "--weights", tiny_weights, "-o", "new", cwd=work)
+    assert_error(outcome, "new/n_mask.tif exists")
+    assert sorted(contents(work / "new")) == ["n_mask.tif"]
+
+
+NO_TEXT = b"caf\xe9".decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "told"),
+    [
+        (f"{NO_TEXT}.tif", "out", [f"{NO_TEXT}.tif: bytes of the name are no UTF-8", "rename it"]),
+        (f"{NO_TEXT}/m.tif", "out", [f"{NO_TEXT}/m.tif: bytes of the name are no UTF-8", "rename it"]),
+        ("new!.tif", "out", ["new!.tif: '!' in the name", "rename it"]),
+        ("m.tif", NO_TEXT, [f"-o {NO_TEXT}: ", "give another folder"]),
+        ("m.tif", "new!/out", ["-o new!/out: '!'", "give another folder"]),
+    ],
+)
+def test_names_that_gdal_does_not_take(name: str, out: str, told: list[str], work: Path, tiny_weights: Path) -> None:
+    (work / name).parent.mkdir(exist_ok=True)
+    os.replace(work / "m.tif", work / name)
+    before = sorted(os.walk(work))
+    assert_error(run_here("predict.py", name, "--weights", tiny_weights, "-o", out, cwd=work), *told)
+    assert sorted(os.walk(work)) == before
+
+
+def test_names_with_other_signs(work: Path, tiny_weights: Path) -> None:
+    """Also a folder with "!" that mosaics lie in: only names of results go through a GeoPackage."""
+    name = "a!b/Straße 1 & <2> #3?%20;'\".tif"
+    (work / name).parent.mkdir()
+    os.replace(work / "m.tif", work / name)
+    run_well("predict.py", name, "--weights", tiny_weights, "-o", "a & b;", cwd=work)
+    stem = Path(name).stem
+    found = sorted(path.name for path in (work / "a & b;").iterdir())
+    assert found == [f"{stem}_{end}" for end in ("cracks.geojson", "cracks.gpkg", "mask.tif")]
 
 
 def test_without_the_packages_there_is_one_line(work: Path, tiny_weights: Path) -> None:

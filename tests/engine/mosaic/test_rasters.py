@@ -31,6 +31,7 @@ def run(path: Path, out: Path, model: WholeModel, area: int = 0, **chosen: objec
     settings = Settings(**({"out": out, "restore": "never", "tile": 64, "overlap": 16} | chosen))  # type: ignore[arg-type]
     with gdal(), opened(path, settings.bits) as mosaic:
         done = Run(mosaic, settings, True, source_of(model, area), ALONE)
+        done.check([path])
         done.do()
     return done
 
@@ -110,6 +111,20 @@ def test_nothing_is_found_where_nothing_is_shown(
     beside[:, :-3] = absent[:, 3:] & ~absent[:, :-3]
     beside[300:] = False
     assert beside.sum() > 100 and (mask[beside] == 0).all() and probability[beside].max() < 127, "the rim is no crack"
+
+
+def test_no_data_beyond_the_depth_of_the_values(pixels: np.ndarray, absent: np.ndarray, tmp_path: Path) -> None:
+    """12 bits in 16, as cameras give them, and no data the largest of 16."""
+    deep = np.rint(pixels / 255 * 4095).astype(np.uint16)
+    deep[absent] = 65535
+    path = write_mosaic(tmp_path / "m.tif", deep, nodata=65535)
+    run(path, tmp_path, Darkness(), bits=12)
+    found = values(tmp_path / "m_probability.tif")
+    assert np.array_equal(found == 255, absent)
+    write_mosaic(path, np.where(absent[:, :, None], 0, pixels).astype(np.uint8), nodata=0)
+    run(path, tmp_path / "plain", Darkness())
+    plain = values(tmp_path / "plain" / "m_probability.tif")
+    assert np.abs(found.astype(int) - plain).max() <= 1, "12 bits hold a rounding more"
 
 
 def test_rasters_are_cloud_optimised_and_in_their_place(pixels: np.ndarray, tmp_path: Path) -> None:
