@@ -219,13 +219,16 @@ class Run:
         """What the tiles depend on, by the names of the options."""
         record = self.settings.record(self.source.digest, self.source.device.type, self.source.precision.name)
         names = ("weights", "--tile", "--overlap", "--bits", "device", "--precision")
-        chosen = {name: record[name] for name in names}
-        return {"mosaic": fingerprint(self.mosaic.path), "--restore": self.settings.restore, **chosen}
+        chosen = {"--runtime": self.source.runtime, **{name: record[name] for name in names}}
+        shown = {"no data and masks": self.mosaic.shown()}
+        return {"mosaic": fingerprint(self.mosaic.path), **shown, "--restore": self.settings.restore, **chosen}
 
     def _for_results(self) -> dict[str, Any]:
-        """What results depend on besides."""
+        """What results depend on besides: limits, and the place on the map, which may be in files beside the mosaic."""
         size = None if self.size is None else asdict(self.size)
-        return {"--threshold": self.settings.threshold, "--min-area": self.wanted.minimum_area, "scale": size}
+        limits = {"--threshold": self.settings.threshold, "--min-area": self.wanted.minimum_area, "scale": size}
+        crs = None if self.mosaic.crs is None else self.mosaic.crs.to_wkt()
+        return {**limits, "place": [list(self.mosaic.transform.to_gdal()), crs]}
 
     def _done_before(self) -> bool:
         """Whether results are complete and made with the same."""

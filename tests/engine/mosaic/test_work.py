@@ -6,14 +6,21 @@ import itertools
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
+import rasterio
+import tifffile
 
-from benchmarks.darkness import Darkness
+from benchmarks.darkness import Darkness, source_of
+from engine.mosaic.geotiff import gdal, opened
+from engine.mosaic.run import Run
 from engine.mosaic.work import RECORD, Work
+from engine.predict.plan import Settings
+from engine.runtime.distributed import ALONE
 from tests.engine.mosaic.test_rasters import run, values
 from tests.helpers.errors import assert_holds, error_of
 from tests.helpers.folders import contents
@@ -99,3 +106,42 @@ def test_stopped_before_its_folder_was_removed_it_is_not_done(mosaic: Path, tmp_
         run(mosaic, tmp_path, Darkness(), overwrite=True)
     run(mosaic, tmp_path, Darkness(), resume=True)
     assert (tmp_path / "m_cracks.gpkg").stat().st_mtime_ns > before and not (tmp_path / "m_work").exists()
+
+
+def test_a_corrected_place_is_no_resumed_one(tmp_path: Path) -> None:
+    """A world file beside the mosaic moves it, without a byte of it changed; a mask shows less of it."""
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, picture((200, 240), LINES), photometric="rgb")
+    world = tmp_path / "m.tfw"
+    world.write_text("0.005\n0\n0\n-0.005\n500000\n5000000\n")
+    run(path, tmp_path / "out", Darkness())
+    world.write_text("0.005\n0\n0\n-0.005\n500100\n5000000\n")
+    assert "made of another mosaic or with other" in error_of(run, path, tmp_path / "out", Darkness(), resume=True)
+    run(path, tmp_path / "out", Darkness(), resume=True, overwrite=True)
+    with rasterio.open(tmp_path / "out" / "m_mask.tif") as file:
+        assert file.transform.c == pytest.approx(500099.9975)
+    work = Work(tmp_path / "begun" / "m_work")
+    with rasterio.open(tmp_path / "out" / "m_mask.tif") as file:
+        record = json.loads(file.tags()["MADE_WITH"])
+    work.begin(record, False, False)
+    shape = {"driver": "GTiff", "height": 200, "width": 240, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "m.tif.msk", "w", **shape) as file:
+        file.update_tags(INTERNAL_MASK_FLAGS_1="2")
+    message = error_of(run, path, tmp_path / "begun", Darkness(), resume=True)
+    assert "was begun with no data and masks" in message
+
+
+def test_another_runtime_is_told_by_its_name(mosaic: Path, tmp_path: Path) -> None:
+    settings = Settings(out=tmp_path, restore="never", resume=True)
+    with gdal(), opened(mosaic) as file:
+        one = Run(file, settings, True, source_of(Darkness()), ALONE)
+        one.work.begin(one.made_with(), False, False)
+        other = Run(file, settings, True, replace(source_of(Darkness()), runtime="openvino"), ALONE)
+        assert "was begun with --runtime torch, not openvino" in error_of(other.check, [mosaic])
+
+
+def test_photographs_record_a_runtime_other_than_torch() -> None:
+    """Results made by torch before it was recorded have to stay resumable."""
+    assert Settings(runtime="openvino").record("w", "cpu", "float32")["--runtime"] == "openvino"
+    for runtime in ("auto", "torch"):
+        assert "--runtime" not in Settings(runtime=runtime).record("w", "cpu", "float32")
