@@ -15,6 +15,7 @@ from contracts.names import one_line
 from engine.mosaic.geotiff import Mosaic, gdal, opened, require_packages
 from engine.mosaic.grid import Grid, Tile, grid_for
 from engine.mosaic.ground import on_earth, scale_of
+from engine.mosaic.layers import require_closed
 from engine.mosaic.network import Network
 from engine.mosaic.rasters import made_with_of
 from engine.mosaic.results import Told, Wanted, make
@@ -153,6 +154,8 @@ class Run:
                 told = f"{of[path.resolve()]}: a result of {self.mosaic.path} would replace it"
                 raise UserError(f"{told}; give another folder with -o")
         self.work.check(self._for_tiles(), self.settings.resume, self.settings.overwrite)
+        if not self._done_before():
+            require_closed(self.wanted.package)
         there = [path for path in self.wanted.files if path.exists()]
         if not there or self.settings.overwrite:
             return

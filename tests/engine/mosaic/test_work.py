@@ -17,6 +17,7 @@ import tifffile
 
 from benchmarks.darkness import Darkness, source_of
 from engine.mosaic.geotiff import gdal, opened
+from engine.mosaic.measured import Limits
 from engine.mosaic.run import Run
 from engine.mosaic.work import RECORD, Work
 from engine.predict.plan import Settings
@@ -145,3 +146,39 @@ def test_photographs_record_a_runtime_other_than_torch() -> None:
     assert Settings(runtime="openvino").record("w", "cpu", "float32")["--runtime"] == "openvino"
     for runtime in ("auto", "torch"):
         assert "--runtime" not in Settings(runtime=runtime).record("w", "cpu", "float32")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_geopackage_that_is_open_elsewhere_is_not_replaced(ending: str, mosaic: Path, tmp_path: Path) -> None:
+    run(mosaic, tmp_path, Darkness())
+    (tmp_path / f"m_cracks.gpkg{ending}").write_text("changes")
+    before = contents(tmp_path)
+    assert "close m_cracks.gpkg in QGIS" in error_of(run, mosaic, tmp_path, Darkness(), overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_files_are_on_the_disk_before_they_get_their_names(mosaic: Path, tmp_path: Path) -> None:
+    real, done = os.fsync, []
+
+    def fsync(number: int) -> None:
+        done.append(os.fstat(number).st_ino)
+        real(number)
+
+    with mock.patch.object(os, "fsync", fsync):
+        run(mosaic, tmp_path, Darkness())
+    for name in ("m_mask.tif", "m_probability.tif", "m_cracks.gpkg", "m_cracks.geojson"):
+        assert (tmp_path / name).stat().st_ino in done
+
+
+def test_parts_of_a_crack_are_one_line_and_have_no_number_of_their_own(mosaic: Path, tmp_path: Path) -> None:
+    long = [([(900.0, 30.0), (1150.0, 30.0)], 5.0), ([(20.0, 30.0), (90.0, 30.0)], 4.0)]
+    write_mosaic(mosaic, picture((60, 1200), long))  # across the border of two blocks
+    settings = Settings(out=tmp_path, restore="never", tile=64, overlap=16)
+    with gdal(), opened(mosaic) as file:
+        done = Run(file, settings, False, source_of(Darkness()), ALONE)
+        done.wanted = replace(done.wanted, limits=Limits(direct=0, area=300))
+        told = done.write(done.find(), {})
+    assert (told.cracks, told.lines) == (2, 2) and told.split > 0
+    features = json.loads((tmp_path / "m_cracks.geojson").read_text())["features"]
+    numbers = [one["id"] for one in features if "id" in one]
+    assert len(features) > 2 and len(set(numbers)) == len(numbers)
