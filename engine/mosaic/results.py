@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass
 class Told:
-    """What there is to tell of a mosaic. cracks: found; lines: of them, written; length: of all, the mosaic's pixels."""
+    """What there is to tell of a mosaic. cracks: found; lines: of them, written; length: in all, pixels of it."""
 
     cracks: int = 0
     lines: int = 0
