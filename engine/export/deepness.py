@@ -64,7 +64,10 @@ class SegmentedTile(nn.Module):
 
 
 def no_data(lr: Tensor) -> Tensor:
-    """Where a map [1,3,T,T] has no data: 1.0 in black squares of ``NO_DATA`` pixels and more, else 0.0, [1,1,T,T]."""
+    """Where a map [1,3,T,T] has no data: 1.0 in black squares of ``NO_DATA`` pixels and more, else 0.0, [1,1,T,T].
+
+    At the map's border what lies beyond counts as black: 9 pixels of a black square are enough there.
+    """
     lit = (lr.amax(1, keepdim=True) > 0).to(lr.dtype)
     near_light = F.max_pool2d(lit, NO_DATA, 1, NO_DATA // 2)
     return F.max_pool2d(1 - near_light, NO_DATA, 1, NO_DATA // 2)

@@ -138,6 +138,13 @@ class Mosaic:
             return (values == np.array([self.file.nodatavals[band - 1] for band in self.bands])[:, None, None]).all(0)
         return self.file.dataset_mask(window=window) < OPAQUE
 
+    def shown(self) -> str:
+        """What tells where it shows nothing, files beside it included: two alike show nothing in the same places."""
+        flags = [sorted(flag.name for flag in of) for of in self.file.mask_flag_enums]
+        mask = self.path.with_name(f"{self.path.name}.msk")
+        beside = (mask.stat().st_size, mask.stat().st_mtime_ns) if mask.is_file() else None
+        return f"{self.bands} {self.file.nodatavals} {flags} {beside}"
+
     def slow(self) -> str:
         """What to know of a file that is slow to read by windows, "" otherwise."""
         height, width = self.file.block_shapes[0]

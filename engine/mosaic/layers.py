@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.errors import UserError
 from contracts.files import replacing
 from contracts.names import BYTES_AS_HEX
 from engine.mosaic.features import Feature, Lines
@@ -28,7 +29,7 @@ TEXTS, WHOLE = ("part", "method"), ("id", "branches", "junctions")  # columns; a
 
 def write_layers(
     features: Iterator[Feature], columns: Sequence[str], crs: CRS | None, package: Path, plain: Path | None
-) -> int:
+) -> None:
     """Write the cracks, a batch at a time.
 
     Args:
@@ -37,9 +38,6 @@ def write_layers(
         crs: of their coordinates, or None.
         package: the GeoPackage (OGC 12-128), with a layer ``LAYER`` of lines; grows in place.
         plain: the GeoJSON (RFC 7946: WGS 84, 9 decimals); None: not written.
-
-    Returns:
-        How many cracks, or parts of cracks, were written.
 
     Raises:
         Unwritable: where the disk refuses.
@@ -61,7 +59,14 @@ def write_layers(
             count += len(batch)
         if text is not None:
             text.write("\n]}\n")
-    return count
+
+
+def require_closed(package: Path) -> None:
+    """Refuse to replace a GeoPackage that is open elsewhere: changes kept beside it would be put into the new one."""
+    for ending in ("-wal", "-shm", "-journal"):
+        beside = package.with_name(package.name + ending)
+        if beside.exists():
+            raise UserError(f"{beside} exists: close {package.name} in QGIS, or remove what is left over")
 
 
 def _batches(features: Iterator[Feature]) -> Iterator[list[Feature]]:
@@ -131,4 +136,5 @@ def _as_geojson(batch: Sequence[Feature], crs: CRS | None) -> Iterator[dict[str,
         shape = {"type": "LineString", "coordinates": lines[0]}
         if len(lines) > 1:
             shape = {"type": "MultiLineString", "coordinates": lines}  # type: ignore[dict-item]
-        yield {"type": "Feature", "id": one.values["id"], "properties": values, "geometry": shape}
+        named = {} if one.values["part"] else {"id": one.values["id"]}  # parts of a crack share its number
+        yield {"type": "Feature", **named, "properties": values, "geometry": shape}

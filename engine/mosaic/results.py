@@ -17,7 +17,7 @@ from engine.mosaic.components import Cracks
 from engine.mosaic.features import Feature, Place, columns_of, feature_of
 from engine.mosaic.geotiff import Mosaic, Span
 from engine.mosaic.grid import ABSENT, LEVELS, Grid
-from engine.mosaic.layers import write_layers
+from engine.mosaic.layers import require_closed, write_layers
 from engine.mosaic.measured import Grey, Limits, measured
 from engine.mosaic.rasters import SHOWN_FROM, Window, blocks, create, largest, publish, write, write_levels
 from engine.mosaic.work import Work, put_in_place
@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass
 class Told:
-    """What there is to tell of a mosaic. cracks: found; lines: written; length: in all, in the mosaic's pixels."""
+    """What there is to tell of a mosaic. cracks: found; lines: of them, written; length: in all, pixels of it."""
 
     cracks: int = 0
     lines: int = 0
@@ -119,9 +119,8 @@ def make(
         features = _features(cracks, place, wanted.limits, told, grey)
         package, plain = work.folder / "cracks.gpkg", work.folder / "cracks.geojson"
         layers = [(package, wanted.package)] + ([] if wanted.plain is None else [(plain, wanted.plain)])
-        told.lines = write_layers(
-            features, columns_of(size), mosaic.crs, package, None if wanted.plain is None else plain
-        )
+        write_layers(features, columns_of(size), mosaic.crs, package, None if wanted.plain is None else plain)
+    require_closed(wanted.package)
     put_in_place([*layers, *complete])  # the mask last: it says what all were made with
     return told
 
@@ -148,7 +147,7 @@ def _grey(mosaic: Mosaic, rows: Span, columns: Span) -> NDArray:
 
 def _features(cracks: Cracks, place: Place, limits: Limits | None, told: Told, grey: Grey | None) -> Iterator[Feature]:
     """The cracks as they are written, and what is told of all of them."""
-    last = 0
+    last = written = 0
     with Progress(len(cracks), "measuring cracks") as bar:
         for found in measured(cracks, limits, grey):
             if found.crack.length is not None:
@@ -158,6 +157,8 @@ def _features(cracks: Cracks, place: Place, limits: Limits | None, told: Told, g
             told.split += bool(found.part) and found.number != last
             feature = feature_of(found, place)
             if feature is not None:
+                told.lines += found.number != written
+                written = found.number
                 yield feature
             bar.update(int(found.number != last))
             last = found.number

@@ -15,6 +15,7 @@ from contracts.names import one_line
 from engine.mosaic.geotiff import Mosaic, gdal, opened, require_packages
 from engine.mosaic.grid import Grid, Tile, grid_for
 from engine.mosaic.ground import on_earth, scale_of
+from engine.mosaic.layers import require_closed
 from engine.mosaic.network import Network
 from engine.mosaic.rasters import made_with_of
 from engine.mosaic.results import Told, Wanted, make
@@ -153,6 +154,8 @@ class Run:
                 told = f"{of[path.resolve()]}: a result of {self.mosaic.path} would replace it"
                 raise UserError(f"{told}; give another folder with -o")
         self.work.check(self._for_tiles(), self.settings.resume, self.settings.overwrite)
+        if not self._done_before():
+            require_closed(self.wanted.package)
         there = [path for path in self.wanted.files if path.exists()]
         if not there or self.settings.overwrite:
             return
@@ -219,13 +222,16 @@ class Run:
         """What the tiles depend on, by the names of the options."""
         record = self.settings.record(self.source.digest, self.source.device.type, self.source.precision.name)
         names = ("weights", "--tile", "--overlap", "--bits", "device", "--precision")
-        chosen = {name: record[name] for name in names}
-        return {"mosaic": fingerprint(self.mosaic.path), "--restore": self.settings.restore, **chosen}
+        chosen = {"--runtime": self.source.runtime, **{name: record[name] for name in names}}
+        shown = {"no data and masks": self.mosaic.shown()}
+        return {"mosaic": fingerprint(self.mosaic.path), **shown, "--restore": self.settings.restore, **chosen}
 
     def _for_results(self) -> dict[str, Any]:
-        """What results depend on besides."""
+        """What results depend on besides: limits, and the place on the map, which may be in files beside the mosaic."""
         size = None if self.size is None else asdict(self.size)
-        return {"--threshold": self.settings.threshold, "--min-area": self.wanted.minimum_area, "scale": size}
+        limits = {"--threshold": self.settings.threshold, "--min-area": self.wanted.minimum_area, "scale": size}
+        crs = None if self.mosaic.crs is None else self.mosaic.crs.to_wkt()
+        return {**limits, "place": [list(self.mosaic.transform.to_gdal()), crs]}
 
     def _done_before(self) -> bool:
         """Whether results are complete and made with the same."""

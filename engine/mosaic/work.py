@@ -137,6 +137,9 @@ def put_in_place(complete: Sequence[tuple[Path, Path]]) -> None:
     """
     target = complete[-1][1]
     try:
+        for file, _ in complete:
+            with file.open("rb") as written:
+                os.fsync(written.fileno())  # else a power cut leaves names of files that are empty
         target.unlink(missing_ok=True)
         for file, target in complete:
             os.replace(file, target)

@@ -37,6 +37,7 @@ class Source:
         description: for the log.
         load: makes the network.
         digest: the same for the same network, whatever its file is called.
+        runtime: that it runs in.
     """
 
     scale: int
@@ -46,6 +47,7 @@ class Source:
     description: str
     load: Callable[[], WholeModel]
     digest: str
+    runtime: str = TORCH
 
 
 def find_source(
@@ -112,7 +114,7 @@ def _trained(opt: str | None, weights: str | None, precision: str, device: torch
         return model_of(to_onnx(checkpoint.model()), runtime)
 
     description = f"{checkpoint}, in {runtime} in {used}"
-    return Source(options.scale, area, CPU, used, description, converted, f"{key} {runtime}")
+    return Source(options.scale, area, CPU, used, description, converted, f"{key} {runtime}", runtime)
 
 
 def _exported(opt: str | None, weights: str, precision: str, runtime: str) -> Source:
@@ -126,7 +128,7 @@ def _exported(opt: str | None, weights: str, precision: str, runtime: str) -> So
     used = _precision(kept.get("evaluation", {}).get("precision", AUTO) if precision == AUTO else precision, runtime)
     description = f"{weights} (step {facts.get('step', 'unknown')}), in {runtime}"
     key = digest(Path(weights)) if runtime == ONNXRUNTIME else f"{digest(Path(weights))} {runtime}"
-    return Source(int(facts["scale"]), area, CPU, used, description, partial(model_of, content, runtime), key)
+    return Source(int(facts["scale"]), area, CPU, used, description, partial(model_of, content, runtime), key, runtime)
 
 
 def _precision(wanted: str, runtime: str) -> Precision:

@@ -6,14 +6,22 @@ import itertools
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
+import rasterio
+import tifffile
 
-from benchmarks.darkness import Darkness
+from benchmarks.darkness import Darkness, source_of
+from engine.mosaic.geotiff import gdal, opened
+from engine.mosaic.measured import Limits
+from engine.mosaic.run import Run
 from engine.mosaic.work import RECORD, Work
+from engine.predict.plan import Settings
+from engine.runtime.distributed import ALONE
 from tests.engine.mosaic.test_rasters import run, values
 from tests.helpers.errors import assert_holds, error_of
 from tests.helpers.folders import contents
@@ -99,3 +107,78 @@ def test_stopped_before_its_folder_was_removed_it_is_not_done(mosaic: Path, tmp_
         run(mosaic, tmp_path, Darkness(), overwrite=True)
     run(mosaic, tmp_path, Darkness(), resume=True)
     assert (tmp_path / "m_cracks.gpkg").stat().st_mtime_ns > before and not (tmp_path / "m_work").exists()
+
+
+def test_a_corrected_place_is_no_resumed_one(tmp_path: Path) -> None:
+    """A world file beside the mosaic moves it, without a byte of it changed; a mask shows less of it."""
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, picture((200, 240), LINES), photometric="rgb")
+    world = tmp_path / "m.tfw"
+    world.write_text("0.005\n0\n0\n-0.005\n500000\n5000000\n")
+    run(path, tmp_path / "out", Darkness())
+    world.write_text("0.005\n0\n0\n-0.005\n500100\n5000000\n")
+    assert "made of another mosaic or with other" in error_of(run, path, tmp_path / "out", Darkness(), resume=True)
+    run(path, tmp_path / "out", Darkness(), resume=True, overwrite=True)
+    with rasterio.open(tmp_path / "out" / "m_mask.tif") as file:
+        assert file.transform.c == pytest.approx(500099.9975)
+    work = Work(tmp_path / "begun" / "m_work")
+    with rasterio.open(tmp_path / "out" / "m_mask.tif") as file:
+        record = json.loads(file.tags()["MADE_WITH"])
+    work.begin(record, False, False)
+    shape = {"driver": "GTiff", "height": 200, "width": 240, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "m.tif.msk", "w", **shape) as file:
+        file.update_tags(INTERNAL_MASK_FLAGS_1="2")
+    message = error_of(run, path, tmp_path / "begun", Darkness(), resume=True)
+    assert "was begun with no data and masks" in message
+
+
+def test_another_runtime_is_told_by_its_name(mosaic: Path, tmp_path: Path) -> None:
+    settings = Settings(out=tmp_path, restore="never", resume=True)
+    with gdal(), opened(mosaic) as file:
+        one = Run(file, settings, True, source_of(Darkness()), ALONE)
+        one.work.begin(one.made_with(), False, False)
+        other = Run(file, settings, True, replace(source_of(Darkness()), runtime="openvino"), ALONE)
+        assert "was begun with --runtime torch, not openvino" in error_of(other.check, [mosaic])
+
+
+def test_photographs_record_a_runtime_other_than_torch() -> None:
+    """Results made by torch before it was recorded have to stay resumable."""
+    assert Settings(runtime="openvino").record("w", "cpu", "float32")["--runtime"] == "openvino"
+    for runtime in ("auto", "torch"):
+        assert "--runtime" not in Settings(runtime=runtime).record("w", "cpu", "float32")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_geopackage_that_is_open_elsewhere_is_not_replaced(ending: str, mosaic: Path, tmp_path: Path) -> None:
+    run(mosaic, tmp_path, Darkness())
+    (tmp_path / f"m_cracks.gpkg{ending}").write_text("changes")
+    before = contents(tmp_path)
+    assert "close m_cracks.gpkg in QGIS" in error_of(run, mosaic, tmp_path, Darkness(), overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_files_are_on_the_disk_before_they_get_their_names(mosaic: Path, tmp_path: Path) -> None:
+    real, done = os.fsync, []
+
+    def fsync(number: int) -> None:
+        done.append(os.fstat(number).st_ino)
+        real(number)
+
+    with mock.patch.object(os, "fsync", fsync):
+        run(mosaic, tmp_path, Darkness())
+    for name in ("m_mask.tif", "m_probability.tif", "m_cracks.gpkg", "m_cracks.geojson"):
+        assert (tmp_path / name).stat().st_ino in done
+
+
+def test_parts_of_a_crack_are_one_line_and_have_no_number_of_their_own(mosaic: Path, tmp_path: Path) -> None:
+    long = [([(900.0, 30.0), (1150.0, 30.0)], 5.0), ([(20.0, 30.0), (90.0, 30.0)], 4.0)]
+    write_mosaic(mosaic, picture((60, 1200), long))  # across the border of two blocks
+    settings = Settings(out=tmp_path, restore="never", tile=64, overlap=16)
+    with gdal(), opened(mosaic) as file:
+        done = Run(file, settings, False, source_of(Darkness()), ALONE)
+        done.wanted = replace(done.wanted, limits=Limits(direct=0, area=300))
+        told = done.write(done.find(), {})
+    assert (told.cracks, told.lines) == (2, 2) and told.split > 0
+    features = json.loads((tmp_path / "m_cracks.geojson").read_text())["features"]
+    numbers = [one["id"] for one in features if "id" in one]
+    assert len(features) > 2 and len(set(numbers)) == len(numbers)
