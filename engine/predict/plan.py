@@ -91,20 +91,11 @@ class Settings:
             device: its type, such as "cpu".
             precision: the name of that in use.
         """
-        runtime = {} if self.runtime in ("auto", "torch") else {"--runtime": self.runtime}  # earlier results lack it
         chosen = {"--threshold": self.threshold, "--tile": self.tile, "--overlap": self.overlap}
         machine = {"device": device, "--precision": precision}
         measured = {"--measure": True, **self.scale.record(), "--min-length": self.minimum_length}
         more = measured if self.measures else {}
-        return {
-            **runtime,
-            "weights": weights,
-            **chosen,
-            "--min-area": self.minimum_area,
-            "--bits": self.bits,
-            **machine,
-            **more,
-        }
+        return {"weights": weights, **chosen, "--min-area": self.minimum_area, "--bits": self.bits, **machine, **more}
 
 
 @dataclass(frozen=True)

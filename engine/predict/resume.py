@@ -19,7 +19,7 @@ from engine.predict.plan import Job, Settings
 HEADER = 33  # bytes of a PNG file before its second chunk
 KEYWORD = "made-with"  # of the text in PNG files, and the key in JSON files
 JSON_SUFFIXES = (".json", ".geojson")
-MEASURED = "--measure"
+MEASURED, RUNTIME = "--measure", "--runtime"
 LOOKED = "restored by width"  # whether the width of its cracks decided about restoring
 
 
@@ -137,6 +137,11 @@ def _difference(recorded: Mapping[str, Any] | None, wanted: Mapping[str, Any], p
         return "by something else (it does not say how)"
     if (MEASURED in recorded) != (MEASURED in wanted):
         return f"with {MEASURED}" if MEASURED in recorded else f"without {MEASURED}"
+    before, now = (
+        record.get(RUNTIME, "auto") for record in (recorded, wanted)
+    )  # not recorded where it is the usual one
+    if before != now:
+        return f"with {RUNTIME} {before}, not {now}"
     for name, value in wanted.items():
         if name not in recorded:
             return f"by another version, which does not tell its {name.removeprefix('--')}"

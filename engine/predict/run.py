@@ -75,7 +75,7 @@ def _predict(
     check_exchange(settings, paths, [settings.out / NAME, *results])
     if settings.measures:
         check_summary(settings)
-    made_with = settings.record(source.digest, source.device.type, source.precision.name)
+    made_with = {**settings.record(source.digest, source.device.type, source.precision.name), **source.record}
     to_do = left_to_do(jobs, settings, made_with)
     passed_over = told(inputs)
     group.wait()  # results that another process writes are not earlier ones

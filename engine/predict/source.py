@@ -15,7 +15,7 @@ from engine.build.checkpoint import default_device, find_checkpoint
 from engine.export.onnx_model import metadata, model_of, read_onnx
 from engine.export.run import to_onnx
 from engine.export.runtimes import ONNXRUNTIME, OPENVINO, RUNTIMES, require_runtime
-from engine.predict.resume import digest
+from engine.predict.resume import RUNTIME, digest
 from engine.runtime.precision import Precision, choose
 from engine.runtime.weights_folder import CONFIG, TENSORS
 from models.base import WholeModel
@@ -38,6 +38,7 @@ class Source:
         load: makes the network.
         digest: the same for the same network, whatever its file is called.
         runtime: that it runs in.
+        usual: whether that is what such weights run in by themselves.
     """
 
     scale: int
@@ -48,6 +49,12 @@ class Source:
     load: Callable[[], WholeModel]
     digest: str
     runtime: str = TORCH
+    usual: bool = True
+
+    @property
+    def record(self) -> dict[str, str]:
+        """The runtime as results are to tell it: not where it is the usual one, which earlier results do not tell."""
+        return {} if self.usual else {RUNTIME: self.runtime}
 
 
 def find_source(
@@ -114,7 +121,7 @@ def _trained(opt: str | None, weights: str | None, precision: str, device: torch
         return model_of(to_onnx(checkpoint.model()), runtime)
 
     description = f"{checkpoint}, in {runtime} in {used}"
-    return Source(options.scale, area, CPU, used, description, converted, f"{key} {runtime}", runtime)
+    return Source(options.scale, area, CPU, used, description, converted, key, runtime, usual=False)
 
 
 def _exported(opt: str | None, weights: str, precision: str, runtime: str) -> Source:
@@ -127,8 +134,8 @@ def _exported(opt: str | None, weights: str, precision: str, runtime: str) -> So
     area = kept.get("postprocess", {}).get("minimum_area", 0)
     used = _precision(kept.get("evaluation", {}).get("precision", AUTO) if precision == AUTO else precision, runtime)
     description = f"{weights} (step {facts.get('step', 'unknown')}), in {runtime}"
-    key = digest(Path(weights)) if runtime == ONNXRUNTIME else f"{digest(Path(weights))} {runtime}"
-    return Source(int(facts["scale"]), area, CPU, used, description, partial(model_of, content, runtime), key, runtime)
+    load, usual = partial(model_of, content, runtime), runtime == ONNXRUNTIME
+    return Source(int(facts["scale"]), area, CPU, used, description, load, digest(Path(weights)), runtime, usual)
 
 
 def _precision(wanted: str, runtime: str) -> Precision:

@@ -218,6 +218,19 @@ def test_predictions_are_those_of_torch(
             assert (theirs != ours).mean() < 0.002, name
 
 
+def test_results_of_two_runtimes_are_not_mixed(exported: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    """The usual one of the weights is not told, by the name of the option or without."""
+    folder, out = photographs(tmp_path / "in"), tmp_path / "out"
+    plain = (folder, "-o", out, "--weights", tiny_weights)
+    assert predict(*plain, cwd=tmp_path).code == 0
+    assert "all 2 photographs were done before" in predict(*plain, "--runtime", "torch", "--resume", cwd=tmp_path).out
+    refused = predict(*plain, "--runtime", "onnxruntime", "--precision", "float32", "--resume", cwd=tmp_path)
+    assert_error(refused, "was made with --runtime auto, not onnxruntime")
+    other = ("--runtime", "onnxruntime", "--resume", "--overwrite")
+    assert predict(*plain, *other, cwd=tmp_path).code == 0
+    assert_error(predict(*plain, "--resume", cwd=tmp_path), "was made with --runtime onnxruntime, not auto")
+
+
 def test_the_file_tells_what_it_is(exported: Path, tiny_weights: Path) -> None:
     """For other programs: one input, four outputs, and the options in the metadata; no torch needed."""
     session = onnxruntime.InferenceSession(exported)
