@@ -23,8 +23,9 @@ from tests.helpers.network_checks import (
 from tests.helpers.small_networks import SMALL_TWO_HEADS
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["LR image", "its x2 enlargement"])
+@pytest.fixture(params=[1, 2], ids=["LR image", "its x2 enlargement"])
 def network(request: pytest.FixtureRequest) -> TwoHeads:
+    """A new one for each test: some move its statistics."""
     torch.manual_seed(0)
     return TwoHeads(enlarge=request.param, **SMALL_TWO_HEADS)
 
@@ -70,7 +71,8 @@ def test_the_masks_loss_does_not_reach_the_image_head(network: TwoHeads) -> None
 def test_in_evaluation_samples_are_apart_and_weights_all_there(network: TwoHeads) -> None:
     check_evaluation(network, lr(3), logits)
     check_saved_weights(network, lr(), logits)
-    check_half_precision(network, lr(), torch.bfloat16, logits)
+    # not 13 px wide: of maps 2 px wide, oneDNN's strided convolutions with AMX read beyond them: NaN at times
+    check_half_precision(network, lr(width=20), torch.bfloat16, logits)
 
 
 @torch.inference_mode()

@@ -141,13 +141,6 @@ def test_another_runtime_is_told_by_its_name(mosaic: Path, tmp_path: Path) -> No
         assert "was begun with --runtime torch, not openvino" in error_of(other.check, [mosaic])
 
 
-def test_photographs_record_a_runtime_other_than_torch() -> None:
-    """Results made by torch before it was recorded have to stay resumable."""
-    assert Settings(runtime="openvino").record("w", "cpu", "float32")["--runtime"] == "openvino"
-    for runtime in ("auto", "torch"):
-        assert "--runtime" not in Settings(runtime=runtime).record("w", "cpu", "float32")
-
-
 @pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
 def test_a_geopackage_that_is_open_elsewhere_is_not_replaced(ending: str, mosaic: Path, tmp_path: Path) -> None:
     run(mosaic, tmp_path, Darkness())
