@@ -88,7 +88,7 @@ class InOnnxruntime:
 
 
 class InOpenVino:
-    """A graph in OpenVINO, compiled anew for each size of tiles: a fixed size is a fifth quicker than any size.
+    """A graph in OpenVINO, compiled anew for each size of tiles, as what is compiled for any size is slower.
 
     Args:
         content: the serialised graph.

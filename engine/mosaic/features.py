@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from engine.mosaic.ground import placed
 from engine.mosaic.measured import Measured
 from metrics.crack_rows import rows_of
-from metrics.geometry import Crack, Figure
+from metrics.figure import Figure
+from metrics.geometry import Crack
 from metrics.scale import Scale
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from engine.predict.photo import Prediction
 from engine.predict.plan import Job, Settings
 from engine.predict.resume import KEYWORD
 from metrics.crack_rows import rows_of, significant
-from metrics.geometry import Crack, Figure, total_length
+from metrics.figure import Figure
+from metrics.geometry import Crack, total_length
 from metrics.scale import Scale
 
 PIXELS = "of the photograph as it looks, turned upright; the centre of its first pixel is row 0, column 0"

@@ -110,7 +110,7 @@ class Prediction:
             # no two regions have one box: what runs across it cuts off what runs down
             if (rows.start, columns.start, rows.stop, columns.stop) in short:
                 fine[rows, columns][labels[rows, columns] == number] = just_below(self.threshold)
-        return replace(self, fine=fine, probability=_coarse(fine, self.scale))
+        return replace(self, fine=fine, probability=largest_of_cells(fine, self.scale))
 
     def _fine_cracks(self, grey: np.ndarray | None = None) -> list[Crack]:
         return measure(self.fine, float(just_below(self.threshold)), grey)  # "above" there is "from it on" here
@@ -131,7 +131,7 @@ def _is_long(crack: Crack, minimum_length: float) -> bool:
     return minimum_length <= 0 or (crack.length is not None and crack.length.value >= minimum_length)
 
 
-def _coarse(fine: np.ndarray, scale: int) -> np.ndarray:
+def largest_of_cells(fine: np.ndarray, scale: int) -> np.ndarray:
     """The largest of each scale x scale values of a map [h*scale,w*scale]."""
     return fine if scale == 1 else F.max_pool2d(torch.from_numpy(fine)[None], scale)[0].numpy()
 
@@ -218,7 +218,7 @@ def search(
     )
     if restored is None:
         return prediction
-    coarse = _coarse(fine, model.scale)
+    coarse = largest_of_cells(fine, model.scale)
     return replace(prediction, probability=coarse, restored=restored, kernel=answer.kernel, scale=model.scale)
 
 

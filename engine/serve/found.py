@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from contracts.errors import UserError
-from engine.predict.photo import Prediction
+from engine.predict.photo import Prediction, largest_of_cells
 from engine.serve.received import Received
 from metrics.geometry import Crack
 from metrics.small_regions import remove_small_regions
@@ -86,9 +84,9 @@ class _Identity:
 @lru_cache(maxsize=3)
 def _shown(key: _Identity, threshold: float) -> Shown:
     found = key.found
-    prediction, scale = found.prediction, found.prediction.scale
+    prediction = found.prediction
     fine = remove_small_regions(prediction.fine, found.minimum_area, threshold)
-    coarse = fine if scale == 1 else F.max_pool2d(torch.from_numpy(fine)[None], scale)[0].numpy()
+    coarse = largest_of_cells(fine, prediction.scale)
     changed = replace(prediction, probability=coarse, fine=fine, threshold=threshold)
     cracks, note = _measured(changed)
     return Shown(threshold, coarse, fine, tuple(cracks), note, changed.crack_fraction())

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from engine.serve.found import Found, Shown, widest_of
-from metrics.geometry import Crack, Figure, total_length
+from metrics.figure import Figure
+from metrics.geometry import Crack, total_length
 from metrics.scale import Scale
 
 COLUMNS = ("length", "mean width", "widest", "direction")

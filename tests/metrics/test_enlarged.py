@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.geometry import bar
 from metrics.enlarged import reduced
-from metrics.geometry import Crack, Figure, measure
+from metrics.figure import Figure
+from metrics.geometry import Crack, measure
 
 
 def test_a_case_worked_out_by_hand() -> None:

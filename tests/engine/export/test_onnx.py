@@ -283,18 +283,6 @@ def test_mistakes_get_one_line(exported: Path, tiny_weights: Path, tmp_path: Pat
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("target", ["onnx", "deepness"])
-@pytest.mark.parametrize("option", ["--probability", "--mosaic always", "--measure", "--rle a.csv", "--min-area 5"])
-def test_what_a_model_has_no_use_for_is_refused(target: str, option: str, tmp_path: Path) -> None:
-    outcome = predict("--export", target, *option.split(), cwd=tmp_path)
-    assert_error(outcome, f"{option.split()[0]} counts for nothing with --export {target}; leave it out")
-
-
-def test_a_model_that_decides_nothing_has_no_threshold(tmp_path: Path) -> None:
-    outcome = predict("--export", "onnx", "--threshold", 0.3, cwd=tmp_path)
-    assert_error(outcome, "--threshold counts for nothing with --export onnx")
-
-
 def test_without_the_packages_one_line_says_what_to_install(
     exported: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

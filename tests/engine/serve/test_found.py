@@ -24,7 +24,7 @@ from engine.serve.pictures import marked
 from engine.serve.received import MOST_BYTES, Received, drawn, receive
 from engine.serve.report import as_csv, as_pdf
 from engine.serve.words import decimals, headline, rounded
-from metrics.geometry import Figure
+from metrics.figure import Figure
 from metrics.scale import Scale
 
 SIZE, LENGTH, WIDTH = (60, 150), 100, 5  # px of the photograph
